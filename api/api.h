@@ -1,0 +1,84 @@
+/*
+ * The API's one table of methods, and the server that answers by it: JSON-RPC
+ * 2.0 over a Unix stream socket, one JSON text per line. A reply may carry one
+ * descriptor (a console), sent as SCM_RIGHTS with the line's first byte.
+ *
+ * The daemon implements `struct api_backend`-style handlers, one per row; the
+ * table itself (name, parameters, result, doc) lives in api/methods.c and also
+ * yields rpc.discover, api/API.md and validation.
+ *
+ * Thread: the loop thread.
+ */
+#ifndef API_API_H
+#define API_API_H
+
+#include <uv.h>
+
+#include "lib/base/json.h"
+
+/* X(METHOD, "name") in the order of documentation. */
+#define API_METHOD_TABLE(X)              \
+	X(HOST_INFO, "host.info")        \
+	X(VM_DEFINE, "vm.define")        \
+	X(VM_LIST, "vm.list")            \
+	X(VM_GET, "vm.get")              \
+	X(VM_START, "vm.start")          \
+	X(VM_SHUTDOWN, "vm.shutdown")    \
+	X(VM_STOP, "vm.stop")            \
+	X(VM_RESET, "vm.reset")          \
+	X(VM_PAUSE, "vm.pause")          \
+	X(VM_RESUME, "vm.resume")        \
+	X(VM_CONSOLE, "vm.console")      \
+	X(VM_DELETE, "vm.delete")        \
+	X(VAR_LIST, "var.list")          \
+	X(EVENT_SUBSCRIBE, "event.subscribe") \
+	X(RPC_DISCOVER, "rpc.discover")
+
+enum api_method_id {
+#define X(id, name) API_##id,
+	API_METHOD_TABLE(X)
+#undef X
+		API_METHOD_COUNT
+};
+
+struct api_method {
+	const char *name;
+	const struct json_field *params; /* decoded before the handler runs */
+	size_t params_size;		 /* of the structure params fills */
+	const char *result;		 /* one line of documentation */
+	const char *doc;
+};
+
+extern const struct api_method api_methods[API_METHOD_COUNT];
+
+/* One call under way. Answer exactly once, now or later; the call stays valid
+ * until then, also when its client has gone. */
+struct api_call;
+
+/* The decoded parameters, of the method's params structure. */
+const void *api_call_params(const struct api_call *c);
+/* `result` reference consumed; fd >= 0 is consumed and sent along. */
+void api_call_reply(struct api_call *c, json_object *result, int fd);
+void api_call_fail(struct api_call *c, const struct error *e);
+/* After the reply, also send "event" notifications to this client until it
+ * goes; see api_server_notify(). */
+void api_call_subscribe(struct api_call *c);
+
+struct api_handlers {
+	void (*handle[API_METHOD_COUNT])(void *cookie, struct api_call *c);
+	void *cookie;
+};
+
+struct api_server;
+
+/* Consumes listen_fd (a bound, listening Unix stream socket). */
+int api_server_new(uv_loop_t *loop, int listen_fd,
+		   const struct api_handlers *handlers,
+		   struct api_server **ret, struct error *e) must_check;
+struct api_server *api_server_free(struct api_server *s);
+
+/* A notification {"jsonrpc":"2.0","method":"event","params":event} to every
+ * subscriber; a subscriber too slow to take it is told and dropped. */
+void api_server_notify(struct api_server *s, json_object *event);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * The host end of a disk: asynchronous reads, writes and flushes of a raw file
+ * or block device given as a descriptor, by io_uring, or by a thread pool where
+ * the host forbids io_uring.
+ *
+ * Thread: all calls and callbacks on the loop thread.
+ */
+#ifndef LIB_HOST_BLOCKDEV_H
+#define LIB_HOST_BLOCKDEV_H
+
+#include <stdbool.h>
+#include <sys/uio.h>
+#include <uv.h>
+
+#include "lib/base/error.h"
+
+#define BLOCKDEV_SECTOR 512
+
+struct blockdev;
+
+/* `result` is 0 or -errno; called exactly once per accepted request. */
+typedef void (*blockdev_done_fn)(void *cookie, int result);
+
+/*
+ * Consumes fd. Size is taken from the file or device; -EINVAL when it is
+ * neither. A trailing partial sector is not offered.
+ */
+int blockdev_open(uv_loop_t *loop, int fd, bool readonly, struct blockdev **ret,
+		  struct error *e) must_check;
+/* Waits for requests under way (their callbacks still run), then frees. */
+struct blockdev *blockdev_free(struct blockdev *b);
+
+uint64_t blockdev_capacity_sectors(const struct blockdev *b);
+bool blockdev_readonly(const struct blockdev *b);
+
+/*
+ * iov is copied; the memory it names must stay until the callback. Offsets
+ * beyond the end fail with -EIO through the callback. A return value != 0
+ * means not accepted and no callback.
+ */
+int blockdev_readv(struct blockdev *b, const struct iovec *iov, int n,
+		   uint64_t offset_bytes, blockdev_done_fn done, void *cookie);
+int blockdev_writev(struct blockdev *b, const struct iovec *iov, int n,
+		    uint64_t offset_bytes, blockdev_done_fn done, void *cookie);
+int blockdev_flush(struct blockdev *b, blockdev_done_fn done, void *cookie);
+/* Start what was queued since the last call: once per batch. */
+void blockdev_submit(struct blockdev *b);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * The host end of a serial console: output of the guest goes to a bounded
+ * scrollback and to every attached reader; input of any attached writer goes
+ * to the guest.
+ *
+ * Thread: chardev_write() (the guest's output) may be called from any thread;
+ * everything else from the loop thread that made it. The receive callback runs
+ * on the loop thread. A reader that does not read is bounded: it skips output
+ * it is too slow for, never delaying the guest.
+ */
+#ifndef LIB_HOST_CHARDEV_H
+#define LIB_HOST_CHARDEV_H
+
+#include <uv.h>
+
+#include "lib/base/error.h"
+
+#define CHARDEV_SCROLLBACK_BYTES KIB(256)
+
+struct chardev;
+
+/*
+ * `can_receive` says how many bytes the guest's device takes now, `receive`
+ * hands over at most that many. Both on the loop thread.
+ */
+struct chardev_guest {
+	size_t (*can_receive)(void *cookie);
+	void (*receive)(void *cookie, const uint8_t *data, size_t size);
+};
+
+int chardev_new(uv_loop_t *loop, struct chardev **ret) must_check;
+struct chardev *chardev_free(struct chardev *c);
+DEFINE_CLEANUP(chardev_free, struct chardev *)
+
+/* The device behind it; NULL detaches. `cookie` is borrowed. */
+void chardev_set_guest(struct chardev *c, const struct chardev_guest *guest,
+		       void *cookie);
+/* The device has room again: any thread. */
+void chardev_guest_ready(struct chardev *c);
+/* Guest output: any thread, never blocks. */
+void chardev_write(struct chardev *c, const uint8_t *data, size_t size);
+
+/*
+ * Attach a stream socket (consumed): it is sent the scrollback, then what
+ * follows; what it sends is input. Detached when the peer closes.
+ */
+int chardev_attach(struct chardev *c, int fd, struct error *e) must_check;
+
+/* Also append output to this log file (consumed; O_APPEND). */
+void chardev_set_log(struct chardev *c, int fd);
+
+#endif

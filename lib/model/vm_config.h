@@ -1,0 +1,73 @@
+/*
+ * The definition of a VM as a user writes it: hypervisor-neutral, JSON in and
+ * out through field tables, validated field by field.
+ *
+ *   { "name": "web", "memory": "2GiB", "vcpus": 2,
+ *     "disks": [ { "path": "/srv/web.raw", "serial": "root" } ],
+ *     "nics":  [ { "tap": "tap0" } ] }
+ *
+ * Ownership: the structure owns its strings and arrays; release with
+ * vm_config_done(). A zeroed structure is a valid empty one.
+ */
+#ifndef LIB_MODEL_VM_CONFIG_H
+#define LIB_MODEL_VM_CONFIG_H
+
+#include "lib/base/json.h"
+#include "lib/base/parse.h"
+
+#define VM_NAME_MAX 64
+#define VM_DISKS_MAX 16
+#define VM_NICS_MAX 16
+#define VM_VCPUS_MAX 512
+#define VM_MEMORY_MIN MIB(128) /* what the stock firmware needs to start */
+
+enum vm_hypervisor { VM_HYPERVISOR_AUTO, VM_HYPERVISOR_KVM, VM_HYPERVISOR_XEN,
+		     VM_HYPERVISOR_NULL };
+enum vm_arch { VM_ARCH_AARCH64, VM_ARCH_AARCH32 };
+
+struct disk_config {
+	char *id;     /* unique in the VM; default disk0, disk1, ... */
+	char *path;   /* absolute; regular file (raw) or block device */
+	char *serial; /* up to 20 bytes, default the id */
+	bool readonly;
+};
+
+struct nic_config {
+	char *id;     /* unique in the VM; default nic0, nic1, ... */
+	char *tap;    /* existing or to be made tap interface; or NULL */
+	char *bridge; /* bridge a fresh tap joins; or NULL */
+	char *mac;    /* default: derived from the VM's uuid and the id */
+};
+
+struct vm_config {
+	char *name;
+	char *uuid; /* default: random, at definition */
+	char *description;
+	int hypervisor; /* enum vm_hypervisor */
+	int arch;	/* enum vm_arch */
+	uint32_t vcpus;
+	uint64_t memory_bytes;
+	char *firmware; /* path; default: the distribution's for arch */
+	struct disk_config *disks;
+	size_t n_disks;
+	struct nic_config *nics;
+	size_t n_nics;
+};
+
+extern const struct json_field vm_config_fields[];
+
+/*
+ * Defaults, decode, validate: names unique, bounds, MACs well-formed, ids and
+ * MACs and uuid filled in. -EINVAL names field, value and what is accepted.
+ */
+int vm_config_from_json(json_object *object, struct vm_config *ret,
+			struct error *e) must_check;
+json_object *vm_config_to_json(const struct vm_config *c);
+void vm_config_done(struct vm_config *c);
+#define _cleanup_vm_config_ _cleanup_(vm_config_done)
+
+/* NULL or what is accepted: letters, digits, '.', '_', '-'; first a letter
+ * or digit; at most VM_NAME_MAX. */
+const char *vm_name_check(const char *name);
+
+#endif

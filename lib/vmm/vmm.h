@@ -1,0 +1,90 @@
+/*
+ * The backend seam: what a supervisor asks of a hypervisor, and what it is
+ * told. Three implementers keep it honest: vmm-kvm, vmm-xen and the null
+ * backend. The contract never says PCI, GIC, xenstore or domid.
+ *
+ * Life: create → start → (pause ⇄ resume | reset | shutdown)* → destroy.
+ * Operations the guest takes part in only begin here; their end is an event.
+ *
+ * Thread: every operation and every event on the loop thread given to create.
+ * After destroy() returns no event comes any more.
+ *
+ * Ownership: create() consumes every descriptor in `vmm_params`, also when it
+ * fails; config is borrowed for the life of the vmm.
+ */
+#ifndef LIB_VMM_VMM_H
+#define LIB_VMM_VMM_H
+
+#include <uv.h>
+
+#include "lib/model/vm_config.h"
+#include "lib/model/vm_state.h"
+
+struct vmm;
+
+/* Why a machine came to rest, or what it wants. */
+enum vmm_event_kind {
+	VMM_EVENT_RUNNING,   /* the first guest instruction is about to run */
+	VMM_EVENT_PAUSED,
+	VMM_EVENT_RESUMED,
+	VMM_EVENT_POWEROFF,  /* the guest turned itself off: now at rest */
+	VMM_EVENT_RESET,     /* the guest rebooted; the machine goes on */
+	VMM_EVENT_PANIC,     /* the guest reported a crash */
+	VMM_EVENT_FATAL,     /* the backend cannot go on: now at rest */
+};
+
+struct vmm_events {
+	/* `detail` is a sentence or "", valid during the call. */
+	void (*event)(void *cookie, enum vmm_event_kind kind,
+		      const char *detail);
+	/*
+	 * The guest finished an update of its variable store: bytes
+	 * [offset, offset+size) of the nvram memory. The guest is held until
+	 * the owner calls ops->nvram_committed(). At most one at a time.
+	 */
+	void (*nvram_commit)(void *cookie, uint64_t offset, uint64_t size);
+};
+
+struct vmm_disk {
+	int fd; /* opened read-write, or read-only if the config says so */
+};
+
+struct vmm_nic {
+	int tap_fd; /* see lib/host/netdev.h */
+};
+
+struct vmm_params {
+	const struct vm_config *config;
+	uv_loop_t *loop;
+	const struct vmm_events *events;
+	void *cookie;
+	int hypervisor_fd; /* /dev/kvm; -1 for others */
+	int firmware_fd;   /* read-only regular file; -1 for none */
+	int nvram_fd;      /* memfd of nvram_size bytes, read-write, shared */
+	uint64_t nvram_size;
+	struct vmm_disk disks[VM_DISKS_MAX]; /* config->n_disks of them */
+	struct vmm_nic nics[VM_NICS_MAX];    /* config->n_nics of them */
+	struct chardev *console; /* borrowed */
+};
+
+struct vmm_stats {
+	uint64_t exits_mmio, exits_total;
+	uint64_t vcpu_ns; /* CPU time of all vCPU threads */
+};
+
+struct vmm_ops {
+	const char *name; /* "kvm", "xen", "null" */
+	int (*create)(const struct vmm_params *params, struct vmm **ret,
+		      struct error *e);
+	int (*start)(struct vmm *v, struct error *e);
+	int (*pause)(struct vmm *v, struct error *e);
+	int (*resume)(struct vmm *v, struct error *e);
+	int (*shutdown)(struct vmm *v, struct error *e); /* power button */
+	int (*reset)(struct vmm *v, struct error *e);
+	void (*nvram_committed)(struct vmm *v);
+	void (*stats)(struct vmm *v, struct vmm_stats *ret);
+	/* Ends the guest at once if it runs; NULL is fine. */
+	void (*destroy)(struct vmm *v);
+};
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * The channel between daemon and supervisor: a SEQPACKET socket on which one
+ * datagram is one JSON message plus up to FD_PASS_MAX descriptors.
+ *
+ * Every message is an object with "type" (a row of lib/wire/messages.h);
+ * requests carry "id", replies repeat it with "ok" or "error". The peer is not
+ * trusted: unknown types, oversized or malformed datagrams and unexpected
+ * descriptors end the channel with an error, never the process.
+ *
+ * Thread: the loop thread.
+ */
+#ifndef LIB_WIRE_CHANNEL_H
+#define LIB_WIRE_CHANNEL_H
+
+#include <uv.h>
+
+#include "lib/base/fd.h"
+#include "lib/base/json.h"
+
+#define CHANNEL_MESSAGE_MAX KIB(64)
+
+struct channel;
+
+struct channel_events {
+	/* `fds` are owned by the callee, which sets what it takes to -1; the
+	 * rest is closed after the call. `message` is borrowed. */
+	void (*message)(void *cookie, json_object *message, int *fds,
+			size_t n_fds);
+	/* The peer is gone or broke the protocol (why names it). Last call;
+	 * the owner frees the channel, here or later. */
+	void (*closed)(void *cookie, const struct error *why);
+};
+
+/* Consumes fd, also on failure. */
+int channel_new(uv_loop_t *loop, int fd, const struct channel_events *events,
+		void *cookie, struct channel **ret) must_check;
+struct channel *channel_free(struct channel *c);
+
+/*
+ * Queue a message (reference consumed) with descriptors (dup'ed: the caller
+ * keeps its own). -EMSGSIZE when too large, -ENOBUFS when the peer has stopped
+ * reading for so long that the queue is full.
+ */
+int channel_send(struct channel *c, json_object *message, const int *fds,
+		 size_t n_fds) must_check;
+
+#endif

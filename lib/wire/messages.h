@@ -1,0 +1,68 @@
+/*
+ * The catalogue of messages between daemon and supervisor. D: daemon to
+ * supervisor, a request that is answered by one "reply" with the same id;
+ * S: supervisor to daemon, no reply except where noted.
+ *
+ * Version: `hello` carries WIRE_VERSION; a daemon that meets another version
+ * leaves the supervisor alone and reports it.
+ *
+ *  D hello        {version}                 → {version, pid, configured, state,
+ *                                              nvram_spilled_bytes}
+ *  D configure    {config, nvram_size, roles[]} + fds, roles[i] says what fd i
+ *                 is: "kvm", "firmware", "nvram", "spill", "console-log",
+ *                 "disk:ID", "nic:ID". May be repeated to hand over more than
+ *                 FD_PASS_MAX descriptors ("more": true on all but the last).
+ *  D start        {}                        → {} once the guest is started
+ *  D shutdown     {}                        → {} the button was pressed
+ *  D stop         {}                        → {} then the process exits
+ *  D reset, pause, resume {}                → {}
+ *  D console      {} + fd (one end of a stream socket pair) → {}
+ *  D nvram-ack    {seq}                     no reply
+ *  D stats        {}                        → {exits_mmio, exits_total,
+ *                                              vcpu_ns}
+ *  S state        {state, reason}           state: a vm_state name; reason: a
+ *                                           sentence ("the guest powered off")
+ *  S event        {kind, detail}            "reset", "panic", ...
+ *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
+ *                                           memory until acknowledged
+ */
+#ifndef LIB_WIRE_MESSAGES_H
+#define LIB_WIRE_MESSAGES_H
+
+#define WIRE_VERSION 1
+
+/* X(NAME, text, direction) */
+#define WIRE_MESSAGE_TABLE(X)           \
+	X(HELLO, "hello", 'D')          \
+	X(CONFIGURE, "configure", 'D')  \
+	X(START, "start", 'D')          \
+	X(SHUTDOWN, "shutdown", 'D')    \
+	X(STOP, "stop", 'D')            \
+	X(RESET, "reset", 'D')          \
+	X(PAUSE, "pause", 'D')          \
+	X(RESUME, "resume", 'D')        \
+	X(CONSOLE, "console", 'D')      \
+	X(NVRAM_ACK, "nvram-ack", 'D')  \
+	X(STATS, "stats", 'D')          \
+	X(REPLY, "reply", 'S')          \
+	X(STATE, "state", 'S')          \
+	X(EVENT, "event", 'S')          \
+	X(NVRAM, "nvram", 'S')
+
+enum wire_message {
+#define X(name, text, direction) WIRE_##name,
+	WIRE_MESSAGE_TABLE(X)
+#undef X
+		WIRE_MESSAGE_COUNT
+};
+
+/* The supervisor's inherited descriptors and arguments:
+ *   armvm-supervisor --control-fd 3 --uid N --name VM [--null]
+ * fd 3 is the listening SEQPACKET socket the daemon bound. */
+#define WIRE_CONTROL_FD 3
+
+const char *wire_message_text(enum wire_message m);
+/* WIRE_MESSAGE_COUNT when unknown. */
+enum wire_message wire_message_by_text(const char *text);
+
+#endif

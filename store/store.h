@@ -1,0 +1,111 @@
+/*
+ * The daemon's memory: VM definitions, variable stores, what runs, and events,
+ * in one SQLite database (WAL, synchronous=FULL). sqlite3 is included nowhere
+ * else.
+ *
+ * Durability: when a function that writes returns 0, the change is on disk.
+ * Each is one transaction unless called between store_begin() and
+ * store_commit().
+ *
+ * Errors: -ENOENT, -EEXIST as documented; -ENOSPC full disk; -EBUSY locked by
+ * another process; -EIO otherwise, with SQLite's own words.
+ * Thread: the daemon's loop thread. Single writer: a second daemon on the same
+ * directory is refused (-EBUSY) by a lock file.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "lib/base/error.h"
+#include "lib/uefi/varstore.h"
+
+struct store;
+
+/* Opens or makes DIR/armvmd.sqlite (dir 0700) and migrates its schema. A
+ * database newer than this program or damaged is refused and left untouched. */
+int store_open(const char *dir, struct store **ret, struct error *e) must_check;
+struct store *store_close(struct store *s);
+
+int store_begin(struct store *s, struct error *e) must_check;
+int store_commit(struct store *s, struct error *e) must_check;
+void store_rollback(struct store *s);
+
+struct store_vm {
+	int64_t id;    /* row, stable for the life of the VM, never reused */
+	char *uuid, *name;
+	char *config;  /* JSON text as validated */
+	int64_t revision;
+	int64_t created_ms; /* Unix time */
+};
+void store_vm_done(struct store_vm *vm);
+
+/* *ret_id is the new row. -EEXIST names what is taken (name or uuid). */
+int store_vm_add(struct store *s, const char *uuid, const char *name,
+		 const char *config, int64_t *ret_id, struct error *e)
+	must_check;
+/* By name or uuid. -ENOENT. */
+int store_vm_get(struct store *s, const char *name, struct store_vm *ret,
+		 struct error *e) must_check;
+/* In name order; the callback borrows. Stops when it returns != 0. */
+int store_vm_each(struct store *s,
+		  int (*each)(void *cookie, const struct store_vm *vm),
+		  void *cookie, struct error *e) must_check;
+/* Variables, run record and definition, in one transaction. */
+int store_vm_delete(struct store *s, int64_t vm_id, struct error *e) must_check;
+
+/*
+ * The variable store of a VM: the image the firmware sees, in blocks of
+ * STORE_NVRAM_BLOCK bytes, and the variables decoded from it.
+ */
+#define STORE_NVRAM_BLOCK 4096
+
+/* Fills image; blocks never written are left as they are in `image`.
+ * *ret_blocks counts those that were (0: a new VM). */
+int store_nvram_load(struct store *s, int64_t vm_id, uint8_t *image,
+		     uint64_t size, uint64_t *ret_blocks, struct error *e)
+	must_check;
+
+/*
+ * One transaction: the blocks covering [offset, offset+size) of `image`, and,
+ * when `vars` is not NULL, the rows made equal to them with a new generation
+ * if anything changed. `by` is "guest" or "operator".
+ */
+int store_nvram_commit(struct store *s, int64_t vm_id, const uint8_t *image,
+		       uint64_t image_size, uint64_t offset, uint64_t size,
+		       const struct uefi_vars *vars, const char *by,
+		       struct error *e) must_check;
+
+/* The decoded rows, sorted by name; free with uefi_vars_done(). */
+int store_vars_list(struct store *s, int64_t vm_id, struct uefi_vars *ret,
+		    int64_t *ret_generation, struct error *e) must_check;
+
+/* What runs: written before a supervisor is spawned, cleared when it is gone. */
+struct store_run {
+	int64_t vm_id;
+	int64_t pid;	    /* 0 until known */
+	uint64_t start_time; /* field 22 of /proc/PID/stat */
+	char boot_id[40];
+};
+int store_run_set(struct store *s, const struct store_run *run,
+		  struct error *e) must_check;
+int store_run_clear(struct store *s, int64_t vm_id, struct error *e) must_check;
+int store_run_each(struct store *s,
+		   int (*each)(void *cookie, const struct store_run *run),
+		   void *cookie, struct error *e) must_check;
+
+/* Events: `text` is a JSON object; *ret_seq its number (ascending, no gaps). */
+int store_event_add(struct store *s, const char *vm_uuid, const char *kind,
+		    const char *text, int64_t *ret_seq, int64_t *ret_time_ms,
+		    struct error *e) must_check;
+struct store_event {
+	int64_t seq, time_ms;
+	const char *vm_uuid, *kind, *text; /* borrowed during the callback */
+};
+int store_event_each(struct store *s, int64_t after_seq, int64_t limit,
+		     int (*each)(void *cookie, const struct store_event *ev),
+		     void *cookie, struct error *e) must_check;
+
+/* Fault injection for tests: the next `n` writes succeed, the one after fails
+ * with `err` (-ENOSPC, ...). n < 0 turns it off. */
+void store_fail_after(struct store *s, int n, int err);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * The memory bus: guest physical ranges to device registers. A device sees an
+ * offset into its own region, a size of 1, 2, 4 or 8 bytes, and nothing else.
+ *
+ * Locks: the two doors into a device are a bus access (a vCPU thread) and a
+ * host completion (the loop thread). Both take the device lock, a plain mutex
+ * that belongs to the bus: bus_read/bus_write take it themselves; a completion
+ * or a loop callback holds bus_lock() around its use of a device. Device code
+ * never locks and is always called with the lock held.
+ * Handlers never edit the bus, except that a PCI BAR moves through
+ * bus_region_move(), which is safe in a handler.
+ */
+#ifndef VMM_KVM_DEVICES_BUS_H
+#define VMM_KVM_DEVICES_BUS_H
+
+#include <stdbool.h>
+
+#include "lib/base/error.h"
+
+struct mmio_ops {
+	/* `size` is 1, 2, 4 or 8; offset+size lies inside the region, and
+	 * need not be aligned. What no register answers reads as 0. */
+	uint64_t (*read)(void *dev, uint64_t offset, unsigned size);
+	void (*write)(void *dev, uint64_t offset, unsigned size,
+		      uint64_t value);
+};
+
+struct mmio_region {
+	const char *name; /* borrowed; for diagnosis */
+	uint64_t base, size_bytes;
+	const struct mmio_ops *ops;
+	void *dev;
+	bool enabled;
+};
+
+struct bus;
+
+int bus_new(struct bus **ret) must_check;
+/* Regions are the callers' own and must outlive the bus or be removed. */
+struct bus *bus_free(struct bus *b);
+DEFINE_CLEANUP(bus_free, struct bus *)
+
+/* `r` is borrowed until removed. -EEXIST when it overlaps an enabled region,
+ * -EINVAL when it wraps. */
+int bus_add(struct bus *b, struct mmio_region *r) must_check;
+void bus_remove(struct bus *b, struct mmio_region *r);
+/* Enable, disable or move a region that was added. A region moved over
+ * another enabled one is shadowed by the one added first: a guest may program
+ * any BAR value and only hurts itself. */
+void bus_region_move(struct bus *b, struct mmio_region *r, uint64_t base,
+		     bool enabled);
+
+/* false when nothing answered (read gives all ones). Takes the lock. */
+bool bus_read(struct bus *b, uint64_t addr, unsigned size, uint64_t *ret);
+bool bus_write(struct bus *b, uint64_t addr, unsigned size, uint64_t value);
+
+void bus_lock(struct bus *b);
+void bus_unlock(struct bus *b);
+
+#endif

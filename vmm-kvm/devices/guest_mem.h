@@ -1,0 +1,41 @@
+/*
+ * Guest physical memory as the host sees it. This is the only way from a guest
+ * physical address to a host pointer, and it always takes a length, so no
+ * device can be talked into touching what is not RAM.
+ *
+ * Invariant: regions do not overlap and do not wrap; the table does not change
+ * while the guest runs.
+ * Thread: lookups from any thread; guest_mem_add() before the first vCPU runs.
+ */
+#ifndef VMM_KVM_DEVICES_GUEST_MEM_H
+#define VMM_KVM_DEVICES_GUEST_MEM_H
+
+#include "lib/base/error.h"
+
+#define GUEST_MEM_REGIONS_MAX 4
+
+struct guest_mem_region {
+	uint64_t gpa, size_bytes;
+	uint8_t *hva;
+};
+
+struct guest_mem {
+	struct guest_mem_region regions[GUEST_MEM_REGIONS_MAX];
+	size_t count;
+};
+
+/* `hva` is borrowed. -EINVAL on overlap or wrap, -ENOSPC when full. */
+int guest_mem_add(struct guest_mem *m, uint64_t gpa, uint64_t size_bytes,
+		  void *hva) must_check;
+
+/* The host address of [gpa, gpa+size), or NULL unless all of it is RAM of one
+ * region. A size of 0 gives NULL. */
+void *guest_mem_ptr(const struct guest_mem *m, uint64_t gpa, uint64_t size);
+
+/* Copies; -EFAULT when the range is not RAM, nothing copied then. */
+int guest_mem_read(const struct guest_mem *m, uint64_t gpa, void *out,
+		   size_t size) must_check;
+int guest_mem_write(const struct guest_mem *m, uint64_t gpa, const void *in,
+		    size_t size) must_check;
+
+#endif
