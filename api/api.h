@@ -41,6 +41,34 @@ enum api_method_id {
 		API_METHOD_COUNT
 };
 
+/* What a method's params are decoded into. */
+struct api_name_params {
+	char *name; /* of a VM: name, uuid, or a unique prefix of a name */
+};
+struct api_define_params {
+	json_object *config; /* see lib/model/vm_config.h */
+};
+struct api_shutdown_params {
+	char *name;
+	uint64_t timeout_ms; /* 0: do not wait for the guest */
+};
+struct api_subscribe_params {
+	int64_t since; /* replay events with seq > since; -1: only new ones */
+};
+struct api_empty_params {
+	char unused;
+};
+
+/*
+ * A VM as vm.get, vm.list and every call that returns a VM show it:
+ * { name, uuid, state, hypervisor, vcpus, memory (bytes), disks (count),
+ *   nics (count), pid (0 if none), started_ms (Unix time, 0 if not running),
+ *   revision, reason (why it is stopped or crashed, "" if nothing to say) };
+ * vm.get adds config (the whole definition). An event is
+ * { seq, time_ms, vm (uuid), name, kind, ... }, kind "state" with
+ * { state, previous, reason }, others as they come.
+ */
+
 struct api_method {
 	const char *name;
 	const struct json_field *params; /* decoded before the handler runs */

@@ -1,0 +1,4 @@
+SRCS += lib/base/buf.c lib/base/error.c lib/base/fd.c lib/base/json.c \
+	lib/base/json_schema.c lib/base/log.c lib/base/parse.c
+TESTS += tests/unit/test_buf.c tests/unit/test_error.c tests/unit/test_fd.c \
+	tests/unit/test_json.c tests/unit/test_parse.c
