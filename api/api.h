@@ -43,7 +43,7 @@ enum api_method_id {
 
 /* What a method's params are decoded into. */
 struct api_name_params {
-	char *name; /* of a VM: name, uuid, or a unique prefix of a name */
+	char *name; /* of a VM: its name or uuid */
 };
 struct api_define_params {
 	json_object *config; /* see lib/model/vm_config.h */

@@ -7,7 +7,10 @@
  * leaves the supervisor alone and reports it.
  *
  *  D hello        {version}                 → {version, pid, configured, state,
- *                                              nvram_spilled_bytes}
+ *                                              reason, nvram_spilled_bytes}
+ *                                              + the nvram descriptor, once
+ *                                              configured (a daemon that
+ *                                              restarted has none)
  *  D configure    {config, nvram_size, roles[]} + fds, roles[i] says what fd i
  *                 is: "kvm", "firmware", "nvram", "spill", "console-log",
  *                 "disk:ID", "nic:ID". May be repeated to hand over more than

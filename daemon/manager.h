@@ -1,0 +1,47 @@
+/*
+ * The daemon as a whole: its directories, the store, the API server and the
+ * list of VMs. Start: manager_new → manager_startup (load, adopt what runs,
+ * listen) → the loop → manager_free, which leaves running VMs alone.
+ *
+ * Thread: the loop thread.
+ */
+#ifndef DAEMON_MANAGER_H
+#define DAEMON_MANAGER_H
+
+#include <uv.h>
+
+#include "api/api.h"
+#include "store/store.h"
+
+struct vm;
+
+struct manager_params {
+	const char *state_dir;	 /* definitions, variables: survives reboots */
+	const char *runtime_dir; /* sockets: gone with a reboot */
+	const char *supervisor;	 /* path of armvm-supervisor */
+	const char *socket_group; /* may use the API socket; NULL: root only */
+};
+
+struct manager {
+	uv_loop_t *loop;
+	char *state_dir, *runtime_dir, *supervisor_path, *socket_group;
+	char boot_id[40];
+	struct store *store;
+	struct api_server *server;
+	struct vm *vms; /* in order of definition */
+};
+
+int manager_new(uv_loop_t *loop, const struct manager_params *params,
+		struct manager **ret, struct error *e) must_check;
+int manager_startup(struct manager *m, struct error *e) must_check;
+struct manager *manager_free(struct manager *m);
+
+/* Paths below the two directories; the result is owned by the caller. */
+char *manager_socket_path(const struct manager *m, const char *uuid);
+char *manager_vm_dir(const struct manager *m, const char *uuid);
+
+/* Store and announce an event; `fields` (may be NULL) is consumed. */
+void manager_event(struct manager *m, const struct vm *vm, const char *kind,
+		   json_object *fields);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * Everything a supervisor must have opened for it: disks, taps, firmware,
+ * variable store, spill file, console log, the hypervisor's device. The daemon
+ * opens and judges, the supervisor receives.
+ */
+#ifndef DAEMON_RESOURCE_H
+#define DAEMON_RESOURCE_H
+
+#include "daemon/vm.h"
+
+#define RESOURCE_MAX (5 + VM_DISKS_MAX + VM_NICS_MAX)
+#define RESOURCE_ROLE_MAX 80
+
+struct resource {
+	char role[RESOURCE_ROLE_MAX]; /* as in lib/wire/messages.h */
+	int fd;
+};
+
+struct resources {
+	struct resource list[RESOURCE_MAX];
+	size_t count;
+};
+
+void resources_done(struct resources *r);
+#define _cleanup_resources_ _cleanup_(resources_done)
+
+/* All or nothing: on failure nothing stays open, made or locked. */
+int resources_open(struct vm *vm, struct resources *ret, struct error *e)
+	must_check;
+
+/* The descriptor with that role, or -1; borrowed. */
+int resources_find(const struct resources *r, const char *role);
+
+/*
+ * What can be judged of a definition before it is stored: disks exist, can be
+ * read and booted from, the firmware has a possible size, a hypervisor of
+ * that kind is here.
+ */
+int resources_check(const struct vm_config *c, struct error *e) must_check;
+
+/* VM_HYPERVISOR_AUTO to what this host has; -ENODEV says what was looked for.
+ */
+int resources_hypervisor(int wanted, int *ret, struct error *e) must_check;
+
+/* The firmware a definition asks for, or the distribution's. */
+const char *resources_firmware_path(const struct vm_config *c);
+
+/* daemon/tap.c: an open tap for this NIC, made and joined to its bridge when
+ * needed; it vanishes with its last descriptor unless it existed before. */
+int tap_open(const struct nic_config *nic, int64_t vm_id, size_t index,
+	     int *ret_fd, struct error *e) must_check;
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * The daemon's side of the variable store: the image a supervisor shares is
+ * made from the store at start, and what the guest commits goes back into it
+ * before the guest hears of it.
+ */
+#ifndef DAEMON_VM_NVRAM_H
+#define DAEMON_VM_NVRAM_H
+
+#include "daemon/vm.h"
+
+/* A sealed memfd of VARSTORE_SIZE bytes with this VM's store in it (replayed
+ * spill included), formatted and empty for a VM that never ran. */
+int vm_nvram_open(struct vm *vm, int *ret_fd, struct error *e) must_check;
+
+/* Is `fd`, which came from a supervisor, such a memfd? */
+bool vm_nvram_fd_valid(int fd);
+
+/* Copy the shared image, judge it, store blocks and decoded rows. */
+int vm_nvram_commit(struct vm *vm, int fd, uint64_t offset, uint64_t size,
+		    struct error *e) must_check;
+
+/* Apply what a supervisor spilled while no daemon was there, and truncate. */
+int vm_nvram_replay(struct vm *vm, struct error *e) must_check;
+
+/* The spill file, made when missing; owned by the caller. */
+int vm_nvram_spill_open(struct vm *vm, int *ret_fd, struct error *e) must_check;
+
+#endif
