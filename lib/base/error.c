@@ -18,12 +18,12 @@ static const struct {
 	int err;
 	enum error_code code;
 } aliases[] = {
-	{EPERM, ERROR_DENIED},	       {ENODEV, ERROR_NOT_SUPPORTED},
+	{EPERM, ERROR_DENIED},		{ENODEV, ERROR_NOT_SUPPORTED},
 	{ENOTSUP, ERROR_NOT_SUPPORTED}, {EMFILE, ERROR_RESOURCE},
-	{ENFILE, ERROR_RESOURCE},      {EDQUOT, ERROR_NO_SPACE},
-	{ERANGE, ERROR_INVALID},       {E2BIG, ERROR_INVALID},
-	{ENOTDIR, ERROR_INVALID},      {EISDIR, ERROR_INVALID},
-	{ENAMETOOLONG, ERROR_INVALID}, {EAGAIN, ERROR_BUSY},
+	{ENFILE, ERROR_RESOURCE},	{EDQUOT, ERROR_NO_SPACE},
+	{ERANGE, ERROR_INVALID},	{E2BIG, ERROR_INVALID},
+	{ENOTDIR, ERROR_INVALID},	{EISDIR, ERROR_INVALID},
+	{ENAMETOOLONG, ERROR_INVALID},	{EAGAIN, ERROR_BUSY},
 };
 
 static enum error_code code_of_errno(int err)
@@ -37,6 +37,54 @@ static enum error_code code_of_errno(int err)
 	return ERROR_INTERNAL;
 }
 
+/* Bytes of the well-formed UTF-8 character at p (Unicode 15, table 3-7), or 0.
+ */
+static size_t utf8_length(const unsigned char *p)
+{
+	unsigned low = 0x80, high = 0xbf;
+	size_t n;
+
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	if (p[0] == 0xe0)
+		low = 0xa0;
+	else if (p[0] == 0xed)
+		high = 0x9f;
+	else if (p[0] == 0xf0)
+		low = 0x90;
+	else if (p[0] == 0xf4)
+		high = 0x8f;
+	if (p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if (p[i] < 0x80 || p[i] > 0xbf)
+			return 0;
+	return n;
+}
+
+/*
+ * Messages quote what users and guests wrote. They end in terminals, logs and
+ * JSON, so control characters and broken UTF-8 (also from cutting a long value
+ * short) become '?'.
+ */
+static void message_clean(char *text)
+{
+	unsigned char *p = (unsigned char *)text;
+
+	while (*p) {
+		size_t n = utf8_length(p);
+
+		if (n == 0 || *p < 0x20 || *p == 0x7f) {
+			*p = '?';
+			n = 1;
+		}
+		p += n;
+	}
+}
+
 static void error_fill(struct error *e, int err, enum error_code code,
 		       const char *fmt, va_list ap)
 {
@@ -46,6 +94,7 @@ static void error_fill(struct error *e, int err, enum error_code code,
 		return;
 	/* Through a copy: an argument may point into e->message itself. */
 	vsnprintf(text, sizeof(text), fmt, ap);
+	message_clean(text);
 	e->err = err;
 	e->code = code;
 	memcpy(e->message, text, sizeof(text));
@@ -73,19 +122,22 @@ int error_set_code(struct error *e, enum error_code code, const char *fmt, ...)
 
 int error_prefix(struct error *e, int err_if_null, const char *fmt, ...)
 {
-	char old[ERROR_MESSAGE_MAX];
+	char text[ERROR_MESSAGE_MAX * 2];
 	va_list ap;
 	int n;
 
 	if (!e)
 		return err_if_null;
-	memcpy(old, e->message, sizeof(old));
+	if (e->err == 0)
+		error_set(e, err_if_null, "%s", strerror(-err_if_null));
 	va_start(ap, fmt);
-	n = vsnprintf(e->message, sizeof(e->message), fmt, ap);
+	n = vsnprintf(text, ERROR_MESSAGE_MAX, fmt, ap);
 	va_end(ap);
-	if (n >= 0 && (size_t)n < sizeof(e->message))
-		snprintf(e->message + n, sizeof(e->message) - (size_t)n,
-			 ": %s", old);
+	n = n < 0 ? 0 : MIN(n, ERROR_MESSAGE_MAX - 1);
+	snprintf(text + n, sizeof(text) - (size_t)n, ": %s", e->message);
+	text[ERROR_MESSAGE_MAX - 1] = '\0';
+	message_clean(text);
+	memcpy(e->message, text, ERROR_MESSAGE_MAX);
 	return -e->err;
 }
 

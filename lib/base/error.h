@@ -57,7 +57,8 @@ enum error_code {
 struct error {
 	int err; /* positive errno; 0 means no error */
 	enum error_code code;
-	char message[ERROR_MESSAGE_MAX]; /* one sentence, no newline */
+	/* One sentence of valid UTF-8 without control characters. */
+	char message[ERROR_MESSAGE_MAX];
 };
 
 #define ERROR_INIT ((struct error){0})
@@ -73,7 +74,10 @@ int error_set(struct error *e, int err, const char *fmt, ...)
 int error_set_code(struct error *e, enum error_code code, const char *fmt, ...)
 	printf_like(3, 4);
 
-/* Put "context: " in front of the message; returns -e->err (or err_if_null). */
+/*
+ * Put "context: " in front of the message; returns -e->err, or err_if_null when
+ * there is no structure or nothing filled it.
+ */
 int error_prefix(struct error *e, int err_if_null, const char *fmt, ...)
 	printf_like(3, 4);
 

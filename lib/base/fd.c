@@ -153,6 +153,11 @@ ssize_t fd_recv(int sock, void *buf, size_t size, int *fds, size_t *ret_n_fds)
 		fd_close_many(fds, count);
 		return -EMSGSIZE;
 	}
+	if (n == 0) {
+		/* An empty datagram reads as the end; it may carry fds. */
+		fd_close_many(fds, count);
+		count = 0;
+	}
 	*ret_n_fds = count;
 	return n;
 }

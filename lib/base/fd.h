@@ -43,7 +43,8 @@ ssize_t fd_send(int sock, const void *buf, size_t size, const int *fds,
 
 /*
  * recvmsg; received descriptors are owned by the caller, *ret_n_fds of them
- * stand in fds[FD_PASS_MAX]. Returns bytes, 0 at end of stream, or -errno:
+ * stand in fds[FD_PASS_MAX]. Returns bytes, 0 at end of stream (or for an
+ * empty datagram, whose descriptors are closed), or -errno:
  * -EMSGSIZE when the datagram or its descriptors did not fit, in which case
  * everything received has been closed.
  */

@@ -43,6 +43,10 @@ void log_vm(enum log_level level, const char *vm, const char *fmt, ...)
 	va_end(ap);
 	if (n > 0)
 		at = MIN(at + (size_t)n, sizeof(line) - 2);
+	/* A quoted value must not start a line (or priority) of its own. */
+	for (size_t i = 0; i < at; i++)
+		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+			line[i] = '?';
 	line[at++] = '\n';
 	/* A log that cannot be written has nobody to tell. */
 	if (write(STDERR_FILENO, line, at) < 0)
