@@ -97,15 +97,23 @@ package_list() { sed 's/#.*//' "$@" | tr -s ' \t\n' '\n' | sed '/^$/d'; }
 
 # versions_of LIST…: a hash of the candidate versions of the listed packages,
 # or "none" where apt's lists are not there to ask. linux-libc-dev stands for
-# the kernel, whose packages are named after the architecture.
+# the kernel, whose packages are named after the architecture. Asking takes
+# half a second, so the answer is kept for as long as apt's lists are the same.
 versions_of() {
-	local names versions
+	local names versions answer
 	mapfile -t names < <(package_list "$@")
+	answer=$CACHE/versions-$({ echo "${names[@]}"
+		stat -c '%n %Y' /var/lib/apt/lists /var/lib/apt/lists/*_Packages \
+			/etc/apt/preferences* 2>/dev/null; } | sha256sum | cut -c1-12)
+	if [ -s "$answer" ]; then cat "$answer"; return; fi
 	versions=$(apt-cache policy "${names[@]}" linux-libc-dev 2>/dev/null | awk '
 		/^[^ ]/ { name = $1 }
 		/Candidate:/ && $2 != "(none)" { print name, $2 }' | sort)
 	[ -n "$versions" ] || { echo none; return; }
-	printf '%s' "$versions" | sha256sum | cut -c1-12
+	mkdir -p "$CACHE"
+	find "$CACHE" -maxdepth 1 -name 'versions-*' -mtime +7 -delete
+	printf '%s' "$versions" | sha256sum | cut -c1-12 | tee "$answer.$$"
+	mv "$answer.$$" "$answer"
 }
 
 newest_of() { # KIND-RECIPE: a finished build of it with any versions
