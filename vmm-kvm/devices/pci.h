@@ -1,0 +1,142 @@
+/*
+ * Configuration space of one PCI function: read and write rules as byte masks,
+ * base address registers, the capability list.
+ *
+ * A function is a `pci_dev` embedded in its device. Registers are bytes of
+ * config[]; a guest write changes the bits wmask[] allows and clears those
+ * w1cmask[] names. Base address registers need no code of their own for
+ * sizing: their low bits are simply not writable (PCI Local Bus 3.0,
+ * 6.2.5.1).
+ *
+ * Sources: PCI Local Bus Specification 3.0 chapter 6; PCI Express Base 4.0
+ * 7.5 for the layout beyond.
+ * Thread: every function with the device lock held, except before the guest
+ * runs.
+ */
+#ifndef VMM_KVM_DEVICES_PCI_H
+#define VMM_KVM_DEVICES_PCI_H
+
+#include "vmm-kvm/devices/bus.h"
+
+#define PCI_CONFIG_SIZE		  256
+#define PCI_BARS		  6
+#define PCI_DEVFN(slot, function) ((uint8_t)((slot) << 3 | (function)))
+
+/* Registers of a type 0 header. */
+enum {
+	PCI_REG_VENDOR = 0x00,
+	PCI_REG_DEVICE = 0x02,
+	PCI_REG_COMMAND = 0x04,
+	PCI_REG_STATUS = 0x06,
+	PCI_REG_REVISION = 0x08,
+	PCI_REG_CLASS = 0x09, /* 3 bytes: interface, subclass, base */
+	PCI_REG_CACHE_LINE = 0x0c,
+	PCI_REG_HEADER_TYPE = 0x0e,
+	PCI_REG_BAR0 = 0x10,
+	PCI_REG_SECONDARY_BUS = 0x19,	/* type 1 only */
+	PCI_REG_SUBORDINATE_BUS = 0x1a, /* type 1 only */
+	PCI_REG_SUBSYSTEM_VENDOR = 0x2c,
+	PCI_REG_SUBSYSTEM = 0x2e,
+	PCI_REG_CAPABILITIES = 0x34,
+	PCI_REG_INTERRUPT_LINE = 0x3c,
+	PCI_REG_INTERRUPT_PIN = 0x3d,
+};
+
+enum {
+	PCI_COMMAND_MEMORY = 1 << 1,
+	PCI_COMMAND_MASTER = 1 << 2,
+	PCI_COMMAND_INTX_DISABLE = 1 << 10,
+	PCI_STATUS_INTERRUPT = 1 << 3,
+	PCI_STATUS_CAPABILITIES = 1 << 4,
+	PCI_BAR_MEM64 = 0x4,
+	PCI_HEADER_BRIDGE = 1,
+};
+
+enum {
+	PCI_CAP_VENDOR = 0x09,
+	PCI_CAP_EXPRESS = 0x10,
+	PCI_CAP_MSIX = 0x11,
+};
+
+struct pci_host;
+struct pci_bus;
+struct pci_dev;
+
+struct pci_dev_ops {
+	/* Before config[] is read at [reg, reg+size): refresh it. Optional. */
+	void (*config_read)(struct pci_dev *d, unsigned reg, unsigned size);
+	/* After a write changed config[]. Optional. */
+	void (*config_written)(struct pci_dev *d, unsigned reg, unsigned size);
+	/* Base address `bar` was moved, enabled or disabled. Optional. */
+	void (*bar_moved)(struct pci_dev *d, unsigned bar);
+	/* The machine is reset; config space has been already. Optional. */
+	void (*reset)(struct pci_dev *d);
+};
+
+struct pci_dev {
+	const char *name; /* borrowed; for diagnosis */
+	const struct pci_dev_ops *ops;
+	uint8_t config[PCI_CONFIG_SIZE];
+	uint8_t wmask[PCI_CONFIG_SIZE], w1cmask[PCI_CONFIG_SIZE];
+	uint8_t initial[PCI_CONFIG_SIZE]; /* config[] as it was when added */
+	/* size_bytes 0: no such BAR. A 64-bit BAR leaves the next unused. */
+	struct mmio_region bars[PCI_BARS];
+	uint8_t cap_last, cap_free; /* last capability; first free byte */
+	bool intx_asserted;	    /* what the device wants */
+	bool intx_level;	    /* what the wire has, after masking */
+	/* Set by pci_host_add(). */
+	struct pci_host *host;
+	struct pci_bus *parent;
+	uint8_t devfn;
+	struct pci_bus *secondary; /* bridges only, owned by the bridge */
+};
+
+struct pci_ids {
+	uint16_t vendor, device, subsystem_vendor, subsystem;
+	uint8_t revision;
+	uint32_t class_code; /* 0xBBSSII */
+};
+
+/* A zeroed pci_dev becomes a type 0 function with a capability list. */
+void pci_dev_init(struct pci_dev *d, const char *name,
+		  const struct pci_ids *ids, const struct pci_dev_ops *ops);
+
+/* Little-endian access to config[]; `reg` inside it. */
+uint16_t pci_get16(const uint8_t *bytes, unsigned reg);
+uint32_t pci_get32(const uint8_t *bytes, unsigned reg);
+void pci_put16(uint8_t *bytes, unsigned reg, uint16_t value);
+void pci_put32(uint8_t *bytes, unsigned reg, uint32_t value);
+
+/*
+ * A 64-bit memory BAR at index `bar` (even) and bar+1: size is a power of two,
+ * at least 16. Before pci_host_add().
+ */
+void pci_bar_init(struct pci_dev *d, unsigned bar, uint64_t size_bytes,
+		  const struct mmio_ops *ops, void *dev);
+/* True while the guest has the BAR decoded at bars[bar].base. */
+bool pci_bar_enabled(const struct pci_dev *d, unsigned bar);
+
+/*
+ * Append a capability of `size` bytes (header included), dword aligned, all of
+ * it read-only. Returns its offset, or 0 when there is no room: then nothing
+ * changed.
+ */
+unsigned pci_cap_add(struct pci_dev *d, uint8_t id, unsigned size);
+/* PCI Express capability, version 2, root complex integrated endpoint. */
+unsigned pci_cap_add_express(struct pci_dev *d);
+
+/* Pin INTA: level as the device wants it. Only after pci_host_add(). */
+void pci_intx_set(struct pci_dev *d, bool asserted);
+
+/*
+ * One access to configuration space of up to 4 bytes; beyond
+ * PCI_CONFIG_SIZE reads are 0 (no extended capabilities).
+ */
+uint32_t pci_config_read(struct pci_dev *d, unsigned reg, unsigned size);
+void pci_config_write(struct pci_dev *d, unsigned reg, unsigned size,
+		      uint32_t value);
+
+/* Configuration space as it was when added: BARs off; then ops->reset. */
+void pci_dev_reset(struct pci_dev *d);
+
+#endif

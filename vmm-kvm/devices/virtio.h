@@ -1,0 +1,128 @@
+/*
+ * The core of every virtio device: features, status, configuration space and
+ * queues (VIRTIO 1.2, chapters 2 and 3), between a device (virtio_blk, ...)
+ * below and a transport (virtio_pci, later virtio_mmio) above.
+ *
+ * Two doors: the transport calls in with the device lock held, from a vCPU
+ * thread (status, features, configuration) or the loop thread (queues). Host
+ * completions come in on the loop thread between virtio_enter() and
+ * virtio_leave(), which take the lock; devices know no lock besides.
+ *
+ * Life: x_new() → transport's _new (which owns it from then on) → the
+ * transport's _free → ops->free.
+ */
+#ifndef VMM_KVM_DEVICES_VIRTIO_H
+#define VMM_KVM_DEVICES_VIRTIO_H
+
+#include "vmm-kvm/devices/bus.h"
+#include "vmm-kvm/devices/virtqueue.h"
+
+#define VIRTIO_QUEUES_MAX 8
+
+enum {
+	VIRTIO_ID_NET = 1,
+	VIRTIO_ID_BLOCK = 2,
+	VIRTIO_ID_RNG = 4,
+};
+
+/* Device status, 2.1. */
+enum {
+	VIRTIO_STATUS_ACKNOWLEDGE = 1,
+	VIRTIO_STATUS_DRIVER = 2,
+	VIRTIO_STATUS_DRIVER_OK = 4,
+	VIRTIO_STATUS_FEATURES_OK = 8,
+	VIRTIO_STATUS_NEEDS_RESET = 64,
+	VIRTIO_STATUS_FAILED = 128,
+};
+
+/* Reserved feature bits, chapter 6. */
+#define VIRTIO_F_INDIRECT_DESC (1ull << 28)
+#define VIRTIO_F_EVENT_IDX     (1ull << 29)
+#define VIRTIO_F_VERSION_1     (1ull << 32)
+
+struct virtio_dev;
+
+/* What a device implements. All called with the device lock held. */
+struct virtio_dev_ops {
+	const char *name;
+	uint32_t device_id;
+	uint32_t pci_class; /* 0xBBSSII, for the PCI transport */
+	/* Queue `index` has new buffers, or became usable. Loop thread. */
+	void (*kick)(struct virtio_dev *d, unsigned index);
+	/* The queues are gone: forget what refers to them. Any thread, so no
+	 * call of the loop or of a host end. Optional. */
+	void (*reset)(struct virtio_dev *d);
+	/* Waits for host requests under way. Loop thread, *without* the lock,
+	 * no vCPU running. */
+	void (*free)(struct virtio_dev *d);
+};
+
+/* What a transport implements. Called with the device lock held. */
+struct virtio_transport_ops {
+	/* Raise the interrupt of a queue, or of a configuration change. */
+	void (*notify_queue)(void *transport, unsigned index);
+	void (*notify_config)(void *transport);
+	/* Have ops->kick called for the queue, soon, on the loop thread. */
+	void (*kick_later)(void *transport, unsigned index);
+};
+
+struct virtio_dev {
+	const struct virtio_dev_ops *ops;
+	uint64_t features_offered, features;
+	uint8_t status;
+	uint8_t config_generation;
+	const uint8_t *config; /* little-endian, read-only to the driver */
+	size_t config_size;
+	unsigned n_queues;
+	struct virtqueue queues[VIRTIO_QUEUES_MAX];
+	uint64_t epoch; /* counts resets: stale completions differ in it */
+	const struct virtio_transport_ops *transport_ops;
+	void *transport;
+	struct bus *bus;
+};
+
+/* For devices. Sets up `n_queues` queues of `queue_size`; `config` borrowed. */
+void virtio_dev_init(struct virtio_dev *d, const struct virtio_dev_ops *ops,
+		     uint64_t features, const void *config, size_t config_size,
+		     unsigned n_queues, uint16_t queue_size);
+
+/* The host door, loop thread, never nested. */
+void virtio_enter(struct virtio_dev *d);
+void virtio_leave(struct virtio_dev *d);
+
+/* DRIVER_OK and neither failed nor broken: queues may be used. */
+bool virtio_live(const struct virtio_dev *d);
+
+/* As virtqueue_pop(), but a malformed ring ends in virtio_fail() and 0. */
+bool virtio_pop(struct virtio_dev *d, unsigned index, struct virtq_chain *ret);
+void virtio_push(struct virtio_dev *d, unsigned index, uint16_t head,
+		 uint32_t written);
+/* Interrupt the driver if it wants to hear of what was pushed. */
+void virtio_notify(struct virtio_dev *d, unsigned index);
+/* The device stopped before the queue was empty: kick it again. */
+void virtio_kick_later(struct virtio_dev *d, unsigned index);
+/* DEVICE_NEEDS_RESET (2.1.2): nothing is processed until the driver resets. */
+void virtio_fail(struct virtio_dev *d);
+/* The bytes of config changed: new generation, and tell the driver. */
+void virtio_config_changed(struct virtio_dev *d);
+
+/* For transports. */
+void virtio_attach(struct virtio_dev *d, const struct virtio_transport_ops *ops,
+		   void *transport, const struct guest_mem *mem,
+		   struct bus *bus);
+void virtio_reset(struct virtio_dev *d);
+/* A write to the status register; 0 resets. */
+void virtio_set_status(struct virtio_dev *d, uint8_t status);
+/* A write to half `high` of the driver's features. */
+void virtio_set_features(struct virtio_dev *d, bool high, uint32_t bits);
+/* A write of 1 to queue_enable. */
+void virtio_queue_enable(struct virtio_dev *d, unsigned index);
+/* The driver notified a queue; loop thread. Others are ignored. */
+void virtio_kick(struct virtio_dev *d, unsigned index);
+uint64_t virtio_config_read(const struct virtio_dev *d, uint64_t offset,
+			    unsigned size);
+/* Waits for host requests under way; without the lock. NULL is fine. */
+struct virtio_dev *virtio_dev_free(struct virtio_dev *d);
+DEFINE_CLEANUP(virtio_dev_free, struct virtio_dev *)
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * virtio over PCI, modern only: VIRTIO 1.2, 4.1.
+ *
+ * BAR 0 holds the common, ISR, device and notification structures, BAR 2 the
+ * MSI-X table. A driver's notification reaches the loop thread through one
+ * eventfd per queue: directly from the kernel while a doorbell is registered
+ * (device running, BAR decoded), else by way of a trapped write. Without
+ * MSI-X, and for pci=nomsi, the ISR and pin INTA serve.
+ */
+#ifndef VMM_KVM_DEVICES_VIRTIO_PCI_H
+#define VMM_KVM_DEVICES_VIRTIO_PCI_H
+
+#include <uv.h>
+
+#include "vmm-kvm/devices/guest_mem.h"
+#include "vmm-kvm/devices/irq.h"
+#include "vmm-kvm/devices/pci_host.h"
+#include "vmm-kvm/devices/virtio.h"
+
+struct virtio_pci;
+
+/* All borrowed, and outliving the device, but for `device`. */
+struct virtio_pci_params {
+	struct pci_host *host;
+	uint8_t devfn;		   /* PCI_DEVFN(slot, 0) */
+	struct virtio_dev *device; /* consumed, also on failure */
+	const struct guest_mem *mem;
+	struct bus *bus;
+	uv_loop_t *loop;
+	const struct msi_sink *msi;
+	const struct doorbell_sink *doorbells; /* NULL: every kick traps */
+};
+
+/* Loop thread, lock not held, no vCPU running. */
+int virtio_pci_new(const struct virtio_pci_params *params,
+		   struct virtio_pci **ret, struct error *e) must_check;
+/*
+ * Waits for I/O under way, then takes the function off the bus. Loop thread,
+ * lock not held, no vCPU running. Memory goes once the loop has run again
+ * (uv handles close there).
+ */
+struct virtio_pci *virtio_pci_free(struct virtio_pci *v);
+DEFINE_CLEANUP(virtio_pci_free, struct virtio_pci *)
+
+/* Machine reset of this function alone, with the device lock held;
+ * pci_host_reset() includes it. */
+void virtio_pci_reset(struct virtio_pci *v);
+
+#endif

@@ -1,0 +1,109 @@
+/*
+ * The device's side of a split virtqueue: VIRTIO 1.2, 2.7, with indirect
+ * descriptors (2.7.5.3) and the event index (2.7.7.2, 2.7.10).
+ *
+ * Everything in guest memory is hostile: a descriptor is copied once and then
+ * judged, every address goes through guest_mem_ptr(), and a ring that breaks
+ * the rules makes virtqueue_pop() fail for good. The owner then sets
+ * DEVICE_NEEDS_RESET.
+ *
+ * Invariants:
+ *  1. After a failure the queue is `broken`: nothing is read from or written
+ *     to the rings until virtqueue_reset().
+ *  2. While `ready`, the three rings lay in RAM when it was set, and RAM does
+ *     not change while the guest runs: the ring pointers stay valid.
+ *  3. When virtqueue_pop() returns 0 the driver has been told to notify of the
+ *     next buffer it adds.
+ *
+ * Thread: with the device lock held.
+ */
+#ifndef VMM_KVM_DEVICES_VIRTQUEUE_H
+#define VMM_KVM_DEVICES_VIRTQUEUE_H
+
+#include <stdbool.h>
+#include <sys/uio.h>
+
+#include "vmm-kvm/devices/guest_mem.h"
+
+/* Largest queue size we offer, and so the longest chain. */
+#define VIRTQUEUE_SIZE_MAX 256
+
+enum {
+	VIRTQ_DESC_NEXT = 1,
+	VIRTQ_DESC_WRITE = 2,
+	VIRTQ_DESC_INDIRECT = 4,
+	VIRTQ_AVAIL_NO_INTERRUPT = 1,
+};
+
+/* As it lies in guest memory, little-endian (2.7.5). */
+struct virtq_desc {
+	uint64_t address;
+	uint32_t length;
+	uint16_t flags, next;
+};
+
+struct virtqueue {
+	const struct guest_mem *mem;
+	uint16_t size_max; /* what the device offers */
+	uint16_t size;	   /* what the driver chose; a power of two */
+	uint64_t desc_gpa, avail_gpa, used_gpa;
+	bool ready, broken;
+	bool event_index, indirect; /* negotiated features */
+	uint8_t *desc, *avail, *used;
+	uint16_t last_avail, used_index, signalled;
+	bool signalled_valid;
+};
+
+/* A popped chain: buffers the device reads (out), then those it writes (in). */
+struct virtq_chain {
+	uint16_t head;
+	unsigned n_out, n_in;
+	uint64_t out_bytes, in_bytes;
+	struct iovec iov[VIRTQUEUE_SIZE_MAX]; /* n_out, then n_in */
+};
+
+/* size_max: a power of two up to VIRTQUEUE_SIZE_MAX. `mem` is borrowed. */
+void virtqueue_init(struct virtqueue *q, const struct guest_mem *mem,
+		    uint16_t size_max);
+/* As after device reset: not ready, size size_max, addresses 0. */
+void virtqueue_reset(struct virtqueue *q);
+
+/*
+ * Begin to use the rings at the addresses and size set in `q`. -EINVAL for a
+ * size that is 0, no power of two or over size_max or misaligned rings,
+ * -EFAULT when a ring is not RAM; the queue is then broken.
+ */
+int virtqueue_enable(struct virtqueue *q) must_check;
+
+/*
+ * 1: *ret is the next chain. 0: none now (invariant 3). -errno: the ring is
+ * malformed and the queue now broken; -ESHUTDOWN if it was not usable before.
+ */
+int virtqueue_pop(struct virtqueue *q, struct virtq_chain *ret) must_check;
+/* Take back the last `n` chains popped, of which none was pushed. */
+void virtqueue_unpop(struct virtqueue *q, unsigned n);
+
+/* Hand a chain back: `written` bytes of its in-buffers were written. */
+void virtqueue_push(struct virtqueue *q, uint16_t head, uint32_t written);
+/*
+ * The same for `n` chains that the driver must see appear together: fill the
+ * ring at index +0..n-1, then publish.
+ */
+void virtqueue_fill(struct virtqueue *q, uint16_t head, uint32_t written,
+		    unsigned ahead);
+void virtqueue_publish(struct virtqueue *q, unsigned n);
+/* Whether the driver wants an interrupt for what was pushed since the last
+ * time this was asked. */
+bool virtqueue_should_notify(struct virtqueue *q);
+
+/* Copy between a flat buffer and n iovecs, `at` bytes in; bytes copied. */
+size_t iov_read(const struct iovec *iov, unsigned n, size_t at, void *out,
+		size_t size);
+size_t iov_write(const struct iovec *iov, unsigned n, size_t at, const void *in,
+		 size_t size);
+/* Trim in place: drop `bytes` from the front, or keep only `bytes`. Returns
+ * the new count; *iov is moved forward. */
+unsigned iov_drop_front(struct iovec **iov, unsigned n, size_t bytes);
+unsigned iov_keep(struct iovec *iov, unsigned n, size_t bytes);
+
+#endif
