@@ -1,0 +1,2 @@
+SRCS += lib/fdt/fdt_builder.c lib/fdt/fdt_nodes.c
+TESTS += tests/unit/test_fdt.c
