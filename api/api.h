@@ -12,9 +12,13 @@
 #ifndef API_API_H
 #define API_API_H
 
+#include <stdio.h>
 #include <uv.h>
 
 #include "lib/base/json.h"
+
+/* Of the interface and of the programs that speak it. */
+#define API_VERSION "0.1.0"
 
 /* X(METHOD, "name") in the order of documentation. */
 #define API_METHOD_TABLE(X)              \
@@ -50,7 +54,7 @@ struct api_define_params {
 };
 struct api_shutdown_params {
 	char *name;
-	uint64_t timeout_ms; /* 0: do not wait for the guest */
+	uint64_t timeout_ms; /* 0: do not wait for the guest's end */
 };
 struct api_subscribe_params {
 	int64_t since; /* replay events with seq > since; -1: only new ones */
@@ -67,6 +71,15 @@ struct api_empty_params {
  * vm.get adds config (the whole definition). An event is
  * { seq, time_ms, vm (uuid), name, kind, ... }, kind "state" with
  * { state, previous, reason }, others as they come.
+ *
+ * host.info: { version, hypervisors: [name...], hostname, machine, cpus,
+ * memory (bytes), vms, running }. event.subscribe: { seq (of the newest event
+ * there is), events: [replayed, oldest first], more (true when the replay was
+ * cut short: subscribe again from the last one) }. var.list: { generation,
+ * variables: [{ name, guid, attributes ("NV,BS,RT"), attributes_bits, size,
+ * data (hex) }] }. vm.list: [VM...] in name order. vm.console: {} and the
+ * descriptor of a stream socket. vm.shutdown replies with the VM once it is
+ * stopped, or, with timeout_ms 0, once the guest was told.
  */
 
 struct api_method {
@@ -75,9 +88,18 @@ struct api_method {
 	size_t params_size;		 /* of the structure params fills */
 	const char *result;		 /* one line of documentation */
 	const char *doc;
+	bool returns_fd; /* the reply carries a descriptor: not in a batch */
 };
 
 extern const struct api_method api_methods[API_METHOD_COUNT];
+
+/* API_METHOD_COUNT and ERROR_NO_METHOD when there is none of that name. */
+enum api_method_id api_method_by_name(const char *name, struct error *e);
+
+/* An OpenRPC document of the table; owned by the caller, NULL: no memory. */
+json_object *api_discover(void);
+/* API.md from the same table, on `out`. */
+void api_write_markdown(FILE *out);
 
 /* One call under way. Answer exactly once, now or later; the call stays valid
  * until then, also when its client has gone. */
@@ -103,10 +125,13 @@ struct api_server;
 int api_server_new(uv_loop_t *loop, int listen_fd,
 		   const struct api_handlers *handlers,
 		   struct api_server **ret, struct error *e) must_check;
+/* Ends all connections; calls under way stay valid and go nowhere. The memory
+ * is released by the loop, which must still run once. NULL is fine. */
 struct api_server *api_server_free(struct api_server *s);
 
 /* A notification {"jsonrpc":"2.0","method":"event","params":event} to every
- * subscriber; a subscriber too slow to take it is told and dropped. */
+ * subscriber; `event` is borrowed. A subscriber too slow to take it is sent
+ * {"method":"event.lost"} and dropped. */
 void api_server_notify(struct api_server *s, json_object *event);
 
 #endif

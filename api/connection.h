@@ -1,0 +1,82 @@
+/*
+ * Inside api/ only: one client of the server, and the calls it has made.
+ *
+ * Invariants:
+ *  1. A connection lives while it is open or a call refers to it (`refs`).
+ *  2. Requests are only taken from the input while fewer than
+ *     CONNECTION_CALLS_MAX calls are under way and fewer than
+ *     CONNECTION_QUEUE_SOFT bytes wait to be sent: a client that does not read
+ *     is not read from.
+ *  3. More than CONNECTION_QUEUE_HARD bytes waiting ends the connection; a
+ *     subscriber with more than CONNECTION_QUEUE_EVENTS is told and dropped.
+ *
+ * Thread: the loop thread.
+ */
+#ifndef API_CONNECTION_H
+#define API_CONNECTION_H
+
+#include "api/api.h"
+#include "api/jsonrpc.h"
+#include "lib/base/buf.h"
+
+#define CONNECTION_LINE_MAX	MIB(1)
+#define CONNECTION_CALLS_MAX	32
+#define CONNECTION_BATCH_MAX	256
+#define CONNECTION_QUEUE_SOFT	KIB(256)
+#define CONNECTION_QUEUE_EVENTS MIB(4)
+#define CONNECTION_QUEUE_HARD	MIB(16)
+/* What a queued descriptor counts as, so that few of them are ever held. */
+#define CONNECTION_FD_COST KIB(32)
+/* A client being dropped gets this long to take what is queued for it. */
+#define CONNECTION_LINGER_MS 5000
+
+struct outgoing; /* one line, perhaps with a descriptor */
+
+struct api_connection {
+	struct api_server *server;	     /* NULL once the server is gone */
+	struct api_connection *next, **link; /* in the server's list */
+	int fd;				     /* -1 once closed */
+	unsigned refs;
+	uv_poll_t poll;
+	uv_timer_t linger;
+	unsigned open_handles;
+	struct buf in;
+	size_t scanned;	 /* bytes of `in` known to hold no newline */
+	bool discarding; /* the rest of a line that was too long */
+	bool eof;	 /* the client sends no more, but may still read */
+	bool draining;	 /* being dropped: send what is queued, read nothing */
+	bool processing; /* guards against re-entry from a handler's reply */
+	bool subscribed;
+	unsigned calls;
+	struct outgoing *out, **out_tail;
+	size_t out_bytes;
+};
+
+/* Consumes fd, also on failure; joins the server's list. */
+int connection_new(struct api_server *server, uv_loop_t *loop, int fd,
+		   struct api_connection **list) must_check;
+
+/* Close now: unsent replies are lost, calls under way will be dropped. */
+void connection_close(struct api_connection *c);
+
+struct api_connection *connection_ref(struct api_connection *c);
+void connection_unref(struct api_connection *c);
+
+/* Queue one line; `message` (may be NULL: no memory) and fd are consumed. */
+void connection_send(struct api_connection *c, json_object *message, int fd);
+
+/* Send an event; one that cannot take it is told and dropped. Borrows. */
+void connection_notify(struct api_connection *c, json_object *message);
+
+/* A call has ended: there may be room for the next request. */
+void connection_call_done(struct api_connection *c);
+
+/* api/call.c: take one message (a line without its newline) apart and run what
+ * it asks; replies go to connection_send(). */
+void call_message(struct api_connection *c, const char *text, size_t size);
+
+/* api/server.c */
+const struct api_handlers *server_handlers(const struct api_server *s);
+void server_connection_closed(struct api_server *s);
+
+#endif

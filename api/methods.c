@@ -1,0 +1,135 @@
+#include "api/api.h"
+
+#include "lib/model/vm_config.h"
+
+static const struct json_field empty_params[] = {JSON_END};
+
+#define VM_NAME_FIELD(type)                                                    \
+	{                                                                      \
+		.name = "name", .kind = JSON_STRING,                           \
+		.offset = offsetof(struct type, name), .flags = JSON_REQUIRED, \
+		.min = 1, .max = 255, .doc = "The VM's name or uuid.",         \
+	}
+
+static const struct json_field name_params[] = {
+	VM_NAME_FIELD(api_name_params),
+	JSON_END,
+};
+
+/* `sub` of a JSON_ANY is documentation only: vm.define validates the
+ * definition itself, so that its errors name fields without a prefix. */
+static const struct json_field define_params[] = {
+	{
+		.name = "config",
+		.kind = JSON_ANY,
+		.offset = offsetof(struct api_define_params, config),
+		.flags = JSON_REQUIRED,
+		.sub = vm_config_fields,
+		.doc = "The definition.",
+	},
+	JSON_END,
+};
+
+static const struct json_field shutdown_params[] = {
+	VM_NAME_FIELD(api_shutdown_params),
+	{
+		.name = "timeout_ms",
+		.kind = JSON_U64,
+		.offset = offsetof(struct api_shutdown_params, timeout_ms),
+		.doc = "Milliseconds to wait for the guest; 0 (the default) "
+		       "replies once the guest was told.",
+	},
+	JSON_END,
+};
+
+static const struct json_field subscribe_params[] = {
+	{
+		.name = "since",
+		.kind = JSON_I64,
+		.offset = offsetof(struct api_subscribe_params, since),
+		.flags = JSON_REQUIRED,
+		.doc = "Replay events with a greater seq; -1: only new ones.",
+	},
+	JSON_END,
+};
+
+#define X(id, text) static const char name_##id[] = text;
+API_METHOD_TABLE(X)
+#undef X
+
+/* `kind` names both the table of fields and the structure they fill. */
+#define METHOD(id, kind, fd, result_text, doc_text)                      \
+	[API_##id] = {.name = name_##id,                                 \
+		      .params = kind##_params,                           \
+		      .params_size = sizeof(struct api_##kind##_params), \
+		      .result = result_text,                             \
+		      .doc = doc_text,                                   \
+		      .returns_fd = fd}
+
+const struct api_method api_methods[API_METHOD_COUNT] = {
+	METHOD(HOST_INFO, empty, false,
+	       "{version, hypervisors, hostname, machine, cpus, memory, vms, "
+	       "running}",
+	       "What this host and this daemon are and can do."),
+	METHOD(VM_DEFINE, define, false, "the VM",
+	       "Define a VM. Its disks and firmware are judged now; nothing "
+	       "runs until vm.start."),
+	METHOD(VM_LIST, empty, false, "an array of VMs, in name order",
+	       "All VMs there are."),
+	METHOD(VM_GET, name, false, "the VM, with config: its whole definition",
+	       "One VM."),
+	METHOD(VM_START, name, false, "the VM",
+	       "Start a stopped or crashed VM; the reply comes when the guest "
+	       "is started."),
+	METHOD(VM_SHUTDOWN, shutdown, false, "the VM",
+	       "Press the guest's power button. The reply comes when the VM is "
+	       "stopped, or as error \"timeout\" when the guest did not follow "
+	       "in time (it is not forced)."),
+	METHOD(VM_STOP, name, false, "the VM",
+	       "Stop a VM at once, like pulling its plug."),
+	METHOD(VM_RESET, name, false, "the VM",
+	       "Reset a VM, like its reset button: the guest is not asked."),
+	METHOD(VM_PAUSE, name, false, "the VM",
+	       "Halt the virtual CPUs of a running VM."),
+	METHOD(VM_RESUME, name, false, "the VM", "Let a paused VM go on."),
+	METHOD(VM_CONSOLE, name, true,
+	       "{} and the descriptor of a stream socket",
+	       "Connect to a VM's console: what is read was printed by the "
+	       "guest, starting with the recent past; what is written is "
+	       "typed. Not in a batch."),
+	METHOD(VM_DELETE, name, false, "{}",
+	       "Delete a stopped VM's definition and variables. Its disks are "
+	       "not touched."),
+	METHOD(VAR_LIST, name, false,
+	       "{generation, variables: [{name, guid, attributes "
+	       "(\"NV,BS,RT\"), attributes_bits, size, data (hex)}]}",
+	       "The UEFI variables of a VM, as last committed."),
+	METHOD(EVENT_SUBSCRIBE, subscribe, false,
+	       "{seq, events, more}: the newest event's number, the replayed "
+	       "events, oldest first, and whether the replay was cut short "
+	       "(subscribe again to go on)",
+	       "Replay past events, and from now on send each new one as a "
+	       "notification \"event\". A client too slow to read them is sent "
+	       "\"event.lost\" and disconnected."),
+	METHOD(RPC_DISCOVER, empty, false, "an OpenRPC document",
+	       "This description, for machines."),
+};
+
+enum api_method_id api_method_by_name(const char *name, struct error *e)
+{
+	const char *names[API_METHOD_COUNT + 1] = {NULL};
+	const char *closest;
+
+	for (int i = 0; i < API_METHOD_COUNT; i++) {
+		names[i] = api_methods[i].name;
+		if (streq(names[i], name))
+			return (enum api_method_id)i;
+	}
+	closest = parse_closest(name, names);
+	error_set_code(e, ERROR_NO_METHOD,
+		       "no method named \"%.64s\"%s%s%s; rpc.discover lists "
+		       "them",
+		       name, closest ? "; did you mean \"" : "",
+		       closest ? closest : "", closest ? "\"?" : "");
+	return API_METHOD_COUNT;
+}

@@ -1,0 +1,153 @@
+#include "api/connection.h"
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "lib/base/fd.h"
+
+/* How long accepting rests after the process ran out of descriptors. */
+#define ACCEPT_PAUSE_MS 200
+#define ACCEPT_BURST	16
+
+struct api_server {
+	struct api_handlers handlers;
+	uv_loop_t *loop;
+	int listen_fd;
+	uv_poll_t poll;
+	uv_timer_t retry;
+	unsigned open_handles;
+	struct api_connection *connections;
+	unsigned n_connections, max_connections;
+};
+
+static void on_listen(uv_poll_t *poll, int status, int events);
+
+const struct api_handlers *server_handlers(const struct api_server *s)
+{
+	return &s->handlers;
+}
+
+static void server_listen(struct api_server *s)
+{
+	bool full = s->n_connections >= s->max_connections;
+
+	uv_poll_start(&s->poll, full ? 0 : UV_READABLE, on_listen);
+}
+
+void server_connection_closed(struct api_server *s)
+{
+	s->n_connections--;
+	server_listen(s);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+	server_listen(timer->data);
+}
+
+/* Returns whether another client may be waiting. */
+static bool server_accept(struct api_server *s)
+{
+	int fd = accept4(s->listen_fd, NULL, NULL,
+			 SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0 &&
+	    (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR))
+		return errno != EAGAIN;
+	/* EMFILE, ENFILE, ENOBUFS, ENOMEM: the client stays in the backlog and
+	 * would wake us again at once. */
+	if (fd < 0) {
+		uv_poll_stop(&s->poll);
+		uv_timer_start(&s->retry, on_retry, ACCEPT_PAUSE_MS, 0);
+		return false;
+	}
+	if (connection_new(s, s->loop, fd, &s->connections) == 0)
+		s->n_connections++;
+	if (s->n_connections < s->max_connections)
+		return true;
+	server_listen(s);
+	return false;
+}
+
+static void on_listen(uv_poll_t *poll, int status, int events)
+{
+	struct api_server *s = poll->data;
+
+	for (int i = 0; i < ACCEPT_BURST; i++)
+		if (!server_accept(s))
+			break;
+}
+
+/* Clients may use half of the descriptors: the rest is for running VMs. */
+static unsigned connections_allowed(void)
+{
+	struct rlimit limit = {.rlim_cur = 1024};
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	return (unsigned)MAX(MIN(limit.rlim_cur / 2, 4096), 8);
+}
+
+int api_server_new(uv_loop_t *loop, int listen_fd,
+		   const struct api_handlers *handlers, struct api_server **ret,
+		   struct error *e)
+{
+	struct api_server *s = calloc(1, sizeof(*s));
+	int r = s ? fd_set_nonblock(listen_fd) : -ENOMEM;
+
+	if (r == 0)
+		r = uv_poll_init(loop, &s->poll, listen_fd);
+	if (r < 0) {
+		fd_close(listen_fd);
+		free(s);
+		return error_set(e, r, "the API socket cannot be served: %s",
+				 strerror(-r));
+	}
+	uv_timer_init(loop, &s->retry);
+	s->poll.data = s->retry.data = s;
+	s->open_handles = 2;
+	s->handlers = *handlers;
+	s->loop = loop;
+	s->listen_fd = listen_fd;
+	s->max_connections = connections_allowed();
+	server_listen(s);
+	*ret = s;
+	return 0;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	struct api_server *s = handle->data;
+
+	if (--s->open_handles == 0)
+		free(s);
+}
+
+struct api_server *api_server_free(struct api_server *s)
+{
+	struct api_connection *c, *next;
+
+	if (!s)
+		return NULL;
+	for (c = s->connections; c; c = next) {
+		next = c->next;
+		c->server = NULL;
+		connection_close(c);
+	}
+	uv_close((uv_handle_t *)&s->poll, on_handle_closed);
+	uv_close((uv_handle_t *)&s->retry, on_handle_closed);
+	fd_close(s->listen_fd);
+	return NULL;
+}
+
+void api_server_notify(struct api_server *s, json_object *event)
+{
+	json_object *message = jsonrpc_call(-1, "event",
+					    json_object_get(event));
+	struct api_connection *c, *next;
+
+	for (c = s->connections; message && c; c = next) {
+		next = c->next;
+		connection_notify(c, message);
+	}
+	json_object_put(message);
+}
