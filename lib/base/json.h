@@ -5,7 +5,7 @@
  * fills a zeroed structure from an object and refuses unknown fields, wrong
  * types and values out of bounds, naming the field by its full path, the value
  * and what is accepted; json_encode() writes the same structure back. Fields
- * that are absent keep what the structure held (its defaults).
+ * that are absent or null keep what the structure held (its defaults).
  *
  * Thread: none of this has state; a json_object belongs to one thread.
  */
@@ -41,8 +41,9 @@ struct json_field {
 	enum json_kind kind;
 	size_t offset;
 	unsigned flags;
-	/* Numbers and sizes: inclusive bounds, both 0 for none. Strings:
-	 * length in bytes. Arrays: max is the greatest number of elements. */
+	/* Numbers and sizes: inclusive bounds, both 0 for none; a max of 0
+	 * with a min is the type's own. Strings: length in bytes. Arrays: max
+	 * is the greatest number of elements. JSON_I64: cast to int64_t. */
 	uint64_t min, max;
 	const char *const *names;     /* JSON_ENUM: NULL-terminated */
 	const struct json_field *sub; /* JSON_OBJECT, JSON_ARRAY */
@@ -78,7 +79,9 @@ json_object *json_schema(const struct json_field *fields);
 
 /*
  * Parse exactly one JSON text of `size` bytes (not terminated); depth is
- * bounded by JSON_DEPTH_MAX. -EILSEQ with position and reason.
+ * bounded by JSON_DEPTH_MAX, texts are valid UTF-8, numbers are finite (RFC
+ * 8259). -EILSEQ with position and reason. *ret is owned by the caller; the
+ * text "null" is NULL.
  */
 int json_parse(const char *text, size_t size, json_object **ret,
 	       struct error *e) must_check;
