@@ -60,7 +60,8 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes \
 	-Wwrite-strings -Wformat=2 -Wno-unused-parameter \
 	-Wno-missing-field-initializers -Wno-format-nonliteral
 HARDEN += -fstack-protector-strong -fstack-clash-protection -fPIE
-CPPFLAGS := -D_GNU_SOURCE -I. -I$(O)/gen
+VERSION := 0.1.0
+CPPFLAGS := -D_GNU_SOURCE -DARMVM_VERSION=\"$(VERSION)\" -I. -I$(O)/gen
 CFLAGS := -std=gnu11 -g $(WARN) -MMD -MP
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 # Sanitizers intercept what FORTIFY rewrites, so the two do not mix.

@@ -16,9 +16,9 @@
 struct vm;
 
 struct manager_params {
-	const char *state_dir;	 /* definitions, variables: survives reboots */
-	const char *runtime_dir; /* sockets: gone with a reboot */
-	const char *supervisor;	 /* path of armvm-supervisor */
+	const char *state_dir;	  /* definitions, variables: survives reboots */
+	const char *runtime_dir;  /* sockets: gone with a reboot */
+	const char *supervisor;	  /* path of armvm-supervisor */
 	const char *socket_group; /* may use the API socket; NULL: root only */
 };
 

@@ -1,6 +1,6 @@
 /*
  * Everything a supervisor must have opened for it: disks, taps, firmware,
- * variable store, spill file, console log, the hypervisor's device. The daemon
+ * variable store, spill file, the hypervisor's device. The daemon
  * opens and judges, the supervisor receives.
  */
 #ifndef DAEMON_RESOURCE_H
@@ -8,7 +8,7 @@
 
 #include "daemon/vm.h"
 
-#define RESOURCE_MAX (5 + VM_DISKS_MAX + VM_NICS_MAX)
+#define RESOURCE_MAX	  (4 + VM_DISKS_MAX + VM_NICS_MAX)
 #define RESOURCE_ROLE_MAX 80
 
 struct resource {
@@ -24,9 +24,10 @@ struct resources {
 void resources_done(struct resources *r);
 #define _cleanup_resources_ _cleanup_(resources_done)
 
-/* All or nothing: on failure nothing stays open, made or locked. */
-int resources_open(struct vm *vm, struct resources *ret, struct error *e)
-	must_check;
+/* All or nothing: on failure nothing stays open, made or locked.
+ * `hypervisor` is never VM_HYPERVISOR_AUTO. */
+int resources_open(struct vm *vm, int hypervisor, struct resources *ret,
+		   struct error *e) must_check;
 
 /* The descriptor with that role, or -1; borrowed. */
 int resources_find(const struct resources *r, const char *role);

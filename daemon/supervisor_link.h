@@ -21,7 +21,7 @@ struct supervisor {
 	bool is_child; /* adopted ones are not: no exit status then */
 	int pidfd;
 	uv_poll_t pidfd_poll;
-	uv_timer_t retry; /* reconnecting, or retrying a failed commit */
+	uv_timer_t retry;	 /* reconnecting, or retrying a failed commit */
 	struct channel *channel; /* NULL while not connected */
 	struct link_request *requests;
 	int64_t last_id;
@@ -29,6 +29,7 @@ struct supervisor {
 	/* A commit that could not be stored yet. */
 	int64_t nvram_seq;
 	uint64_t nvram_offset, nvram_size;
+	bool nvram_failing; /* told once, not at each retry */
 	bool ended;
 	int open_handles;
 };
@@ -50,10 +51,11 @@ int link_spawn(struct vm *vm, struct error *e) must_check;
  * Take over a process recorded by an earlier daemon: verified by start time
  * and boot id, never by pid alone. -ESRCH when it is gone.
  */
-int link_adopt(struct vm *vm, const struct store_run *run, struct error *e)
-	must_check;
+int link_adopt(struct vm *vm, const struct store_run *run,
+	       struct error *e) must_check;
 
-/* `body` (consumed; NULL: nothing but type and id) with descriptors (dup'ed). */
+/* `body` (consumed; NULL: nothing but type and id) with descriptors (dup'ed).
+ */
 void link_request(struct supervisor *s, const char *type, json_object *body,
 		  const int *fds, size_t n_fds, uint64_t timeout_ms,
 		  link_done_fn done, void *cookie);

@@ -31,11 +31,16 @@ struct vm {
 	char reason[256];   /* why it is stopped or crashed; "" if nothing */
 	int64_t started_ms; /* Unix time; 0 when not active */
 	struct supervisor *supervisor;
-	/* A shutdown that waits for the guest; at most one. */
-	struct api_call *shutdown_call;
+	/* The deadline of a shutdown that waits for the guest. */
 	uv_timer_t shutdown_timer;
 	uint64_t shutdown_timeout_ms;
 	bool stop_requested; /* the next end is not a crash */
+	/* What the supervisor said of its end, until the process is gone. */
+	bool ended_well;
+	char end_reason[256];
+	/* Calls that wait for the process to be gone (vm.stop). */
+	struct vm_waiter *waiters;
+	struct start_op *failed_start; /* its process is being ended */
 };
 
 /* From a row of the store; joins the manager's list. -EINVAL when the stored

@@ -1,0 +1,272 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "daemon/manager.h"
+#include "daemon/rpc.h"
+#include "daemon/supervisor_link.h"
+#include "daemon/vm.h"
+#include "daemon/vm_nvram.h"
+#include "daemon/vm_run.h"
+#include "daemon/vm_wait.h"
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+
+#define API_SOCKET_NAME "armvmd.sock"
+
+static char *path_join(const char *dir, const char *name, const char *suffix)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/%s%s", dir, name, suffix) < 0)
+		return NULL;
+	return path;
+}
+
+char *manager_socket_path(const struct manager *m, const char *uuid)
+{
+	return path_join(m->runtime_dir, uuid, ".sock");
+}
+
+char *manager_vm_dir(const struct manager *m, const char *uuid)
+{
+	return path_join(m->state_dir, "vms/", uuid);
+}
+
+static int make_dir(const char *path, mode_t mode, struct error *e)
+{
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		return error_set(e, -errno, "cannot make directory %s: %m",
+				 path);
+	return 0;
+}
+
+static int read_boot_id(char *out, size_t size)
+{
+	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id",
+				      O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
+
+	if (n < 0)
+		return -errno;
+	out[n] = '\0';
+	out[strcspn(out, "\n")] = '\0';
+	return 0;
+}
+
+int manager_new(uv_loop_t *loop, const struct manager_params *params,
+		struct manager **ret, struct error *e)
+{
+	_cleanup_free_ char *vms = path_join(params->state_dir, "vms", "");
+	struct manager *m = calloc(1, sizeof(*m));
+	int r;
+
+	if (!m || !vms) {
+		free(m);
+		return error_set(e, -ENOMEM, "out of memory");
+	}
+	m->loop = loop;
+	m->state_dir = strdup(params->state_dir);
+	m->runtime_dir = strdup(params->runtime_dir);
+	m->supervisor_path = strdup(params->supervisor);
+	if (params->socket_group)
+		m->socket_group = strdup(params->socket_group);
+	r = read_boot_id(m->boot_id, sizeof(m->boot_id));
+	if (r < 0)
+		error_set(e, r, "cannot read this host's boot id");
+	if (r == 0)
+		r = make_dir(m->state_dir, 0700, e);
+	if (r == 0)
+		r = make_dir(vms, 0700, e);
+	/* Searchable by all, so that the group can reach the socket. */
+	if (r == 0)
+		r = make_dir(m->runtime_dir, 0755, e);
+	if (r == 0)
+		r = store_open(m->state_dir, &m->store, e);
+	if (r < 0) {
+		manager_free(m);
+		return r;
+	}
+	*ret = m;
+	return 0;
+}
+
+static int load_one(void *cookie, const struct store_vm *row)
+{
+	struct manager *m = cookie;
+	struct error e = ERROR_INIT;
+	struct vm *vm;
+
+	/* One bad row must not keep the others from their owner. */
+	if (vm_load(m, row, &vm, &e) < 0)
+		log_vm(LOG_LEVEL_ERROR, row->name,
+		       "its stored definition cannot be read: %s", e.message);
+	return 0;
+}
+
+static struct vm *vm_by_id(struct manager *m, int64_t id)
+{
+	struct vm *vm = m->vms;
+
+	while (vm && vm->id != id)
+		vm = vm->next;
+	return vm;
+}
+
+/* The runs of an earlier daemon, copied out: adopting writes to the store. */
+struct run_list {
+	struct store_run *runs;
+	size_t count;
+};
+
+static int collect_run(void *cookie, const struct store_run *run)
+{
+	struct run_list *l = cookie;
+	struct store_run *grown;
+
+	grown = reallocarray(l->runs, l->count + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	l->runs = grown;
+	l->runs[l->count++] = *run;
+	return 0;
+}
+
+static void adopt_one(struct manager *m, const struct store_run *run)
+{
+	struct vm *vm = vm_by_id(m, run->vm_id);
+	struct error e = ERROR_INIT;
+
+	if (!vm)
+		return;
+	if (link_adopt(vm, run, &e) == 0) {
+		log_vm(LOG_LEVEL_INFO, vm->config.name,
+		       "adopted its running supervisor, process %lld",
+		       (long long)run->pid);
+		return;
+	}
+	log_vm(LOG_LEVEL_WARNING, vm->config.name, "not running any more: %s",
+	       e.message);
+	if (vm_nvram_replay(vm, &e) < 0)
+		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
+	if (store_run_clear(m->store, vm->id, &e) < 0)
+		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
+	if (streq(run->boot_id, m->boot_id))
+		vm_set_state(vm, VM_CRASHED,
+			     "its supervisor ended while armvmd was away");
+	else
+		vm_set_state(vm, VM_STOPPED, "the host was restarted");
+}
+
+static int load_and_adopt(struct manager *m, struct error *e)
+{
+	struct run_list runs = {0};
+	int r = store_vm_each(m->store, load_one, m, e);
+
+	if (r == 0)
+		r = store_run_each(m->store, collect_run, &runs, e);
+	if (r == 0)
+		for (size_t i = 0; i < runs.count; i++)
+			adopt_one(m, &runs.runs[i]);
+	free(runs.runs);
+	return r;
+}
+
+static int listen_fd_new(const char *path, const char *group, int *ret,
+			 struct error *e)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	_cleanup_close_ int fd = -1;
+	struct group *gr;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return error_set(e, -ENAMETOOLONG,
+				 "socket path %s is longer than %zu bytes; "
+				 "choose a shorter --runtime-dir",
+				 path, sizeof(addr.sun_path) - 1);
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_set(e, -errno, "cannot make a socket: %m");
+	/* Ours by the store's lock: what is left here is a dead daemon's. */
+	unlink(path);
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    chmod(path, 0660) < 0 || listen(fd, SOMAXCONN) < 0)
+		return error_set(e, -errno, "cannot listen on %s: %m", path);
+	gr = group ? getgrnam(group) : NULL;
+	if (gr && chown(path, (uid_t)-1, gr->gr_gid) < 0)
+		return error_set(e, -errno, "cannot give %s to group %s: %m",
+				 path, group);
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+int manager_startup(struct manager *m, struct error *e)
+{
+	_cleanup_free_ char *path = path_join(m->runtime_dir, API_SOCKET_NAME,
+					      "");
+	struct api_handlers handlers;
+	int fd, r;
+
+	if (!path)
+		return error_set(e, -ENOMEM, "out of memory");
+	r = load_and_adopt(m, e);
+	if (r < 0)
+		return r;
+	r = listen_fd_new(path, m->socket_group, &fd, e);
+	if (r < 0)
+		return r;
+	rpc_handlers(m, &handlers);
+	return api_server_new(m->loop, fd, &handlers, &m->server, e);
+}
+
+struct manager *manager_free(struct manager *m)
+{
+	if (!m)
+		return NULL;
+	/* Calls are answered while there is a server to answer them. */
+	for (struct vm *vm = m->vms; vm; vm = vm->next) {
+		if (vm->supervisor)
+			link_abandon(vm->supervisor);
+		vm_start_ended(vm);
+		vm_wait_cancel(vm);
+	}
+	m->server = api_server_free(m->server);
+	while (m->vms)
+		vm_unload(m->vms);
+	store_close(m->store);
+	free(m->state_dir);
+	free(m->runtime_dir);
+	free(m->supervisor_path);
+	free(m->socket_group);
+	free(m);
+	return NULL;
+}
+
+void manager_event(struct manager *m, const struct vm *vm, const char *kind,
+		   json_object *fields)
+{
+	json_object *event = fields ? fields : json_object_new_object();
+	int64_t seq = 0, time_ms = 0;
+	struct error e = ERROR_INIT;
+
+	json_object_object_add(event, "name",
+			       json_object_new_string(vm->config.name));
+	if (store_event_add(m->store, vm->config.uuid, kind, json_text(event),
+			    &seq, &time_ms, &e) < 0)
+		log_vm(LOG_LEVEL_ERROR, vm->config.name,
+		       "event \"%s\" could not be stored: %s", kind, e.message);
+	json_object_object_add(event, "seq", json_object_new_int64(seq));
+	json_object_object_add(event, "time_ms",
+			       json_object_new_int64(time_ms));
+	json_object_object_add(event, "vm",
+			       json_object_new_string(vm->config.uuid));
+	json_object_object_add(event, "kind", json_object_new_string(kind));
+	if (m->server)
+		api_server_notify(m->server, event);
+	json_object_put(event);
+}

@@ -1,0 +1,280 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "daemon/resource.h"
+#include "daemon/vm_nvram.h"
+#include "lib/base/fd.h"
+#include "lib/image/image.h"
+
+#define FIRMWARE_AARCH64 "/usr/share/AAVMF/AAVMF_CODE.fd"
+#define FIRMWARE_AARCH32 "/usr/share/AAVMF/AAVMF32_CODE.fd"
+/* What the stock firmware comes as: 2 MiB, or that padded to its bank. */
+#define FIRMWARE_MIN  MIB(1)
+#define FIRMWARE_MAX  MIB(64)
+#define FIRMWARE_UNIT KIB(64)
+
+void resources_done(struct resources *r)
+{
+	for (size_t i = 0; i < r->count; i++)
+		r->list[i].fd = fd_close(r->list[i].fd);
+	r->count = 0;
+}
+
+int resources_find(const struct resources *r, const char *role)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (streq(r->list[i].role, role))
+			return r->list[i].fd;
+	return -1;
+}
+
+static void resources_add(struct resources *r, const char *role, const char *id,
+			  int fd)
+{
+	struct resource *at = &r->list[r->count++];
+
+	snprintf(at->role, sizeof(at->role), "%s%s", role, id);
+	at->fd = fd;
+}
+
+const char *resources_firmware_path(const struct vm_config *c)
+{
+	if (c->firmware)
+		return c->firmware;
+	return c->arch == VM_ARCH_AARCH32 ? FIRMWARE_AARCH32 : FIRMWARE_AARCH64;
+}
+
+static int kvm_open(int *ret, struct error *e)
+{
+	int fd = -1;
+
+#ifdef __aarch64__
+	fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(e, -ENODEV,
+				 "this host has no usable /dev/kvm: %s; a VM "
+				 "needs an ARM host whose kernel runs at EL2",
+				 strerror(errno));
+#else
+	return error_set(e, -ENODEV,
+			 "KVM for ARM guests needs an AArch64 host; this is "
+			 "not one (the hypervisor \"null\" runs anywhere)");
+#endif
+	*ret = fd;
+	return 0;
+}
+
+int resources_hypervisor(int wanted, int *ret, struct error *e)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (wanted == VM_HYPERVISOR_XEN)
+		return error_set(e, -ENODEV,
+				 "hypervisor \"xen\": this armvmd is built "
+				 "without Xen; accepted: auto, kvm, null");
+	if (wanted == VM_HYPERVISOR_NULL) {
+		*ret = wanted;
+		return 0;
+	}
+	r = kvm_open(&fd, e);
+	if (r < 0)
+		return r;
+	*ret = VM_HYPERVISOR_KVM;
+	return 0;
+}
+
+/* O_NONBLOCK: a FIFO or a device without medium must not hold the daemon. */
+static int disk_open(const struct disk_config *d, int *ret, struct error *e)
+{
+	_cleanup_close_ int fd = open(
+		d->path, (d->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC |
+				 O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 && errno == EISDIR)
+		return error_set(e, -EINVAL,
+				 "disk \"%s\" is a directory; give a raw image "
+				 "file or a block device",
+				 d->path);
+	if (fd < 0)
+		return error_set(e, -errno, "cannot open disk \"%s\": %m",
+				 d->path);
+	if (fstat(fd, &st) < 0)
+		return error_set(e, -errno, "disk \"%s\": %m", d->path);
+	if (S_ISDIR(st.st_mode))
+		return error_set(e, -EINVAL,
+				 "disk \"%s\" is a directory; give a raw image "
+				 "file or a block device",
+				 d->path);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return error_set(e, -EINVAL,
+				 "disk \"%s\" is neither a regular file nor a "
+				 "block device",
+				 d->path);
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+/* On the open file description, which the supervisor shares: the lock lives
+ * exactly as long as someone uses the disk, a crash included. */
+static int disk_lock(int fd, const struct disk_config *d, struct error *e)
+{
+	struct flock lock = {.l_type = d->readonly ? F_RDLCK : F_WRLCK,
+			     .l_whence = SEEK_SET};
+
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	if (errno != EAGAIN && errno != EACCES)
+		return error_set(e, -errno, "cannot lock disk \"%s\": %m",
+				 d->path);
+	return error_set(e, -EBUSY,
+			 "disk \"%s\" is in use by another running VM; stop "
+			 "that one, or give both the disk as readonly",
+			 d->path);
+}
+
+static int disks_check_bootable(const struct vm_config *c, struct error *e)
+{
+	bool aarch64 = c->arch == VM_ARCH_AARCH64;
+	struct error first = ERROR_INIT;
+
+	for (size_t i = 0; i < c->n_disks; i++) {
+		_cleanup_close_ int fd = -1;
+		struct image_report report = {0};
+		struct error why = ERROR_INIT;
+		int r = disk_open(&c->disks[i], &fd, e);
+
+		if (r == 0)
+			r = image_check(fd, c->disks[i].path, &report, e);
+		if (r < 0)
+			return r;
+		if (image_report_bootable(&report, aarch64, c->disks[i].path,
+					  &why) == 0)
+			return 0;
+		if (i == 0)
+			first = why;
+	}
+	/* Without any disk the firmware's own shell is what boots. */
+	if (c->n_disks == 0)
+		return 0;
+	*e = first;
+	return -first.err;
+}
+
+static int firmware_open(const struct vm_config *c, int *ret, struct error *e)
+{
+	const char *path = resources_firmware_path(c);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		return error_set(e, -errno, "cannot open firmware \"%s\": %m%s",
+				 path,
+				 c->firmware ? ""
+					     : "; install the package "
+					       "qemu-efi-aarch64");
+	if (fstat(fd, &st) < 0)
+		return error_set(e, -errno, "firmware \"%s\": %m", path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(e, -EINVAL,
+				 "firmware \"%s\" is not a regular file", path);
+	if ((uint64_t)st.st_size < FIRMWARE_MIN ||
+	    (uint64_t)st.st_size > FIRMWARE_MAX ||
+	    (uint64_t)st.st_size % FIRMWARE_UNIT != 0)
+		return error_set(e, -EINVAL,
+				 "firmware \"%s\" has %lld bytes; a firmware "
+				 "has a multiple of 64 KiB between 1 and 64 "
+				 "MiB (the stock one: " FIRMWARE_AARCH64 ")",
+				 path, (long long)st.st_size);
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+int resources_check(const struct vm_config *c, struct error *e)
+{
+	_cleanup_close_ int fd = -1;
+	int hypervisor, r;
+
+	r = disks_check_bootable(c, e);
+	if (r == 0)
+		r = resources_hypervisor(c->hypervisor, &hypervisor, e);
+	if (r == 0 && (hypervisor != VM_HYPERVISOR_NULL || c->firmware))
+		r = firmware_open(c, &fd, e);
+	return r;
+}
+
+static int disks_open(struct vm *vm, struct resources *res, struct error *e)
+{
+	for (size_t i = 0; i < vm->config.n_disks; i++) {
+		const struct disk_config *d = &vm->config.disks[i];
+		int fd, r = disk_open(d, &fd, e);
+
+		if (r < 0)
+			return r;
+		resources_add(res, "disk:", d->id, fd);
+		r = disk_lock(fd, d, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int nics_open(struct vm *vm, struct resources *res, struct error *e)
+{
+	for (size_t i = 0; i < vm->config.n_nics; i++) {
+		const struct nic_config *n = &vm->config.nics[i];
+		int fd, r = tap_open(n, vm->id, i, &fd, e);
+
+		if (r < 0)
+			return r;
+		resources_add(res, "nic:", n->id, fd);
+	}
+	return 0;
+}
+
+/* Each step adds to `res` what it opened, so that a failure closes it all. */
+static int open_into(struct vm *vm, int hypervisor, struct resources *res,
+		     struct error *e)
+{
+	int fd, r;
+
+	r = disks_check_bootable(&vm->config, e);
+	if (r == 0)
+		r = disks_open(vm, res, e);
+	if (r == 0)
+		r = nics_open(vm, res, e);
+	if (r == 0 && hypervisor == VM_HYPERVISOR_KVM) {
+		r = kvm_open(&fd, e);
+		if (r == 0)
+			resources_add(res, "kvm", "", fd);
+	}
+	if (r == 0 &&
+	    (hypervisor != VM_HYPERVISOR_NULL || vm->config.firmware)) {
+		r = firmware_open(&vm->config, &fd, e);
+		if (r == 0)
+			resources_add(res, "firmware", "", fd);
+	}
+	if (r == 0)
+		r = vm_nvram_open(vm, &fd, e);
+	if (r == 0) {
+		resources_add(res, "nvram", "", fd);
+		r = vm_nvram_spill_open(vm, &fd, e);
+	}
+	if (r == 0)
+		resources_add(res, "spill", "", fd);
+	return r;
+}
+
+int resources_open(struct vm *vm, int hypervisor, struct resources *ret,
+		   struct error *e)
+{
+	int r = open_into(vm, hypervisor, ret, e);
+
+	if (r < 0)
+		resources_done(ret);
+	return r;
+}

@@ -1,0 +1,35 @@
+#include "api/discover.h"
+#include "daemon/rpc.h"
+
+void rpc_handlers(struct manager *m, struct api_handlers *ret)
+{
+	static const struct {
+		enum api_method_id id;
+		rpc_handler *handle;
+	} table[] = {
+		{API_HOST_INFO, rpc_host_info},
+		{API_VM_DEFINE, rpc_vm_define},
+		{API_VM_LIST, rpc_vm_list},
+		{API_VM_GET, rpc_vm_get},
+		{API_VM_START, rpc_vm_start},
+		{API_VM_SHUTDOWN, rpc_vm_shutdown},
+		{API_VM_STOP, rpc_vm_stop},
+		{API_VM_RESET, rpc_vm_reset},
+		{API_VM_PAUSE, rpc_vm_pause},
+		{API_VM_RESUME, rpc_vm_resume},
+		{API_VM_CONSOLE, rpc_vm_console},
+		{API_VM_DELETE, rpc_vm_delete},
+		{API_VAR_LIST, rpc_var_list},
+		{API_EVENT_SUBSCRIBE, rpc_event_subscribe},
+		{API_RPC_DISCOVER, rpc_discover},
+	};
+
+	*ret = (struct api_handlers){.cookie = m};
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		ret->handle[table[i].id] = table[i].handle;
+}
+
+void rpc_discover(void *cookie, struct api_call *c)
+{
+	api_call_reply(c, api_discover(), -1);
+}

@@ -1,0 +1,26 @@
+/*
+ * The daemon's answers to the API's methods: one file per kind of object, one
+ * table (rpc.c).
+ *
+ * Thread: the loop thread.
+ */
+#ifndef DAEMON_RPC_H
+#define DAEMON_RPC_H
+
+#include "api/api.h"
+#include "daemon/manager.h"
+
+void rpc_handlers(struct manager *m, struct api_handlers *ret);
+
+/* cookie is the manager. */
+typedef void rpc_handler(void *cookie, struct api_call *c);
+
+rpc_handler rpc_host_info;
+rpc_handler rpc_vm_define, rpc_vm_list, rpc_vm_get, rpc_vm_delete;
+rpc_handler rpc_vm_start, rpc_vm_shutdown, rpc_vm_stop, rpc_vm_reset;
+rpc_handler rpc_vm_pause, rpc_vm_resume, rpc_vm_console;
+rpc_handler rpc_var_list;
+rpc_handler rpc_event_subscribe;
+rpc_handler rpc_discover;
+
+#endif

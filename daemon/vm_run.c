@@ -1,0 +1,292 @@
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/supervisor_link.h"
+#include "daemon/vm_nvram.h"
+#include "daemon/vm_run.h"
+#include "daemon/vm_wait.h"
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+#include "lib/wire/messages.h"
+
+#define REQUEST_TIMEOUT_MS 10000
+#define NVRAM_RETRY_MS	   1000
+
+struct simple_op {
+	vm_done_fn done;
+	void *cookie;
+};
+
+static void simple_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
+		      size_t n_fds, const struct error *e)
+{
+	struct simple_op *op = cookie;
+
+	op->done(vm, op->cookie, e);
+	free(op);
+}
+
+void vm_simple(struct vm *vm, const char *type, vm_done_fn done, void *cookie)
+{
+	struct simple_op *op = calloc(1, sizeof(*op));
+	struct error e = ERROR_INIT;
+
+	if (!op || !vm->supervisor) {
+		free(op);
+		error_set(&e, -EPROTO, "%s is not running", vm->config.name);
+		done(vm, cookie, &e);
+		return;
+	}
+	op->done = done;
+	op->cookie = cookie;
+	link_request(vm->supervisor, type, NULL, NULL, 0, REQUEST_TIMEOUT_MS,
+		     simple_cb, op);
+}
+
+void vm_shutdown(struct vm *vm, vm_done_fn done, void *cookie)
+{
+	vm_simple(vm, "shutdown", done, cookie);
+}
+
+static void stopped_cb(struct vm *vm, void *cookie, json_object *reply,
+		       int *fds, size_t n_fds, const struct error *e)
+{
+	struct simple_op *op = cookie;
+
+	/* A supervisor that cannot answer can still be ended. */
+	if (e && vm->supervisor)
+		link_kill(vm->supervisor);
+	op->done(vm, op->cookie, NULL);
+	free(op);
+}
+
+void vm_stop(struct vm *vm, vm_done_fn done, void *cookie)
+{
+	struct simple_op *op = calloc(1, sizeof(*op));
+	struct error e = ERROR_INIT;
+
+	if (!op || !vm->supervisor) {
+		free(op);
+		error_set(&e, -EPROTO, "%s is not running", vm->config.name);
+		done(vm, cookie, &e);
+		return;
+	}
+	op->done = done;
+	op->cookie = cookie;
+	vm->stop_requested = true;
+	vm_set_state(vm, VM_STOPPING, "");
+	link_request(vm->supervisor, "stop", NULL, NULL, 0, REQUEST_TIMEOUT_MS,
+		     stopped_cb, op);
+}
+
+static void console_cb(struct vm *vm, void *cookie, json_object *reply,
+		       int *fds, size_t n_fds, const struct error *e)
+{
+	/* The client sees a refusal as the end of its stream. */
+	if (e)
+		log_vm(LOG_LEVEL_WARNING, vm->config.name, "console: %s",
+		       e->message);
+}
+
+int vm_console(struct vm *vm, int *ret_fd, struct error *e)
+{
+	int pair[2];
+
+	if (!vm->supervisor || !vm->supervisor->channel)
+		return error_set(e, -EBUSY,
+				 "the supervisor of %s cannot be reached",
+				 vm->config.name);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(e, -errno, "cannot make a socket pair: %m");
+	link_request(vm->supervisor, "console", NULL, &pair[0], 1,
+		     REQUEST_TIMEOUT_MS, console_cb, NULL);
+	close(pair[0]);
+	*ret_fd = pair[1];
+	return 0;
+}
+
+static void handle_state(struct vm *vm, json_object *message)
+{
+	json_object *state = NULL, *reason = NULL;
+	enum vm_state next;
+
+	json_object_object_get_ex(message, "state", &state);
+	json_object_object_get_ex(message, "reason", &reason);
+	if (vm_state_by_name(state ? json_object_get_string(state) : "",
+			     &next) < 0)
+		return;
+	/* Its end is only believed when its process has ended; until then the
+	 * reason is kept for that moment. */
+	if (!vm_state_active(next)) {
+		snprintf(vm->end_reason, sizeof(vm->end_reason), "%s",
+			 reason ? json_object_get_string(reason) : "");
+		vm->ended_well = next == VM_STOPPED;
+		return;
+	}
+	if (vm->state == VM_STOPPING)
+		return;
+	/* The guest goes on running while it shuts down. */
+	if (vm->state == VM_SHUTTING_DOWN && next == VM_RUNNING)
+		return;
+	vm_set_state(vm, next, "");
+}
+
+static void handle_event(struct vm *vm, json_object *message)
+{
+	json_object *kind = NULL, *detail = NULL;
+	const char *text;
+
+	json_object_object_get_ex(message, "kind", &kind);
+	json_object_object_get_ex(message, "detail", &detail);
+	text = kind ? json_object_get_string(kind) : "";
+	/* Only the kinds we know; a supervisor does not invent events. */
+	if (streq(text, "reset") || streq(text, "panic"))
+		vm_event(vm, text,
+			 detail ? json_object_get_string(detail) : "");
+	if (streq(text, "reset") && vm->state == VM_SHUTTING_DOWN)
+		vm_set_state(vm, VM_RUNNING, "the guest rebooted instead");
+}
+
+static void nvram_try_commit(struct vm *vm);
+
+static void nvram_retry_cb(uv_timer_t *timer)
+{
+	struct supervisor *s = timer->data;
+
+	if (s->channel && s->nvram_seq)
+		nvram_try_commit(s->vm);
+}
+
+static void nvram_try_commit(struct vm *vm)
+{
+	struct supervisor *s = vm->supervisor;
+	struct error e = ERROR_INIT;
+	json_object *ack;
+
+	if (vm_nvram_commit(vm, s->nvram_fd, s->nvram_offset, s->nvram_size,
+			    &e) < 0) {
+		/* The guest waits: nothing is acknowledged that is not
+		 * stored, and it goes on by itself when the cause is gone. */
+		if (!s->nvram_failing)
+			vm_event(vm, "nvram-stalled", e.message);
+		s->nvram_failing = true;
+		uv_timer_start(&s->retry, nvram_retry_cb, NVRAM_RETRY_MS, 0);
+		return;
+	}
+	s->nvram_failing = false;
+	ack = json_object_new_object();
+	json_object_object_add(ack, "seq", json_object_new_int64(s->nvram_seq));
+	s->nvram_seq = 0;
+	link_notify(s, "nvram-ack", ack);
+}
+
+static void handle_nvram(struct vm *vm, json_object *message)
+{
+	struct supervisor *s = vm->supervisor;
+	json_object *seq = NULL, *offset = NULL, *size = NULL;
+
+	json_object_object_get_ex(message, "seq", &seq);
+	json_object_object_get_ex(message, "offset", &offset);
+	json_object_object_get_ex(message, "size", &size);
+	s->nvram_seq = json_object_get_int64(seq);
+	s->nvram_offset = (uint64_t)json_object_get_int64(offset);
+	s->nvram_size = (uint64_t)json_object_get_int64(size);
+	nvram_try_commit(vm);
+}
+
+void vm_supervisor_message(struct vm *vm, json_object *message, int *fds,
+			   size_t n_fds)
+{
+	static const struct {
+		enum wire_message type;
+		void (*handle)(struct vm *vm, json_object *message);
+	} handlers[] = {
+		{WIRE_STATE, handle_state},
+		{WIRE_EVENT, handle_event},
+		{WIRE_NVRAM, handle_nvram},
+	};
+	json_object *type = NULL;
+	enum wire_message which;
+
+	json_object_object_get_ex(message, "type", &type);
+	which = wire_message_by_text(type ? json_object_get_string(type) : "");
+	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
+		if (handlers[i].type == which) {
+			handlers[i].handle(vm, message);
+			return;
+		}
+	log_vm(LOG_LEVEL_WARNING, vm->config.name,
+	       "its supervisor sent an unknown message; ignored");
+}
+
+static void adopted_cb(struct vm *vm, void *cookie, json_object *reply,
+		       int *fds, size_t n_fds, const struct error *e)
+{
+	struct supervisor *s = vm->supervisor;
+	struct error why = ERROR_INIT;
+	json_object *version = NULL, *configured = NULL;
+
+	if (e) {
+		log_vm(LOG_LEVEL_WARNING, vm->config.name, "%s", e->message);
+		return;
+	}
+	json_object_object_get_ex(reply, "version", &version);
+	json_object_object_get_ex(reply, "configured", &configured);
+	if (json_object_get_int(version) != WIRE_VERSION) {
+		log_vm(LOG_LEVEL_ERROR, vm->config.name,
+		       "its supervisor speaks wire version %d, this armvmd "
+		       "speaks %d: left alone until it is stopped",
+		       json_object_get_int(version), WIRE_VERSION);
+		return;
+	}
+	if (!json_object_get_boolean(configured)) {
+		vm->stop_requested = true;
+		link_kill(s); /* its start was cut off half-way */
+		return;
+	}
+	if (s->nvram_fd < 0 && n_fds == 1 && vm_nvram_fd_valid(fds[0]))
+		s->nvram_fd = TAKE_FD(fds[0]);
+	/* Before any later commit: the order of updates is theirs. */
+	if (vm_nvram_replay(vm, &why) < 0)
+		vm_event(vm, "nvram-stalled", why.message);
+	handle_state(vm, reply);
+}
+
+void vm_supervisor_connected(struct vm *vm)
+{
+	json_object *body = json_object_new_object();
+
+	json_object_object_add(body, "version",
+			       json_object_new_int(WIRE_VERSION));
+	link_request(vm->supervisor, "hello", body, NULL, 0, REQUEST_TIMEOUT_MS,
+		     adopted_cb, NULL);
+}
+
+void vm_supervisor_ended(struct vm *vm, const char *how)
+{
+	_cleanup_free_ char *path = manager_socket_path(vm->manager,
+							vm->config.uuid);
+	bool well = vm->ended_well || vm->stop_requested;
+	struct error e = ERROR_INIT;
+	char reason[sizeof(vm->end_reason)];
+
+	if (path)
+		unlink(path);
+	if (vm_nvram_replay(vm, &e) < 0)
+		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
+	if (store_run_clear(vm->manager->store, vm->id, &e) < 0)
+		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
+	snprintf(reason, sizeof(reason), "%s",
+		 vm->end_reason[0]    ? vm->end_reason
+		 : vm->stop_requested ? "stopped by request"
+				      : how);
+	vm->end_reason[0] = '\0';
+	vm->ended_well = false;
+	vm->stop_requested = false;
+	vm_set_state(vm, well ? VM_STOPPED : VM_CRASHED, reason);
+	log_vm(well ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, vm->config.name, "%s",
+	       reason);
+	vm_start_ended(vm);
+	vm_wait_ended(vm);
+}

@@ -1,0 +1,32 @@
+/*
+ * What the daemon does with a VM that runs or shall run. Requests that take
+ * time report once through `done`, on the loop thread, possibly before they
+ * return; `e` is NULL on success.
+ */
+#ifndef DAEMON_VM_RUN_H
+#define DAEMON_VM_RUN_H
+
+#include "daemon/vm.h"
+
+typedef void (*vm_done_fn)(struct vm *vm, void *cookie, const struct error *e);
+
+/* Open, spawn, configure, start; on failure everything is undone first. */
+void vm_start(struct vm *vm, vm_done_fn done, void *cookie);
+
+/* The process has ended: a start that failed is now told so. */
+void vm_start_ended(struct vm *vm);
+
+/* Press the power button. */
+void vm_shutdown(struct vm *vm, vm_done_fn done, void *cookie);
+
+/* End it at once: asks the supervisor, kills it when it does not answer. Done
+ * when the process is gone is told by the state. */
+void vm_stop(struct vm *vm, vm_done_fn done, void *cookie);
+
+/* "reset", "pause" or "resume". */
+void vm_simple(struct vm *vm, const char *type, vm_done_fn done, void *cookie);
+
+/* A fresh stream to the console: *ret_fd is the caller's end. */
+int vm_console(struct vm *vm, int *ret_fd, struct error *e) must_check;
+
+#endif

@@ -1,0 +1,157 @@
+/* Starting a VM, in the order the steps run. */
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "daemon/resource.h"
+#include "daemon/supervisor_link.h"
+#include "daemon/vm_run.h"
+#include "lib/wire/messages.h"
+
+#define HELLO_TIMEOUT_MS     20000
+#define CONFIGURE_TIMEOUT_MS 60000
+
+struct start_op {
+	struct vm *vm;
+	int hypervisor; /* "auto" resolved */
+	struct resources resources;
+	size_t sent;	    /* resources handed over so far */
+	struct error error; /* why it failed, while its process is ending */
+	vm_done_fn done;
+	void *cookie;
+};
+
+static void start_finish(struct start_op *op, const struct error *e)
+{
+	struct vm *vm = op->vm;
+
+	resources_done(&op->resources);
+	if (e && vm->supervisor) {
+		/* Told when the process is gone: a retry may follow at once. */
+		op->error = *e;
+		vm->failed_start = op;
+		vm->stop_requested = true;
+		snprintf(vm->end_reason, sizeof(vm->end_reason), "%s",
+			 e->message);
+		link_kill(vm->supervisor);
+		return;
+	}
+	op->done(vm, op->cookie, e);
+	free(op);
+}
+
+void vm_start_ended(struct vm *vm)
+{
+	struct start_op *op = TAKE_PTR(vm->failed_start);
+
+	if (!op)
+		return;
+	op->done(vm, op->cookie, &op->error);
+	free(op);
+}
+
+static void started_cb(struct vm *vm, void *cookie, json_object *reply,
+		       int *fds, size_t n_fds, const struct error *e)
+{
+	start_finish(cookie, e);
+}
+
+static void configure_next(struct start_op *op);
+
+static void configured_cb(struct vm *vm, void *cookie, json_object *reply,
+			  int *fds, size_t n_fds, const struct error *e)
+{
+	struct start_op *op = cookie;
+
+	if (e)
+		start_finish(op, e);
+	else if (op->sent < op->resources.count)
+		configure_next(op);
+	else
+		link_request(vm->supervisor, "start", NULL, NULL, 0,
+			     CONFIGURE_TIMEOUT_MS, started_cb, op);
+}
+
+/* The definition as this run has it: "auto" resolved; the stored one keeps
+ * "auto". */
+static json_object *run_config(const struct start_op *op)
+{
+	struct vm_config resolved = op->vm->config; /* borrows its strings */
+
+	resolved.hypervisor = op->hypervisor;
+	return vm_config_to_json(&resolved);
+}
+
+/* A datagram carries FD_PASS_MAX descriptors; the last one says so. */
+static void configure_next(struct start_op *op)
+{
+	size_t n = MIN(op->resources.count - op->sent, FD_PASS_MAX);
+	json_object *body = json_object_new_object();
+	json_object *roles = json_object_new_array();
+	int fds[FD_PASS_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		const struct resource *r = &op->resources.list[op->sent + i];
+
+		json_object_array_add(roles, json_object_new_string(r->role));
+		fds[i] = r->fd;
+	}
+	op->sent += n;
+	json_object_object_add(body, "config", run_config(op));
+	json_object_object_add(body, "nvram_size",
+			       json_object_new_int64(VARSTORE_SIZE));
+	json_object_object_add(body, "roles", roles);
+	json_object_object_add(
+		body, "more",
+		json_object_new_boolean(op->sent < op->resources.count));
+	link_request(op->vm->supervisor, "configure", body, fds, n,
+		     CONFIGURE_TIMEOUT_MS, configured_cb, op);
+}
+
+static void hello_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
+		     size_t n_fds, const struct error *e)
+{
+	struct start_op *op = cookie;
+
+	if (e)
+		start_finish(op, e);
+	else
+		configure_next(op);
+}
+
+void vm_start(struct vm *vm, vm_done_fn done, void *cookie)
+{
+	struct start_op *op = calloc(1, sizeof(*op));
+	struct error e = ERROR_INIT;
+	json_object *body;
+	int r = 0;
+
+	if (!op) {
+		error_set(&e, -ENOMEM, "out of memory");
+		done(vm, cookie, &e);
+		return;
+	}
+	op->vm = vm;
+	op->done = done;
+	op->cookie = cookie;
+	vm->stop_requested = false;
+	r = resources_hypervisor(vm->config.hypervisor, &op->hypervisor, &e);
+	if (r == 0)
+		r = resources_open(vm, op->hypervisor, &op->resources, &e);
+	if (r == 0)
+		r = link_spawn(vm, &e);
+	if (vm->supervisor) {
+		vm_set_state(vm, VM_STARTING, "");
+		vm->supervisor->nvram_fd = fcntl(
+			resources_find(&op->resources, "nvram"),
+			F_DUPFD_CLOEXEC, 3);
+	}
+	if (r < 0) {
+		start_finish(op, &e);
+		return;
+	}
+	body = json_object_new_object();
+	json_object_object_add(body, "version",
+			       json_object_new_int(WIRE_VERSION));
+	link_request(vm->supervisor, "hello", body, NULL, 0, HELLO_TIMEOUT_MS,
+		     hello_cb, op);
+}

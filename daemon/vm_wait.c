@@ -1,0 +1,101 @@
+#include <inttypes.h>
+
+#include "api/api.h"
+#include "daemon/vm_wait.h"
+
+struct vm_waiter {
+	struct vm_waiter *next;
+	struct api_call *call;
+	bool shutdown; /* subject to the deadline */
+};
+
+static void waiter_add(struct vm *vm, struct api_call *call, bool shutdown)
+{
+	struct vm_waiter *w = calloc(1, sizeof(*w));
+	struct error e = ERROR_INIT;
+
+	if (!w) {
+		error_set(&e, -ENOMEM, "out of memory");
+		api_call_fail(call, &e);
+		return;
+	}
+	w->call = call;
+	w->shutdown = shutdown;
+	w->next = vm->waiters;
+	vm->waiters = w;
+}
+
+void vm_wait_end(struct vm *vm, struct api_call *call)
+{
+	if (vm_state_active(vm->state))
+		waiter_add(vm, call, false);
+	else
+		api_call_reply(call, vm_to_json(vm, false), -1);
+}
+
+static void fail_waiters(struct vm *vm, bool shutdowns_only,
+			 const struct error *e)
+{
+	struct vm_waiter **at = &vm->waiters;
+
+	while (*at) {
+		struct vm_waiter *w = *at;
+
+		if (shutdowns_only && !w->shutdown) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		api_call_fail(w->call, e);
+		free(w);
+	}
+}
+
+static void deadline_cb(uv_timer_t *timer)
+{
+	struct vm *vm = timer->data;
+	struct error e = ERROR_INIT;
+
+	error_set(&e, -ETIMEDOUT,
+		  "%s did not power off within %" PRIu64 " s: the guest has no "
+		  "driver for the power button (gpio-keys), or is busy; it is "
+		  "still running. End it at once with: armvmctl stop %s",
+		  vm->config.name, vm->shutdown_timeout_ms / 1000,
+		  vm->config.name);
+	if (vm->state == VM_SHUTTING_DOWN)
+		vm_set_state(vm, VM_RUNNING,
+			     "the guest did not answer the power button");
+	fail_waiters(vm, true, &e);
+}
+
+void vm_wait_shutdown(struct vm *vm, struct api_call *call, uint64_t timeout_ms)
+{
+	if (!vm_state_active(vm->state)) {
+		api_call_reply(call, vm_to_json(vm, false), -1);
+		return;
+	}
+	vm->shutdown_timeout_ms = timeout_ms;
+	uv_timer_start(&vm->shutdown_timer, deadline_cb, timeout_ms, 0);
+	waiter_add(vm, call, true);
+}
+
+void vm_wait_ended(struct vm *vm)
+{
+	uv_timer_stop(&vm->shutdown_timer);
+	while (vm->waiters) {
+		struct vm_waiter *w = vm->waiters;
+
+		vm->waiters = w->next;
+		api_call_reply(w->call, vm_to_json(vm, false), -1);
+		free(w);
+	}
+}
+
+void vm_wait_cancel(struct vm *vm)
+{
+	struct error e = ERROR_INIT;
+
+	error_set(&e, -ECANCELED, "armvmd is stopping; %s goes on running",
+		  vm->config.name);
+	fail_waiters(vm, false, &e);
+}

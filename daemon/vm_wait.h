@@ -1,0 +1,26 @@
+/*
+ * Calls that are answered when a VM's process has ended: vm.stop, and
+ * vm.shutdown with a deadline.
+ */
+#ifndef DAEMON_VM_WAIT_H
+#define DAEMON_VM_WAIT_H
+
+#include "daemon/vm.h"
+
+struct api_call;
+
+/* Answer `call` with the VM when it is at rest. */
+void vm_wait_end(struct vm *vm, struct api_call *call);
+
+/* The same, or fail with a timeout after timeout_ms; the VM then goes back to
+ * "running", since it is. One deadline per VM: the latest counts. */
+void vm_wait_shutdown(struct vm *vm, struct api_call *call,
+		      uint64_t timeout_ms);
+
+/* The process has ended: answers everyone. */
+void vm_wait_ended(struct vm *vm);
+
+/* The daemon is stopping: fails everyone. */
+void vm_wait_cancel(struct vm *vm);
+
+#endif
