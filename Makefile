@@ -63,6 +63,7 @@ HARDEN += -fstack-protector-strong -fstack-clash-protection -fPIE
 VERSION := 0.1.0
 CPPFLAGS := -D_GNU_SOURCE -DARMVM_VERSION=\"$(VERSION)\" -I. -I$(O)/gen
 CFLAGS := -std=gnu11 -g $(WARN) -MMD -MP
+CPPFLAGS += -DARMVM_LIBEXEC_DIR=\"$(or $(PREFIX),/usr/local)/libexec/armvmd\"
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 # Sanitizers intercept what FORTIFY rewrites, so the two do not mix.
 ifeq ($(VARIANT),san)
@@ -121,6 +122,95 @@ unit-tests: $(TEST_BINS)
 
 -include $(OBJS:.o=.d) $(MAINS:%.c=$(O)/%.d) \
 	$(TESTS:%.c=$(O)/%.d)
+
+
+# ---- what people call ------------------------------------------------------
+
+.PHONY: help
+help:
+	@echo "make              build for this machine (build/native/bin)"
+	@echo "make VARIANT=aarch64   cross build (build/aarch64/bin)"
+	@echo "make demo         the main job, shown: an image boots, a variable stays"
+	@echo "make check        all tests; check-unit: the quick loop, under a minute"
+	@echo "make lint         the project's own rules"
+	@echo "make install      into DESTDIR and PREFIX (/usr/local)"
+	@echo "make deps         install what a Debian 12 machine lacks to do the above"
+	@echo "make shell        a shell in the (emulated) ARM host, programs inside"
+
+.PHONY: deps
+deps:
+	@tests/host/deps
+
+.PHONY: check-unit check-native check-host check lint
+TOTALS := build/check/totals.json
+
+# A sub-make, since the packages a build needs come with `deps`.
+check-unit: deps
+	@mkdir -p build/check
+	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=san unit-tests
+	@$(MAKE) --no-print-directory VARIANT=san run-unit
+
+.PHONY: run-unit
+run-unit:
+	@echo "Unit tests, with address and undefined behaviour sanitizers:"
+	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --timeout 60 \
+		$(foreach t,$(TEST_BINS),$(t) --)
+
+check-native: deps
+	@mkdir -p build/check
+	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=native all
+	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=san all
+	@echo "Control plane on the null backend, sanitized:"
+	@ARMVM_BIN=$(CURDIR)/build/san/bin tests/check \
+		$(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --timeout 300 \
+		$(foreach t,$(sort $(wildcard tests/e2e/test_*.py)),$(t) --)
+
+check-host: deps
+	@mkdir -p build/check
+	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=aarch64 all
+	@tests/host/guest >/dev/null
+	@echo "On KVM, in the ARM host:"
+	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
+		--timeout 2400 tests/host/run --timeout 2300 -- tests/e2e/kvm/all
+
+check: deps
+	@mkdir -p build/check && rm -f $(TOTALS)
+	@status=0; \
+	$(MAKE) --no-print-directory lint || status=1; \
+	for part in check-unit check-native check-host; do \
+		$(MAKE) --no-print-directory $$part TOTALS_FILE=$(TOTALS) \
+			|| status=1; \
+	done; \
+	tests/check --sum $(TOTALS) || status=1; exit $$status
+
+lint: deps
+	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=native all
+	@tests/lint/run
+
+.PHONY: demo shell
+demo: deps
+	@tests/demo
+
+shell: deps
+	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=aarch64 all
+	@tests/host/run
+
+PREFIX ?= /usr/local
+LIBEXEC := $(PREFIX)/libexec/armvmd
+MAN := $(PREFIX)/share/man
+
+.PHONY: install
+install: all
+	install -D -m 0755 $(O)/bin/armvmd $(DESTDIR)$(PREFIX)/sbin/armvmd
+	install -D -m 0755 $(O)/bin/armvmctl $(DESTDIR)$(PREFIX)/bin/armvmctl
+	install -D -m 0755 $(O)/bin/armvm-supervisor \
+		$(DESTDIR)$(LIBEXEC)/armvm-supervisor
+	install -D -m 0644 daemon/armvmd.8 $(DESTDIR)$(MAN)/man8/armvmd.8
+	install -D -m 0644 cli/armvmctl.1 $(DESTDIR)$(MAN)/man1/armvmctl.1
+	install -D -m 0644 cli/armvmctl.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/armvmctl
+	install -D -m 0644 units/armvmd.service \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/armvmd.service
 
 .PHONY: clean
 clean:
