@@ -19,7 +19,12 @@
 #define VM_DISKS_MAX 16
 #define VM_NICS_MAX 16
 #define VM_VCPUS_MAX 512
-#define VM_MEMORY_MIN MIB(128) /* what the stock firmware needs to start */
+#define VM_MEMORY_MIN	MIB(128) /* what the stock firmware needs to start */
+#define VM_MEMORY_MAX	GIB(1024)
+#define VM_MEMORY_STEP	MIB(1)
+/* Of a disk or NIC; what virtio-blk has room for as a serial (VIRTIO 1.1,
+ * 5.2.6.1), so that an id can serve as one. */
+#define VM_DEVICE_ID_MAX 20
 
 enum vm_hypervisor { VM_HYPERVISOR_AUTO, VM_HYPERVISOR_KVM, VM_HYPERVISOR_XEN,
 		     VM_HYPERVISOR_NULL };
@@ -28,7 +33,7 @@ enum vm_arch { VM_ARCH_AARCH64, VM_ARCH_AARCH32 };
 struct disk_config {
 	char *id;     /* unique in the VM; default disk0, disk1, ... */
 	char *path;   /* absolute; regular file (raw) or block device */
-	char *serial; /* up to 20 bytes, default the id */
+	char *serial; /* up to VM_DEVICE_ID_MAX bytes, default the id */
 	bool readonly;
 };
 
@@ -36,12 +41,13 @@ struct nic_config {
 	char *id;     /* unique in the VM; default nic0, nic1, ... */
 	char *tap;    /* existing or to be made tap interface; or NULL */
 	char *bridge; /* bridge a fresh tap joins; or NULL */
-	char *mac;    /* default: derived from the VM's uuid and the id */
+	char *mac;    /* default: derived from the VM's uuid and the id;
+		       * lower case */
 };
 
 struct vm_config {
 	char *name;
-	char *uuid; /* default: random, at definition */
+	char *uuid; /* default: random, at definition; lower case */
 	char *description;
 	int hypervisor; /* enum vm_hypervisor */
 	int arch;	/* enum vm_arch */
@@ -57,17 +63,25 @@ struct vm_config {
 extern const struct json_field vm_config_fields[];
 
 /*
- * Defaults, decode, validate: names unique, bounds, MACs well-formed, ids and
- * MACs and uuid filled in. -EINVAL names field, value and what is accepted.
+ * Defaults, decode, validate: bounds, MACs well-formed, no two disks or NICs
+ * with the same id, path, serial, tap or MAC; ids, serials, MACs and uuid are
+ * filled in, so that the result encodes to a definition that decodes to the
+ * same. -EINVAL names field, value and what is accepted; *ret, which is owned
+ * by the caller, is then untouched.
  */
 int vm_config_from_json(json_object *object, struct vm_config *ret,
 			struct error *e) must_check;
+/* Owned by the caller; NULL when out of memory. */
 json_object *vm_config_to_json(const struct vm_config *c);
 void vm_config_done(struct vm_config *c);
 #define _cleanup_vm_config_ _cleanup_(vm_config_done)
 
 /* NULL or what is accepted: letters, digits, '.', '_', '-'; first a letter
- * or digit; at most VM_NAME_MAX. */
+ * or digit; at most VM_NAME_MAX; not of the form of a uuid. */
 const char *vm_name_check(const char *name);
+
+/* In a structure just decoded: fill in what was left out, and judge what the
+ * field tables cannot. Part of vm_config_from_json(). */
+int vm_config_complete(struct vm_config *c, struct error *e) must_check;
 
 #endif

@@ -44,6 +44,9 @@ const char *vm_state_name(enum vm_state state);
 int vm_state_by_name(const char *name, enum vm_state *ret) must_check;
 bool vm_state_active(enum vm_state state);
 
+/* "start", "shutdown", ... */
+const char *vm_request_name(enum vm_request request);
+
 /*
  * 0 when `request` may be made of a VM in `state`; else -EPROTO (STATE) with a
  * message that names the VM, its state and what would be allowed.

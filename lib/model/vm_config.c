@@ -1,0 +1,214 @@
+#include "lib/model/vm_config.h"
+
+#define PATH_BYTES_MAX	      4095
+#define DESCRIPTION_BYTES_MAX 1024
+#define INTERFACE_NAME_MAX    15 /* IFNAMSIZ - 1 */
+
+static const char *const hypervisors[] = {"auto", "kvm", "xen", "null", NULL};
+static const char *const archs[] = {"aarch64", "aarch32", NULL};
+
+static bool is_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9');
+}
+
+/* Letters, digits, '.', '_', '-'; first a letter or digit. */
+static bool is_word(const char *text)
+{
+	if (!is_alnum(*text))
+		return false;
+	while (is_alnum(*text) || (*text && strchr("._-", *text)))
+		text++;
+	return *text == '\0';
+}
+
+const char *vm_name_check(const char *name)
+{
+	/* Where a name is asked for, a uuid will do: keep them apart. */
+	if (uuid_valid(name))
+		return "a name; it has the form of a uuid";
+	if (is_word(name) && strlen(name) <= VM_NAME_MAX)
+		return NULL;
+	return "a name: up to 64 letters, digits, '.', '_' or '-', first a "
+	       "letter or digit";
+}
+
+static const char *device_id_check(const char *id)
+{
+	if (is_word(id) && strlen(id) <= VM_DEVICE_ID_MAX)
+		return NULL;
+	return "an id: up to 20 letters, digits, '.', '_' or '-', first a "
+	       "letter or digit";
+}
+
+static const char *serial_check(const char *serial)
+{
+	if (is_word(serial) && strlen(serial) <= VM_DEVICE_ID_MAX)
+		return NULL;
+	return "a serial: up to 20 letters, digits, '.', '_' or '-', first a "
+	       "letter or digit";
+}
+
+/* What the kernel takes (dev_valid_name), less what would need quoting. */
+static const char *interface_check(const char *name)
+{
+	if (is_word(name) && strlen(name) <= INTERFACE_NAME_MAX)
+		return NULL;
+	return "a network interface name: up to 15 letters, digits, '.', '_' "
+	       "or '-'";
+}
+
+static const char *path_check(const char *path)
+{
+	return *path == '/' ? NULL : "an absolute path";
+}
+
+#define DISK(member) offsetof(struct disk_config, member)
+#define NIC(member)  offsetof(struct nic_config, member)
+#define VM(member)   offsetof(struct vm_config, member)
+
+static const struct json_field disk_fields[] = {
+	{.name = "id",
+	 .kind = JSON_STRING,
+	 .offset = DISK(id),
+	 .check = device_id_check,
+	 .doc = "unique in the VM; default disk0, disk1, ..."},
+	{.name = "path",
+	 .kind = JSON_STRING,
+	 .offset = DISK(path),
+	 .flags = JSON_REQUIRED,
+	 .max = PATH_BYTES_MAX,
+	 .check = path_check,
+	 .doc = "absolute path of a raw image or block device"},
+	{.name = "serial",
+	 .kind = JSON_STRING,
+	 .offset = DISK(serial),
+	 .check = serial_check,
+	 .doc = "what the guest sees as the serial; default the id"},
+	{.name = "readonly",
+	 .kind = JSON_BOOL,
+	 .offset = DISK(readonly),
+	 .flags = JSON_OMIT_EMPTY,
+	 .doc = "the guest cannot write to it"},
+	JSON_END,
+};
+
+static const struct json_field nic_fields[] = {
+	{.name = "id",
+	 .kind = JSON_STRING,
+	 .offset = NIC(id),
+	 .check = device_id_check,
+	 .doc = "unique in the VM; default nic0, nic1, ..."},
+	{.name = "tap",
+	 .kind = JSON_STRING,
+	 .offset = NIC(tap),
+	 .flags = JSON_OMIT_EMPTY,
+	 .check = interface_check,
+	 .doc = "tap interface to use; made when it does not exist"},
+	{.name = "bridge",
+	 .kind = JSON_STRING,
+	 .offset = NIC(bridge),
+	 .flags = JSON_OMIT_EMPTY,
+	 .check = interface_check,
+	 .doc = "bridge that a fresh tap interface joins"},
+	{.name = "mac",
+	 .kind = JSON_STRING,
+	 .offset = NIC(mac),
+	 .doc = "unicast; default derived from the VM's uuid and the id"},
+	JSON_END,
+};
+
+const struct json_field vm_config_fields[] = {
+	{.name = "name",
+	 .kind = JSON_STRING,
+	 .offset = VM(name),
+	 .flags = JSON_REQUIRED,
+	 .check = vm_name_check,
+	 .doc = "unique on the host"},
+	{.name = "uuid",
+	 .kind = JSON_STRING,
+	 .offset = VM(uuid),
+	 .doc = "default random"},
+	{.name = "description",
+	 .kind = JSON_STRING,
+	 .offset = VM(description),
+	 .flags = JSON_OMIT_EMPTY,
+	 .max = DESCRIPTION_BYTES_MAX,
+	 .doc = "free text"},
+	{.name = "hypervisor",
+	 .kind = JSON_ENUM,
+	 .offset = VM(hypervisor),
+	 .names = hypervisors,
+	 .doc = "auto takes what the host has"},
+	{.name = "arch",
+	 .kind = JSON_ENUM,
+	 .offset = VM(arch),
+	 .names = archs,
+	 .doc = "what the guest starts as"},
+	{.name = "vcpus",
+	 .kind = JSON_U32,
+	 .offset = VM(vcpus),
+	 .min = 1,
+	 .max = VM_VCPUS_MAX,
+	 .doc = "number of virtual CPUs; default 1"},
+	{.name = "memory",
+	 .kind = JSON_SIZE,
+	 .offset = VM(memory_bytes),
+	 .doc = "at least 128 MiB, whole MiB; default 1 GiB"},
+	{.name = "firmware",
+	 .kind = JSON_STRING,
+	 .offset = VM(firmware),
+	 .flags = JSON_OMIT_EMPTY,
+	 .max = PATH_BYTES_MAX,
+	 .check = path_check,
+	 .doc = "absolute path; default the distribution's for arch"},
+	{.name = "disks",
+	 .kind = JSON_ARRAY,
+	 .offset = VM(disks),
+	 .flags = JSON_OMIT_EMPTY,
+	 .max = VM_DISKS_MAX,
+	 .sub = disk_fields,
+	 .element_size = sizeof(struct disk_config),
+	 .count_offset = VM(n_disks),
+	 .doc = "in boot order"},
+	{.name = "nics",
+	 .kind = JSON_ARRAY,
+	 .offset = VM(nics),
+	 .flags = JSON_OMIT_EMPTY,
+	 .max = VM_NICS_MAX,
+	 .sub = nic_fields,
+	 .element_size = sizeof(struct nic_config),
+	 .count_offset = VM(n_nics),
+	 .doc = "network interfaces"},
+	JSON_END,
+};
+
+int vm_config_from_json(json_object *object, struct vm_config *ret,
+			struct error *e)
+{
+	_cleanup_vm_config_ struct vm_config c = {.vcpus = 1,
+						  .memory_bytes = GIB(1)};
+	int r;
+
+	r = json_decode(object, vm_config_fields, &c, "", e);
+	if (r < 0)
+		return r;
+	r = vm_config_complete(&c, e);
+	if (r < 0)
+		return r;
+	*ret = c;
+	c = (struct vm_config){0};
+	return 0;
+}
+
+json_object *vm_config_to_json(const struct vm_config *c)
+{
+	return json_encode(vm_config_fields, c);
+}
+
+void vm_config_done(struct vm_config *c)
+{
+	json_release(vm_config_fields, c);
+	*c = (struct vm_config){0};
+}

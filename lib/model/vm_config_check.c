@@ -1,0 +1,237 @@
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "lib/model/vm_config.h"
+
+/*
+ * One text field of all disks or all NICs: what must differ between them, and
+ * what is filled in where it was left out.
+ */
+struct column {
+	const char *array, *field;
+	void *elements;
+	size_t count, element_size, offset;
+};
+
+#define DISK_COLUMN(c, member)                                       \
+	((struct column){"disks", #member, (c)->disks, (c)->n_disks, \
+			 sizeof(struct disk_config),                 \
+			 offsetof(struct disk_config, member)})
+#define NIC_COLUMN(c, member)                                     \
+	((struct column){"nics", #member, (c)->nics, (c)->n_nics, \
+			 sizeof(struct nic_config),               \
+			 offsetof(struct nic_config, member)})
+
+static char **cell(const struct column *col, size_t i)
+{
+	return (char **)((char *)col->elements + i * col->element_size +
+			 col->offset);
+}
+
+static bool taken(const struct column *col, const char *text)
+{
+	for (size_t i = 0; i < col->count; i++)
+		if (*cell(col, i) && streq(*cell(col, i), text))
+			return true;
+	return false;
+}
+
+static int check_unique(const struct column *col, struct error *e)
+{
+	for (size_t i = 1; i < col->count; i++)
+		for (size_t j = 0; j < i; j++) {
+			const char *a = *cell(col, i), *b = *cell(col, j);
+
+			if (!a || !b || !streq(a, b))
+				continue;
+			return error_set(
+				e, -EINVAL,
+				"%s[%zu].%s: \"%.200s\" is already the "
+				"%s of %s[%zu]",
+				col->array, i, col->field, a, col->field,
+				col->array, j);
+		}
+	return 0;
+}
+
+static int replace(char **to, const char *text, struct error *e)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		return error_set(e, -ENOMEM, "out of memory");
+	free(*to);
+	*to = copy;
+	return 0;
+}
+
+/* "disk0", "disk1", ...: the place in the list, or the next one not taken. */
+static int fill_ids(const struct column *col, const char *prefix,
+		    struct error *e)
+{
+	char id[VM_DEVICE_ID_MAX + 1];
+	int r = 0;
+
+	for (size_t i = 0; i < col->count && r == 0; i++) {
+		size_t number = i;
+
+		if (*cell(col, i))
+			continue;
+		do
+			snprintf(id, sizeof(id), "%s%zu", prefix, number++);
+		while (taken(col, id));
+		r = replace(cell(col, i), id, e);
+	}
+	return r;
+}
+
+static void lower(char *text)
+{
+	for (; *text; text++)
+		if (*text >= 'A' && *text <= 'Z')
+			*text = (char)(*text - 'A' + 'a');
+}
+
+static int complete_uuid(struct vm_config *c, struct error *e)
+{
+	char uuid[UUID_TEXT_SIZE];
+
+	if (!c->uuid) {
+		uuid_random(uuid);
+		return replace(&c->uuid, uuid, e);
+	}
+	lower(c->uuid);
+	if (!uuid_valid(c->uuid))
+		return error_set(e, -EINVAL,
+				 "uuid: \"%.60s\" is not a UUID; use e.g. "
+				 "7c3e9a0e-52d4-4f0c-9c1b-3a5d7e9f1b20",
+				 c->uuid);
+	return 0;
+}
+
+static int check_memory(uint64_t bytes, struct error *e)
+{
+	char size[16];
+
+	if (bytes < VM_MEMORY_MIN)
+		return error_set(e, -EINVAL,
+				 "memory: %s is too little; the stock firmware "
+				 "needs at least 128 MiB",
+				 format_size(bytes, size, sizeof(size)));
+	if (bytes > VM_MEMORY_MAX)
+		return error_set(e, -EINVAL,
+				 "memory: %s is too much; at most 1 TiB",
+				 format_size(bytes, size, sizeof(size)));
+	if (bytes % VM_MEMORY_STEP != 0)
+		return error_set(e, -EINVAL,
+				 "memory: %" PRIu64
+				 " bytes are not a whole number of MiB",
+				 bytes);
+	return 0;
+}
+
+static int complete_disks(struct vm_config *c, struct error *e)
+{
+	const struct column id = DISK_COLUMN(c, id);
+	const struct column path = DISK_COLUMN(c, path);
+	const struct column serial = DISK_COLUMN(c, serial);
+	int r;
+
+	r = check_unique(&path, e);
+	if (r == 0)
+		r = fill_ids(&id, "disk", e);
+	if (r == 0)
+		r = check_unique(&id, e);
+	for (size_t i = 0; i < c->n_disks && r == 0; i++)
+		if (!c->disks[i].serial)
+			r = replace(&c->disks[i].serial, c->disks[i].id, e);
+	return r == 0 ? check_unique(&serial, e) : r;
+}
+
+/* FNV-1a, 32 bits. */
+static uint32_t hash_text(uint32_t hash, const char *text)
+{
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 16777619u;
+	return hash;
+}
+
+/*
+ * In QEMU's and KVM's customary range, the same at every definition with the
+ * same uuid and id; `salt` moves on where two NICs of a VM meet.
+ */
+static int fill_mac(const struct vm_config *c, const struct column *macs,
+		    size_t i, struct error *e)
+{
+	uint32_t hash = hash_text(2166136261u, c->uuid);
+	char mac[sizeof("52:54:00:00:00:00")];
+
+	hash = hash_text(hash, c->nics[i].id);
+	for (uint32_t salt = 0;; salt++) {
+		uint32_t h = hash + salt;
+
+		h ^= h >> 24; /* all 32 bits count in the 24 used */
+		snprintf(mac, sizeof(mac), "52:54:00:%02x:%02x:%02x",
+			 h >> 16 & 255, h >> 8 & 255, h & 255);
+		if (!taken(macs, mac))
+			return replace(cell(macs, i), mac, e);
+	}
+}
+
+static int check_nic(struct nic_config *nic, size_t i, struct error *e)
+{
+	char what[32];
+	uint8_t mac[6];
+
+	if (nic->tap && nic->bridge)
+		return error_set(e, -EINVAL,
+				 "nics[%zu]: has both \"tap\" and \"bridge\"; "
+				 "give one of them",
+				 i);
+	if (!nic->tap && !nic->bridge)
+		return error_set(e, -EINVAL,
+				 "nics[%zu]: needs \"tap\" (an interface) or "
+				 "\"bridge\" (which a fresh one joins)",
+				 i);
+	if (!nic->mac)
+		return 0;
+	lower(nic->mac);
+	snprintf(what, sizeof(what), "nics[%zu].mac", i);
+	return parse_mac(nic->mac, what, mac, e);
+}
+
+static int complete_nics(struct vm_config *c, struct error *e)
+{
+	const struct column id = NIC_COLUMN(c, id);
+	const struct column tap = NIC_COLUMN(c, tap);
+	const struct column mac = NIC_COLUMN(c, mac);
+	int r = 0;
+
+	for (size_t i = 0; i < c->n_nics && r == 0; i++)
+		r = check_nic(&c->nics[i], i, e);
+	if (r == 0)
+		r = fill_ids(&id, "nic", e);
+	if (r == 0)
+		r = check_unique(&id, e);
+	if (r == 0)
+		r = check_unique(&tap, e);
+	if (r == 0)
+		r = check_unique(&mac, e);
+	for (size_t i = 0; i < c->n_nics && r == 0; i++)
+		if (!c->nics[i].mac)
+			r = fill_mac(c, &mac, i, e);
+	return r;
+}
+
+int vm_config_complete(struct vm_config *c, struct error *e)
+{
+	int r = complete_uuid(c, e);
+
+	if (r == 0)
+		r = check_memory(c->memory_bytes, e);
+	if (r == 0)
+		r = complete_disks(c, e);
+	if (r == 0)
+		r = complete_nics(c, e);
+	return r;
+}

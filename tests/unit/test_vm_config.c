@@ -1,0 +1,249 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "lib/model/vm_config.h"
+
+#define UUID "7c3e9a0e-52d4-4f0c-9c1b-3a5d7e9f1b20"
+
+static int load(const char *text, struct vm_config *c, struct error *e)
+{
+	_cleanup_json_ json_object *o = NULL;
+
+	assert_int_equal(json_parse(text, strlen(text), &o, e), 0);
+	return vm_config_from_json(o, c, e);
+}
+
+static void test_defaults(void **state)
+{
+	_cleanup_vm_config_ struct vm_config c = {0};
+	struct error e = ERROR_INIT;
+
+	assert_int_equal(load("{\"name\":\"web\"}", &c, &e), 0);
+	assert_string_equal(c.name, "web");
+	assert_true(uuid_valid(c.uuid));
+	assert_int_equal(c.vcpus, 1);
+	assert_int_equal(c.memory_bytes, GIB(1));
+	assert_int_equal(c.hypervisor, VM_HYPERVISOR_AUTO);
+	assert_int_equal(c.arch, VM_ARCH_AARCH64);
+	assert_null(c.firmware);
+	assert_int_equal(c.n_disks, 0);
+	assert_int_equal(c.n_nics, 0);
+}
+
+static void test_everything(void **state)
+{
+	_cleanup_vm_config_ struct vm_config c = {0};
+	struct error e = ERROR_INIT;
+
+	assert_int_equal(
+		load("{\"name\":\"web.1\","
+		     "\"uuid\":\"7C3E9A0E-52D4-4F0C-9C1B-3A5D7E9F1B20\","
+		     "\"description\":\"the shop\",\"hypervisor\":\"kvm\","
+		     "\"arch\":\"aarch32\",\"vcpus\":4,\"memory\":\"2GiB\","
+		     "\"firmware\":\"/usr/share/AAVMF/AAVMF_CODE.fd\","
+		     "\"disks\":[{\"path\":\"/srv/a.raw\",\"id\":\"root\"},"
+		     "{\"path\":\"/srv/b.raw\",\"serial\":\"d1\","
+		     "\"readonly\":true}],"
+		     "\"nics\":[{\"tap\":\"tap0\","
+		     "\"mac\":\"52:54:00:AB:CD:EF\"},"
+		     "{\"bridge\":\"br0\"}]}",
+		     &c, &e),
+		0);
+	assert_string_equal(c.uuid, UUID);
+	assert_int_equal(c.hypervisor, VM_HYPERVISOR_KVM);
+	assert_int_equal(c.arch, VM_ARCH_AARCH32);
+	assert_int_equal(c.memory_bytes, GIB(2));
+	assert_string_equal(c.disks[0].serial, "root");
+	assert_false(c.disks[0].readonly);
+	assert_string_equal(c.disks[1].id, "disk1");
+	assert_string_equal(c.disks[1].serial, "d1");
+	assert_true(c.disks[1].readonly);
+	assert_string_equal(c.nics[0].mac, "52:54:00:ab:cd:ef");
+	assert_string_equal(c.nics[1].id, "nic1");
+	assert_memory_equal(c.nics[1].mac, "52:54:00:", 9);
+}
+
+/* What is stored decodes to what was stored, generated values included. */
+static void test_round_trip(void **state)
+{
+	_cleanup_vm_config_ struct vm_config a = {0}, b = {0};
+	json_object *first, *second;
+
+	assert_int_equal(load("{\"name\":\"w\",\"hypervisor\":\"xen\","
+			      "\"disks\":[{\"path\":\"/a\"}],"
+			      "\"nics\":[{\"bridge\":\"br0\"}]}",
+			      &a, NULL),
+			 0);
+	first = vm_config_to_json(&a);
+	assert_int_equal(vm_config_from_json(first, &b, NULL), 0);
+	second = vm_config_to_json(&b);
+	assert_string_equal(json_text(first), json_text(second));
+	json_object_put(first);
+	json_object_put(second);
+}
+
+static void test_default_ids_avoid_given_ones(void **state)
+{
+	_cleanup_vm_config_ struct vm_config c = {0};
+
+	assert_int_equal(load("{\"name\":\"w\",\"disks\":["
+			      "{\"path\":\"/a\",\"id\":\"disk1\"},"
+			      "{\"path\":\"/b\"},{\"path\":\"/c\"}]}",
+			      &c, NULL),
+			 0);
+	assert_string_equal(c.disks[1].id, "disk2");
+	assert_string_equal(c.disks[2].id, "disk3");
+}
+
+static void test_default_macs(void **state)
+{
+	const char *text = "{\"name\":\"w\",\"uuid\":\"" UUID "\",\"nics\":["
+			   "{\"tap\":\"a\"},{\"tap\":\"b\"}]}";
+	_cleanup_vm_config_ struct vm_config a = {0}, b = {0}, c = {0};
+	char other[256];
+
+	assert_int_equal(load(text, &a, NULL), 0);
+	assert_int_equal(load(text, &b, NULL), 0);
+	assert_string_equal(a.nics[0].mac, b.nics[0].mac);
+	assert_string_not_equal(a.nics[0].mac, a.nics[1].mac);
+	/* The derived address of nic1 is given to nic0: nic1 gets another. */
+	snprintf(other, sizeof(other),
+		 "{\"name\":\"w\",\"uuid\":\"" UUID "\",\"nics\":["
+		 "{\"tap\":\"a\",\"mac\":\"%s\"},{\"tap\":\"b\"}]}",
+		 a.nics[1].mac);
+	assert_int_equal(load(other, &c, NULL), 0);
+	assert_string_equal(c.nics[0].mac, a.nics[1].mac);
+	assert_string_not_equal(c.nics[1].mac, c.nics[0].mac);
+}
+
+struct bad_case {
+	const char *fields, *message;
+};
+
+static const struct bad_case bad_cases[] = {
+	{"\"memory\":\"12Q\"", "memory: \"12Q\" is not a size; use e.g. 2GiB"},
+	{"\"memory\":\"64M\"", "memory: 64 MiB is too little; the stock "
+			       "firmware needs at least 128 MiB"},
+	{"\"memory\":\"2T\"", "memory: 2.0 TiB is too much; at most 1 TiB"},
+	{"\"memory\":134217729",
+	 "memory: 134217729 bytes are not a whole number of MiB"},
+	{"\"vcpus\":0", "vcpus: 0 is not a whole number from 1 to 512"},
+	{"\"vcpus\":513", "vcpus: 513 is not a whole number from 1 to 512"},
+	{"\"vcpu\":2", "vcpu: unknown field; did you mean \"vcpus\"?"},
+	{"\"hypervisor\":\"kmv\"",
+	 "hypervisor: \"kmv\" is not one of auto, kvm, xen, null; did you "
+	 "mean \"kvm\"?"},
+	{"\"arch\":\"x86_64\"",
+	 "arch: \"x86_64\" is not one of aarch64, aarch32"},
+	{"\"uuid\":\"1234\"", "uuid: \"1234\" is not a UUID; use e.g. " UUID},
+	{"\"firmware\":\"fw.fd\"",
+	 "firmware: \"fw.fd\" is not an absolute path"},
+	{"\"disks\":[{}]", "disks[0].path: is required"},
+	{"\"disks\":[{\"path\":\"a.raw\"}]",
+	 "disks[0].path: \"a.raw\" is not an absolute path"},
+	{"\"disks\":[{\"path\":\"/a\"},{\"path\":\"/a\"}]",
+	 "disks[1].path: \"/a\" is already the path of disks[0]"},
+	{"\"disks\":[{\"path\":\"/a\"},{\"path\":\"/b\","
+	 "\"serial\":\"123456789012345678901\"}]",
+	 "disks[1].serial: \"123456789012345678901\" is not a serial: up to 20 "
+	 "letters, digits, '.', '_' or '-', first a letter or digit"},
+	{"\"disks\":[{\"path\":\"/a\",\"id\":\"x\"},"
+	 "{\"path\":\"/b\",\"id\":\"x\"}]",
+	 "disks[1].id: \"x\" is already the id of disks[0]"},
+	{"\"disks\":[{\"path\":\"/a\",\"id\":\"a b\"}]",
+	 "disks[0].id: \"a b\" is not an id: up to 20 letters, digits, '.', "
+	 "'_' or '-', first a letter or digit"},
+	{"\"disks\":[{\"path\":\"/a\",\"seriel\":\"x\"}]",
+	 "disks[0].seriel: unknown field; did you mean \"serial\"?"},
+	{"\"nics\":[{}]", "nics[0]: needs \"tap\" (an interface) or \"bridge\" "
+			  "(which a fresh one joins)"},
+	{"\"nics\":[{\"tap\":\"t\",\"bridge\":\"b\"}]",
+	 "nics[0]: has both \"tap\" and \"bridge\"; give one of them"},
+	{"\"nics\":[{\"tap\":\"../../x\"}]",
+	 "nics[0].tap: \"../../x\" is not a network interface name: up to 15 "
+	 "letters, digits, '.', '_' or '-'"},
+	{"\"nics\":[{\"tap\":\"t\"},{\"tap\":\"t\"}]",
+	 "nics[1].tap: \"t\" is already the tap of nics[0]"},
+	{"\"nics\":[{\"tap\":\"t\",\"mac\":\"12:34\"}]",
+	 "nics[0].mac: \"12:34\" is not a MAC address; use e.g. "
+	 "52:54:00:12:34:56"},
+	{"\"nics\":[{\"tap\":\"t\",\"mac\":\"52:54:00:00:00:AA\"},"
+	 "{\"tap\":\"u\",\"mac\":\"52:54:00:00:00:aa\"}]",
+	 "nics[1].mac: \"52:54:00:00:00:aa\" is already the mac of nics[0]"},
+};
+
+static void test_refusals(void **state)
+{
+	char text[512];
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad_cases); i++) {
+		struct vm_config c = {.vcpus = 77};
+		struct error e = ERROR_INIT;
+
+		snprintf(text, sizeof(text), "{\"name\":\"web\",%s}",
+			 bad_cases[i].fields);
+		assert_int_equal(load(text, &c, &e), -EINVAL);
+		assert_string_equal(e.message, bad_cases[i].message);
+		assert_int_equal(c.vcpus, 77);
+		assert_null(c.name);
+	}
+}
+
+static void test_bounds_of_lists(void **state)
+{
+	struct vm_config c = {0};
+	struct error e = ERROR_INIT;
+	char text[1024] = "{\"name\":\"w\",\"disks\":[";
+	size_t used = strlen(text);
+
+	for (int i = 0; i <= VM_DISKS_MAX; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+					 "%s{\"path\":\"/%d\"}", i ? "," : "",
+					 i);
+	snprintf(text + used, sizeof(text) - used, "]}");
+	assert_int_equal(load(text, &c, &e), -EINVAL);
+	assert_string_equal(e.message,
+			    "disks: 17 elements are too many; at most 16");
+}
+
+static void test_name_check(void **state)
+{
+	char name[VM_NAME_MAX + 2];
+
+	memset(name, 'a', sizeof(name));
+	name[VM_NAME_MAX + 1] = '\0';
+	assert_non_null(vm_name_check(name));
+	name[VM_NAME_MAX] = '\0';
+	assert_null(vm_name_check(name));
+	assert_null(vm_name_check("web-1.example_org"));
+	assert_null(vm_name_check("9"));
+	assert_non_null(vm_name_check(""));
+	assert_non_null(vm_name_check("-web"));
+	assert_non_null(vm_name_check(UUID));
+	assert_non_null(vm_name_check("../web"));
+	assert_non_null(vm_name_check("a/b"));
+	assert_non_null(vm_name_check("a b"));
+	assert_non_null(vm_name_check("w\xc3\xbc"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_default_ids_avoid_given_ones),
+		cmocka_unit_test(test_default_macs),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_bounds_of_lists),
+		cmocka_unit_test(test_name_check),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
