@@ -1,0 +1,233 @@
+#include <stdio.h>
+
+#include "supervisor/supervisor.h"
+
+static const char *const fixed_roles[] = {
+	"kvm", "firmware", "nvram", "spill", "console-log",
+};
+
+static bool role_is_known(const char *role)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fixed_roles); i++)
+		if (streq(role, fixed_roles[i]))
+			return true;
+	return strncmp(role, "disk:", 5) == 0 || strncmp(role, "nic:", 4) == 0;
+}
+
+int handover_add(struct handover *h, const char *role, int *fd, struct error *e)
+{
+	if (!role_is_known(role) || strlen(role) >= HANDOVER_ROLE_MAX)
+		return error_set(e, -EINVAL,
+				 "role \"%.*s\" is not accepted: kvm, "
+				 "firmware, nvram, spill, console-log, disk:ID "
+				 "and nic:ID are",
+				 HANDOVER_ROLE_MAX, role);
+	for (size_t i = 0; i < h->n; i++)
+		if (streq(h->items[i].role, role))
+			return error_set(e, -EINVAL,
+					 "role \"%s\" was given twice", role);
+	if (h->n == HANDOVER_MAX)
+		return error_set(e, -EINVAL,
+				 "more than %d descriptors were handed over",
+				 HANDOVER_MAX);
+	snprintf(h->items[h->n].role, HANDOVER_ROLE_MAX, "%s", role);
+	h->items[h->n++].fd = TAKE_FD(*fd);
+	return 0;
+}
+
+int handover_take(struct handover *h, const char *prefix, const char *id)
+{
+	size_t length = strlen(prefix);
+
+	for (size_t i = 0; i < h->n; i++)
+		if (strncmp(h->items[i].role, prefix, length) == 0 &&
+		    streq(h->items[i].role + length, id))
+			return TAKE_FD(h->items[i].fd);
+	return -1;
+}
+
+void handover_done(struct handover *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		fd_close(h->items[i].fd);
+	h->n = 0;
+}
+
+static int take_roles(struct handover *h, const struct configure_request *q,
+		      struct error *e)
+{
+	if (!json_object_is_type(q->roles, json_type_array) ||
+	    json_object_array_length(q->roles) != q->n_fds)
+		return error_set(e, -EINVAL,
+				 "roles must be an array with one role for "
+				 "each of the %zu descriptors",
+				 q->n_fds);
+	for (size_t i = 0; i < q->n_fds; i++) {
+		json_object *role = json_object_array_get_idx(q->roles, i);
+		int r;
+
+		if (!json_object_is_type(role, json_type_string))
+			return error_set(e, -EINVAL,
+					 "roles[%zu] must be a string", i);
+		r = handover_add(h, json_object_get_string(role), &q->fds[i],
+				 e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void params_close(struct vmm_params *p)
+{
+	fd_close(p->hypervisor_fd);
+	fd_close(p->firmware_fd);
+	fd_close(p->nvram_fd);
+	for (size_t i = 0; i < VM_DISKS_MAX; i++)
+		fd_close(p->disks[i].fd);
+	for (size_t i = 0; i < VM_NICS_MAX; i++)
+		fd_close(p->nics[i].tap_fd);
+}
+
+/* Every role to its place; on failure `p` owns what it got so far. */
+static int params_fill(struct vmm_params *p, struct handover *h,
+		       struct error *e)
+{
+	const struct vm_config *config = p->config;
+
+	p->hypervisor_fd = handover_take(h, "kvm", "");
+	p->firmware_fd = handover_take(h, "firmware", "");
+	p->nvram_fd = handover_take(h, "nvram", "");
+	for (size_t i = 0; i < VM_DISKS_MAX; i++)
+		p->disks[i].fd = -1;
+	for (size_t i = 0; i < VM_NICS_MAX; i++)
+		p->nics[i].tap_fd = -1;
+	for (size_t i = 0; i < config->n_disks; i++) {
+		const char *id = config->disks[i].id;
+
+		p->disks[i].fd = handover_take(h, "disk:", id);
+		if (p->disks[i].fd < 0)
+			return error_set(e, -EINVAL,
+					 "no descriptor came for disk \"%s\"",
+					 id);
+	}
+	for (size_t i = 0; i < config->n_nics; i++) {
+		const char *id = config->nics[i].id;
+
+		p->nics[i].tap_fd = handover_take(h, "nic:", id);
+		if (p->nics[i].tap_fd < 0)
+			return error_set(e, -EINVAL,
+					 "no descriptor came for network "
+					 "interface \"%s\"",
+					 id);
+	}
+	return 0;
+}
+
+static int open_nvram(struct supervisor *s, const struct vmm_params *p,
+		      struct error *e)
+{
+	int spill_fd = handover_take(&s->handover, "spill", "");
+	int r;
+
+	if (p->nvram_fd < 0 || spill_fd < 0) {
+		bool none = p->nvram_fd < 0 && spill_fd < 0;
+
+		fd_close(spill_fd);
+		return none ? 0
+			    : error_set(e, -EINVAL,
+					"the roles nvram and spill come "
+					"together or not at all");
+	}
+	r = nvram_new(&s->loop, p->nvram_fd, p->nvram_size, spill_fd,
+		      &supervisor_nvram_events, s, s->name, &s->nvram, e);
+	if (r == 0)
+		nvram_connected(s->nvram);
+	return r;
+}
+
+static int open_console(struct supervisor *s, struct error *e)
+{
+	int log_fd = handover_take(&s->handover, "console-log", "");
+	int r;
+
+	r = chardev_new(&s->loop, &s->console);
+	if (r < 0) {
+		fd_close(log_fd);
+		return error_set(e, r, "console: %s", strerror(-r));
+	}
+	if (log_fd >= 0)
+		chardev_set_log(s->console, log_fd);
+	return 0;
+}
+
+static int create_backend(struct supervisor *s, uint64_t nvram_size,
+			  struct error *e)
+{
+	const struct backend *backend;
+	struct vmm_params p = {
+		.config = &s->config,
+		.loop = &s->loop,
+		.events = &supervisor_vmm_events,
+		.cookie = s,
+		.nvram_size = nvram_size,
+	};
+	int r;
+
+	r = backend_find(s->config.hypervisor, &backend, e);
+	if (r < 0)
+		return r;
+	r = params_fill(&p, &s->handover, e);
+	if (r == 0)
+		r = open_nvram(s, &p, e);
+	if (r == 0)
+		r = open_console(s, e);
+	if (r < 0) {
+		params_close(&p);
+		return r;
+	}
+	s->ops = backend->ops;
+	p.console = s->console;
+	return s->ops->create(&p, &s->vmm, e); /* consumes the descriptors */
+}
+
+static int configure_whole(struct supervisor *s,
+			   const struct configure_request *q, struct error *e)
+{
+	int r;
+
+	if (!q->config)
+		return error_set(e, -EINVAL, "configure without a config");
+	r = vm_config_from_json(q->config, &s->config, e);
+	if (r < 0)
+		return r;
+	if (!streq(s->config.name, s->name))
+		return error_set(e, -EINVAL,
+				 "config is of VM %s, but this is the "
+				 "supervisor of %s",
+				 s->config.name, s->name);
+	return create_backend(s, q->nvram_size, e);
+}
+
+int supervisor_configure(struct supervisor *s,
+			 const struct configure_request *q, struct error *e)
+{
+	int r;
+
+	if (s->configured || s->at_rest)
+		return error_set_code(e, ERROR_STATE,
+				      "VM %s is configured already", s->name);
+	r = take_roles(&s->handover, q, e);
+	if (r == 0 && q->more)
+		return 0;
+	if (r == 0)
+		r = configure_whole(s, q, e);
+	handover_done(&s->handover);
+	if (r < 0) {
+		s->console = chardev_free(s->console);
+		s->nvram = nvram_free(s->nvram);
+		vm_config_done(&s->config);
+		return r;
+	}
+	s->configured = true;
+	return 0;
+}

@@ -1,0 +1,190 @@
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+#include "lib/base/parse.h"
+#include "lib/model/vm_config.h"
+#include "lib/wire/messages.h"
+#include "supervisor/sandbox.h"
+#include "supervisor/supervisor.h"
+
+static const char usage[] =
+	"Usage: armvm-supervisor --control-fd 3 --uid N --name VM\n"
+	"                        [--log-level error|warning|info|debug]\n"
+	"                        [--seccomp kill|log]\n"
+	"\n"
+	"Runs one VM. Started by armvmd, which binds the control socket and\n"
+	"hands over everything else through it; not meant to be run by hand.\n";
+
+struct options {
+	const char *name;
+	uint64_t uid;
+	enum log_level log_level;
+	enum seccomp_mode seccomp;
+};
+
+static int parse_log_level(const char *text, enum log_level *ret,
+			   struct error *e)
+{
+	static const struct {
+		const char *name;
+		enum log_level level;
+	} levels[] = {
+		{"error", LOG_LEVEL_ERROR},
+		{"warning", LOG_LEVEL_WARNING},
+		{"info", LOG_LEVEL_INFO},
+		{"debug", LOG_LEVEL_DEBUG},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
+		if (!streq(text, levels[i].name))
+			continue;
+		*ret = levels[i].level;
+		return 0;
+	}
+	return error_set(e, -EINVAL,
+			 "--log-level %s is not accepted: error, warning, info "
+			 "and debug are",
+			 text);
+}
+
+static int parse_seccomp(const char *text, enum seccomp_mode *ret,
+			 struct error *e)
+{
+	if (!streq(text, "kill") && !streq(text, "log"))
+		return error_set(e, -EINVAL,
+				 "--seccomp %s is not accepted: kill and log "
+				 "are",
+				 text);
+	*ret = streq(text, "kill") ? SECCOMP_KILL : SECCOMP_REPORT;
+	return 0;
+}
+
+static int parse_option(struct options *o, int option, const char *value,
+			struct error *e)
+{
+	uint64_t fd;
+
+	switch (option) {
+	case 'c':
+		return parse_u64(value, "--control-fd", WIRE_CONTROL_FD,
+				 WIRE_CONTROL_FD, &fd, e);
+	case 'u':
+		return parse_u64(value, "--uid", 0, UINT32_MAX - 1, &o->uid, e);
+	case 'n':
+		o->name = value;
+		return 0;
+	case 'l':
+		return parse_log_level(value, &o->log_level, e);
+	case 's':
+		return parse_seccomp(value, &o->seccomp, e);
+	default:
+		return error_set(e, -EINVAL, "unknown or incomplete option");
+	}
+}
+
+static int parse_options(int argc, char **argv, struct options *o,
+			 struct error *e)
+{
+	static const struct option longs[] = {
+		{"control-fd", required_argument, NULL, 'c'},
+		{"uid", required_argument, NULL, 'u'},
+		{"name", required_argument, NULL, 'n'},
+		{"log-level", required_argument, NULL, 'l'},
+		{"seccomp", required_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", longs, NULL)) >= 0) {
+		int r;
+
+		if (option == 'h') {
+			fputs(usage, stdout);
+			exit(EXIT_SUCCESS);
+		}
+		r = parse_option(o, option, optarg, e);
+		if (r < 0)
+			return r;
+	}
+	if (optind < argc)
+		return error_set(e, -EINVAL, "unexpected argument \"%s\"",
+				 argv[optind]);
+	if (!o->name || vm_name_check(o->name))
+		return error_set(e, -EINVAL, "--name needs the name of a VM");
+	return 0;
+}
+
+/*
+ * Nothing the daemon had open by accident stays with a process that faces a
+ * guest; and 0 to 2 exist, so that no descriptor we are handed lands there.
+ */
+static int settle_descriptors(struct error *e)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+		if (fd < 0)
+			return error_set(e, -errno, "/dev/null: %s",
+					 strerror(errno));
+	} while (fd <= STDERR_FILENO);
+	if (fd <= WIRE_CONTROL_FD)
+		return error_set(e, -EBADF,
+				 "descriptor %d is not open: armvm-supervisor "
+				 "is started by armvmd",
+				 WIRE_CONTROL_FD);
+	if (syscall(SYS_close_range, WIRE_CONTROL_FD + 1, ~0U, 0) < 0)
+		return error_set(e, -errno, "close_range: %s", strerror(errno));
+	if (fcntl(WIRE_CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0)
+		return error_set(e, -errno, "control descriptor: %s",
+				 strerror(errno));
+	return 0;
+}
+
+/* A VM outlives the daemon and its terminal. */
+static void leave_session(void)
+{
+	setsid(); /* fails when we lead one already: fine */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {.log_level = LOG_LEVEL_INFO};
+	struct error e = ERROR_INIT;
+	uid_t owner = geteuid();
+	int r;
+
+	log_open("armvm-supervisor", LOG_LEVEL_INFO);
+	r = parse_options(argc, argv, &o, &e);
+	if (r < 0) {
+		log_error("%s", e.message);
+		return error_code_exit(e.code);
+	}
+	log_open("armvm-supervisor", o.log_level);
+	leave_session();
+	r = settle_descriptors(&e);
+	if (r == 0) {
+		const struct sandbox_params params = {
+			.vm = o.name,
+			.uid = (uid_t)o.uid,
+			.seccomp = o.seccomp,
+		};
+
+		r = sandbox_enter(&params, &e);
+	}
+	if (r < 0) {
+		log_vm(LOG_LEVEL_ERROR, o.name, "%s", e.message);
+		return EXIT_FAILURE;
+	}
+	return supervisor_run(o.name, WIRE_CONTROL_FD, owner);
+}

@@ -1,0 +1,302 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "lib/base/fd.h"
+#include "lib/host/chardev.h"
+#include "supervisor/null_backend.h"
+
+#define LINE_MAX_BYTES 1024
+/* As long as a guest that shuts down quickly: long enough to be seen. */
+#define SHUTDOWN_MS 50
+
+struct vmm {
+	const struct vm_config *config;
+	const struct vmm_events *events;
+	void *cookie;
+	struct chardev *console; /* borrowed */
+	uint8_t *nvram;		 /* shared with the daemon; NULL for none */
+	uint64_t nvram_size;
+	uv_timer_t timer; /* announces `next` */
+	enum vmm_event_kind next;
+	char line[LINE_MAX_BYTES];
+	size_t line_size;
+	bool running, paused;
+	bool held; /* a commit is under way: the guest stands still */
+	uint64_t bytes_in;
+};
+
+printf_like(2, 3) static void say(struct vmm *v, const char *fmt, ...)
+{
+	char text[LINE_MAX_BYTES + 64];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		chardev_write(v->console, (uint8_t *)text,
+			      MIN((size_t)n, sizeof(text) - 1));
+}
+
+/* Ends, reboots and panics are told from the loop, as a real backend does:
+ * never from inside the call that caused them. */
+static void on_timer(uv_timer_t *timer)
+{
+	struct vmm *v = timer->data;
+	const char *detail = "";
+
+	if (v->next == VMM_EVENT_RUNNING) {
+		v->running = true;
+		say(v, "null: VM %s started\n", v->config->name);
+		chardev_guest_ready(v->console);
+	} else if (v->next == VMM_EVENT_POWEROFF) {
+		detail = "the guest powered off";
+		v->running = false;
+	} else if (v->next == VMM_EVENT_FATAL) {
+		detail = "the null guest asked for a fatal error";
+		v->running = false;
+	} else if (v->next == VMM_EVENT_PANIC) {
+		detail = "the null guest panicked";
+	} else if (v->next == VMM_EVENT_RESET) {
+		v->line_size = 0;
+		say(v, "null: VM %s restarted\n", v->config->name);
+	}
+	v->events->event(v->cookie, v->next, detail);
+}
+
+static void announce(struct vmm *v, enum vmm_event_kind kind, uint64_t ms)
+{
+	v->next = kind;
+	uv_timer_start(&v->timer, on_timer, ms, 0);
+}
+
+/* Two hex digits a byte into out[max]; 0 when it is no such text. */
+static size_t decode_hex(const char *text, uint8_t *out, size_t max)
+{
+	size_t n = 0, digits = strlen(text);
+
+	if (digits % 2 || digits / 2 > max)
+		return 0;
+	for (; n < digits / 2; n++) {
+		unsigned byte;
+		char pair[3] = {text[2 * n], text[2 * n + 1], '\0'};
+
+		if (strspn(pair, "0123456789abcdefABCDEF") != 2 ||
+		    sscanf(pair, "%2x", &byte) != 1)
+			return 0;
+		out[n] = (uint8_t)byte;
+	}
+	return n;
+}
+
+static void run_nvram(struct vmm *v, char *args)
+{
+	uint8_t bytes[LINE_MAX_BYTES / 2];
+	char *end = NULL;
+	uint64_t offset;
+	size_t n;
+
+	errno = 0;
+	offset = strtoull(args, &end, 0);
+	if (errno || end == args || *end != ' ') {
+		say(v, "usage: nvram OFFSET HEX\n");
+		return;
+	}
+	n = decode_hex(end + 1, bytes, sizeof(bytes));
+	if (n == 0 || n > v->nvram_size || offset > v->nvram_size - n) {
+		say(v, "nvram: no bytes, or outside of the %llu of the store\n",
+		    (unsigned long long)v->nvram_size);
+		return;
+	}
+	memcpy(v->nvram + offset, bytes, n);
+	v->held = true;
+	v->events->nvram_commit(v->cookie, offset, n);
+}
+
+static void run_line(struct vmm *v)
+{
+	static const struct {
+		const char *word;
+		enum vmm_event_kind kind;
+	} words[] = {
+		{"poweroff", VMM_EVENT_POWEROFF},
+		{"reboot", VMM_EVENT_RESET},
+		{"panic", VMM_EVENT_PANIC},
+		{"fatal", VMM_EVENT_FATAL},
+	};
+
+	v->line[v->line_size] = '\0';
+	v->line_size = 0;
+	if (strncmp(v->line, "nvram ", 6) == 0)
+		run_nvram(v, v->line + 6);
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (streq(v->line, words[i].word))
+			announce(v, words[i].kind, 0);
+}
+
+static size_t can_receive(void *cookie)
+{
+	struct vmm *v = cookie;
+
+	/* One byte at a time: a line may hold the guest, and what was typed
+	 * behind it has to wait. */
+	return v->running && !v->paused && !v->held ? 1 : 0;
+}
+
+static void receive(void *cookie, const uint8_t *data, size_t size)
+{
+	struct vmm *v = cookie;
+
+	for (size_t i = 0; i < size; i++) {
+		v->bytes_in++;
+		chardev_write(v->console, data + i, 1);
+		if (data[i] == '\n' || data[i] == '\r')
+			run_line(v);
+		else if (v->line_size < sizeof(v->line) - 1)
+			v->line[v->line_size++] = (char)data[i];
+	}
+}
+
+static const struct chardev_guest console_guest = {
+	.can_receive = can_receive,
+	.receive = receive,
+};
+
+static int map_nvram(struct vmm *v, int fd, uint64_t size, struct error *e)
+{
+	struct stat st;
+	void *p;
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return error_set(e, -errno, "variable store: cannot stat it");
+	if (size == 0 || (uint64_t)st.st_size < size)
+		return error_set(e, -EINVAL,
+				 "variable store: its memory has %lld bytes, "
+				 "not the %llu announced",
+				 (long long)st.st_size,
+				 (unsigned long long)size);
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return error_set(e, -errno, "variable store: cannot map it");
+	v->nvram = p;
+	v->nvram_size = size;
+	return 0;
+}
+
+/* No hypervisor, no devices: of the descriptors only the variables count. */
+static void close_all(const struct vmm_params *params)
+{
+	fd_close(params->hypervisor_fd);
+	fd_close(params->firmware_fd);
+	fd_close(params->nvram_fd);
+	for (size_t i = 0; i < params->config->n_disks; i++)
+		fd_close(params->disks[i].fd);
+	for (size_t i = 0; i < params->config->n_nics; i++)
+		fd_close(params->nics[i].tap_fd);
+}
+
+static int null_create(const struct vmm_params *params, struct vmm **ret,
+		       struct error *e)
+{
+	struct vmm *v = calloc(1, sizeof(*v));
+	int r;
+
+	if (!v) {
+		close_all(params);
+		return error_set(e, -ENOMEM, "null backend: out of memory");
+	}
+	v->config = params->config;
+	v->events = params->events;
+	v->cookie = params->cookie;
+	v->console = params->console;
+	r = map_nvram(v, params->nvram_fd, params->nvram_size, e);
+	close_all(params);
+	if (r < 0) {
+		free(v);
+		return r;
+	}
+	uv_timer_init(params->loop, &v->timer);
+	v->timer.data = v;
+	chardev_set_guest(v->console, &console_guest, v);
+	*ret = v;
+	return 0;
+}
+
+static int null_start(struct vmm *v, struct error *e)
+{
+	announce(v, VMM_EVENT_RUNNING, 0);
+	return 0;
+}
+
+static int null_pause(struct vmm *v, struct error *e)
+{
+	v->paused = true;
+	v->events->event(v->cookie, VMM_EVENT_PAUSED, "");
+	return 0;
+}
+
+static int null_resume(struct vmm *v, struct error *e)
+{
+	v->paused = false;
+	chardev_guest_ready(v->console);
+	v->events->event(v->cookie, VMM_EVENT_RESUMED, "");
+	return 0;
+}
+
+static int null_shutdown(struct vmm *v, struct error *e)
+{
+	say(v, "null: power button pressed\n");
+	announce(v, VMM_EVENT_POWEROFF, SHUTDOWN_MS);
+	return 0;
+}
+
+static int null_reset(struct vmm *v, struct error *e)
+{
+	announce(v, VMM_EVENT_RESET, 0);
+	return 0;
+}
+
+static void null_nvram_committed(struct vmm *v)
+{
+	v->held = false;
+	say(v, "committed\n");
+	chardev_guest_ready(v->console);
+}
+
+static void null_stats(struct vmm *v, struct vmm_stats *ret)
+{
+	*ret = (struct vmm_stats){.exits_total = v->bytes_in};
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void null_destroy(struct vmm *v)
+{
+	if (!v)
+		return;
+	chardev_set_guest(v->console, NULL, NULL);
+	if (v->nvram)
+		munmap(v->nvram, v->nvram_size);
+	uv_close((uv_handle_t *)&v->timer, on_closed);
+}
+
+const struct vmm_ops null_vmm_ops = {
+	.name = "null",
+	.create = null_create,
+	.start = null_start,
+	.pause = null_pause,
+	.resume = null_resume,
+	.shutdown = null_shutdown,
+	.reset = null_reset,
+	.nvram_committed = null_nvram_committed,
+	.stats = null_stats,
+	.destroy = null_destroy,
+};

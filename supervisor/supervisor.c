@@ -1,0 +1,289 @@
+#include <signal.h>
+#include <stdio.h>
+
+#include "lib/base/log.h"
+#include "lib/wire/messages.h"
+#include "supervisor/handlers.h"
+
+static json_object *message_new(enum wire_message m)
+{
+	json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "type",
+			       json_object_new_string(wire_message_text(m)));
+	return object;
+}
+
+/* For messages nobody answers; consumes message. */
+static void tell(struct supervisor *s, json_object *message)
+{
+	int r;
+
+	if (!s->greeted) {
+		json_object_put(message);
+		return;
+	}
+	r = control_send(&s->control, message, -1);
+	if (r < 0)
+		log_vm(LOG_LEVEL_WARNING, s->name,
+		       "a message to the daemon is lost: %s", strerror(-r));
+}
+
+static void close_all(struct supervisor *s)
+{
+	if (s->ending)
+		return;
+	s->ending = true;
+	if (s->vmm)
+		s->ops->destroy(TAKE_PTR(s->vmm));
+	s->nvram = nvram_free(s->nvram);
+	s->console = chardev_free(s->console);
+	handover_done(&s->handover);
+	control_done(&s->control);
+	uv_close((uv_handle_t *)&s->timer, NULL);
+	uv_close((uv_handle_t *)&s->sigterm, NULL);
+}
+
+static void on_farewell(uv_timer_t *timer)
+{
+	close_all(timer->data);
+}
+
+void supervisor_told(struct supervisor *s)
+{
+	if (s->ending || s->told)
+		return;
+	s->told = true;
+	uv_timer_start(&s->timer, on_farewell, SUPERVISOR_FAREWELL_MS, 0);
+}
+
+static void on_rest(uv_timer_t *timer)
+{
+	struct supervisor *s = timer->data;
+
+	if (s->vmm)
+		s->ops->destroy(TAKE_PTR(s->vmm));
+	if (s->nvram)
+		s->spilled_bytes = nvram_spilled_bytes(s->nvram);
+	s->nvram = nvram_free(s->nvram);
+	supervisor_set_state(s, s->final_state, s->reason);
+	if (s->greeted)
+		supervisor_told(s);
+	else if (!s->started)
+		close_all(s); /* nobody waits for a VM that never ran */
+}
+
+void supervisor_rest(struct supervisor *s, enum vm_state final_state,
+		     const char *reason)
+{
+	if (s->at_rest)
+		return;
+	s->at_rest = true;
+	s->state = VM_STOPPING;
+	s->final_state = final_state;
+	s->exit_status = final_state == VM_STOPPED ? EXIT_SUCCESS
+						   : EXIT_FAILURE;
+	snprintf(s->reason, sizeof(s->reason), "%s", reason);
+	uv_timer_start(&s->timer, on_rest, 0, 0);
+}
+
+void supervisor_set_state(struct supervisor *s, enum vm_state state,
+			  const char *reason)
+{
+	json_object *message = message_new(WIRE_STATE);
+
+	s->state = state;
+	if (reason != s->reason)
+		snprintf(s->reason, sizeof(s->reason), "%s", reason);
+	log_vm(LOG_LEVEL_INFO, s->name, "%s%s%s", vm_state_name(state),
+	       s->reason[0] ? ": " : "", s->reason);
+	json_object_object_add(message, "state",
+			       json_object_new_string(vm_state_name(state)));
+	json_object_object_add(message, "reason",
+			       json_object_new_string(s->reason));
+	tell(s, message);
+}
+
+static void tell_event(struct supervisor *s, const char *kind,
+		       const char *detail)
+{
+	json_object *message = message_new(WIRE_EVENT);
+
+	log_vm(LOG_LEVEL_INFO, s->name, "event %s%s%s", kind,
+	       detail[0] ? ": " : "", detail);
+	json_object_object_add(message, "kind", json_object_new_string(kind));
+	json_object_object_add(message, "detail",
+			       json_object_new_string(detail));
+	tell(s, message);
+}
+
+static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
+			 const char *detail)
+{
+	struct supervisor *s = cookie;
+
+	if (s->at_rest)
+		return;
+	switch (kind) {
+	case VMM_EVENT_RUNNING:
+	case VMM_EVENT_RESUMED:
+		supervisor_set_state(s, VM_RUNNING, detail);
+		break;
+	case VMM_EVENT_PAUSED:
+		supervisor_set_state(s, VM_PAUSED, detail);
+		break;
+	case VMM_EVENT_RESET:
+		tell_event(s, "reset", detail);
+		/* It answered the power button by starting over. */
+		if (s->state == VM_SHUTTING_DOWN)
+			supervisor_set_state(s, VM_RUNNING,
+					     "the guest rebooted");
+		break;
+	case VMM_EVENT_PANIC:
+		tell_event(s, "panic", detail);
+		break;
+	case VMM_EVENT_POWEROFF:
+		supervisor_rest(s, VM_STOPPED,
+				detail[0] ? detail : "the guest powered off");
+		break;
+	case VMM_EVENT_FATAL:
+		supervisor_rest(s, VM_CRASHED, detail);
+		break;
+	}
+}
+
+static void on_vmm_nvram_commit(void *cookie, uint64_t offset, uint64_t size)
+{
+	struct supervisor *s = cookie;
+
+	if (s->nvram)
+		nvram_commit(s->nvram, offset, size);
+}
+
+const struct vmm_events supervisor_vmm_events = {
+	.event = on_vmm_event,
+	.nvram_commit = on_vmm_nvram_commit,
+};
+
+static int send_nvram(void *cookie, uint64_t seq, uint64_t offset,
+		      uint64_t size)
+{
+	struct supervisor *s = cookie;
+	json_object *message = message_new(WIRE_NVRAM);
+
+	json_object_object_add(message, "seq", json_object_new_uint64(seq));
+	json_object_object_add(message, "offset",
+			       json_object_new_uint64(offset));
+	json_object_object_add(message, "size", json_object_new_uint64(size));
+	return control_send(&s->control, message, -1);
+}
+
+static void on_nvram_committed(void *cookie)
+{
+	struct supervisor *s = cookie;
+
+	if (s->vmm)
+		s->ops->nvram_committed(s->vmm);
+}
+
+const struct nvram_events supervisor_nvram_events = {
+	.send = send_nvram,
+	.committed = on_nvram_committed,
+};
+
+static void on_message(void *cookie, json_object *message, int *fds,
+		       size_t n_fds)
+{
+	handlers_dispatch(cookie, message, fds, n_fds);
+}
+
+static void on_connected(void *cookie)
+{
+	struct supervisor *s = cookie;
+
+	s->greeted = false;
+	log_vm(LOG_LEVEL_DEBUG, s->name, "a daemon is connected");
+	if (!s->at_rest)
+		uv_timer_stop(&s->timer); /* not an orphan */
+}
+
+static void on_disconnected(void *cookie, const struct error *why)
+{
+	struct supervisor *s = cookie;
+
+	s->greeted = false;
+	if (s->nvram)
+		nvram_disconnected(s->nvram);
+	if (s->at_rest)
+		return;
+	log_vm(LOG_LEVEL_INFO, s->name, "the daemon is gone: %s", why->message);
+	if (!s->started)
+		supervisor_rest(s, VM_STOPPED,
+				"the daemon left before the start");
+}
+
+static const struct control_events control_events = {
+	.message = on_message,
+	.connected = on_connected,
+	.disconnected = on_disconnected,
+};
+
+static void on_orphan(uv_timer_t *timer)
+{
+	struct supervisor *s = timer->data;
+
+	supervisor_rest(s, VM_CRASHED, "no daemon came to configure the VM");
+}
+
+static void on_sigterm(uv_signal_t *signal, int number)
+{
+	struct supervisor *s = signal->data;
+
+	log_vm(LOG_LEVEL_INFO, s->name, "told to terminate");
+	/* At rest already: whoever waits for the reason is not coming. */
+	if (s->at_rest)
+		close_all(s);
+	else
+		supervisor_rest(s, VM_STOPPED,
+				"the supervisor was told to terminate");
+}
+
+static int supervisor_init(struct supervisor *s, int control_fd, uid_t owner,
+			   struct error *e)
+{
+	int r;
+
+	r = uv_loop_init(&s->loop);
+	if (r < 0) {
+		fd_close(control_fd);
+		return error_set(e, r, "event loop: %s", uv_strerror(r));
+	}
+	r = control_init(&s->control, &s->loop, control_fd, owner, s->name,
+			 &control_events, s, e);
+	if (r < 0) {
+		uv_loop_close(&s->loop);
+		return r;
+	}
+	uv_timer_init(&s->loop, &s->timer);
+	s->timer.data = s;
+	uv_timer_start(&s->timer, on_orphan, SUPERVISOR_ORPHAN_MS, 0);
+	uv_signal_init(&s->loop, &s->sigterm);
+	s->sigterm.data = s;
+	uv_signal_start(&s->sigterm, on_sigterm, SIGTERM);
+	return 0;
+}
+
+int supervisor_run(const char *name, int control_fd, uid_t owner)
+{
+	struct supervisor s = {.name = name, .state = VM_STARTING};
+	struct error e = ERROR_INIT;
+
+	if (supervisor_init(&s, control_fd, owner, &e) < 0) {
+		log_vm(LOG_LEVEL_ERROR, name, "%s", e.message);
+		return EXIT_FAILURE;
+	}
+	uv_run(&s.loop, UV_RUN_DEFAULT);
+	vm_config_done(&s.config);
+	uv_loop_close(&s.loop);
+	return s.exit_status;
+}
