@@ -78,7 +78,8 @@ CFLAGS += -O2 -D_FORTIFY_SOURCE=2
 endif
 CFLAGS += $(HARDEN)
 ALL_LIBS := libuv json-c sqlite3 libsystemd liburing libseccomp smartcols
-CPPFLAGS += $(shell $(PKG_CONFIG) --cflags $(ALL_LIBS))
+# Silent where pkg-config is missing: `make deps` must work then, too.
+CPPFLAGS += $(shell $(PKG_CONFIG) --cflags $(ALL_LIBS) 2>/dev/null)
 
 MAINS := $(foreach p,$(PROGRAMS),$(MAIN_$(p)))
 OBJS := $(SRCS:%.c=$(O)/%.o)

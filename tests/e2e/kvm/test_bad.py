@@ -1,0 +1,141 @@
+#!/usr/bin/python3
+"""Bad input: one line that names the thing and what to do, a status, and
+nothing left behind."""
+import os
+import shutil
+import subprocess
+
+from scene import Host, alive, guarded, image, report
+
+host = Host().start()
+disk = image(host, "good")
+dir_ = host.dir
+
+
+def taps():
+    out = subprocess.run(["ip", "-o", "link"], stdout=subprocess.PIPE,
+                         text=True, check=True).stdout
+    return sorted(line.split(":")[1].strip() for line in out.splitlines())
+
+
+def processes():
+    out = subprocess.run(["pgrep", "-x", "armvm-superviso"], check=False,
+                         stdout=subprocess.PIPE, text=True).stdout
+    return [p for p in out.split() if alive(int(p))]
+
+
+def refused(name, arguments, status, *words):
+    before = (taps(), processes(), sorted(os.listdir(host.runtime)),
+              host.call("vm.list"))
+    code, out, err = host.ctl(*arguments)
+    report.equal(f"{name}: exit status", code, status)
+    report.equal(f"{name}: one line", (out, err.count("\n")), ("", 1))
+    for word in words:
+        report.check(f"{name}: says {word!r}", word in err, err)
+    report.equal(f"{name}: nothing left",
+                 (taps(), processes(), sorted(os.listdir(host.runtime)),
+                  host.call("vm.list")), before)
+
+
+def create(*arguments, disk_path=None, memory="512M"):
+    return ["create", "bad", "--disk", disk_path or disk, "--memory", memory,
+            *arguments]
+
+
+def images():
+    refused("missing image", create(disk_path=f"{dir_}/nowhere.raw"), 3,
+            "nowhere.raw", "No such file")
+    refused("a directory", create(disk_path=dir_), 2, dir_, "directory")
+    notes = f"{dir_}/notes.txt"
+    with open(notes, "w", encoding="utf-8") as f:
+        f.write("hello\n" * 1000)
+    refused("no partition table", create(disk_path=notes), 14, "notes.txt",
+            "GUID partition table", "IMG-1", "armvmctl image check")
+    no_esp = f"{dir_}/no-esp.raw"
+    with open(no_esp, "wb") as f:
+        f.truncate(64 << 20)
+    subprocess.run(["sgdisk", "-n1:0:0", "-t1:8300", no_esp], check=True,
+                   stdout=subprocess.DEVNULL)
+    refused("no EFI system partition", create(disk_path=no_esp), 14,
+            "no-esp.raw", "EFI System Partition")
+    os.symlink("/dev/zero", f"{dir_}/zero")
+    refused("a character device", create(disk_path=f"{dir_}/zero"), 2,
+            "block device")
+
+
+def firmware_and_memory():
+    small = f"{dir_}/small.fd"
+    with open(small, "wb") as f:
+        f.write(b"x" * 12345)
+    refused("firmware of a wrong size", create("--firmware", small), 2,
+            "small.fd", "12345", "64 KiB")
+    refused("missing firmware", create("--firmware", f"{dir_}/none.fd"), 3,
+            "none.fd")
+    refused("too little memory", create(memory="64M"), 2, "memory", "64M")
+    refused("no size", create(memory="12Q"), 2, "memory", "12Q", "2G")
+
+
+def names():
+    host.ctl("create", "taken", "--disk", disk)
+    refused("a name in use", ["create", "taken", "--disk", disk], 4, "taken",
+            "exists")
+    refused("a typo", ["start", "takne"], 3, "takne", "did you mean", "taken")
+    refused("a bad name", ["create", "a/b", "--disk", disk], 2, "a/b")
+
+
+def in_use():
+    host.ctl("create", "other", "--disk", disk)
+    host.ctl("start", "taken")
+    code, _, err = host.ctl("start", "other")
+    report.equal("a disk in use: exit status", code, 6)
+    report.check("a disk in use: names it", disk in err, err)
+    code, _, err = host.ctl("start", "taken")
+    report.equal("start of a running VM", code, 5)
+    host.ctl("stop", "taken")
+    report.equal("no process left", processes(), [])
+
+
+def image_vanishes():
+    os.rename(disk, disk + ".away")
+    refused("image gone at start", ["start", "taken"], 3, "good.raw")
+    os.rename(disk + ".away", disk)
+
+
+def network():
+    host.ctl("create", "net", "--disk", disk, "--nic", "bridge=br-none")
+    refused("a bridge that is not there", ["start", "net"], 3, "br-none",
+            "ip link add")
+
+
+def no_kvm():
+    """The daemon sees no /dev/kvm: in a mount namespace of its own."""
+    other = Host()
+    script = ("mount --bind /dev/null /dev/kvm && exec \"$@\"")
+    log = open(other.log, "a", encoding="utf-8")
+    other.proc = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", script, "sh",
+         os.environ["ARMVM_BIN"] + "/armvmd", "--state-dir", other.state,
+         "--runtime-dir", other.runtime], stdout=log, stderr=log)
+    from scene import wait_for
+    wait_for("armvmd answers", other.answers, 30)
+    code, _, err = other.ctl("create", "web", "--disk", disk)
+    if code == 0:
+        code, _, err = other.ctl("start", "web")
+    report.equal("no KVM: exit status", code, 10)
+    report.check("no KVM: says so", "/dev/kvm" in err and err.count("\n") == 1,
+                 err)
+    other.stop()
+
+
+def no_daemon():
+    host.stop()
+    code, out, err = host.ctl("list")
+    report.equal("no daemon: exit status", code, 11)
+    report.check("no daemon: one line with the way on",
+                 err.count("\n") == 1 and "armvmd is not running" in err, err)
+    shutil.rmtree(host.runtime, ignore_errors=True)
+
+
+guarded(images, firmware_and_memory, names, in_use, image_vanishes, network,
+        no_kvm, no_daemon)
+report.end()

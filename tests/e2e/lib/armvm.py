@@ -1,0 +1,300 @@
+"""What the end-to-end tests share: a daemon of their own, its API, a guest's
+console, and the report.
+
+Everything a test starts lives below one temporary directory and is ended by
+pid when the test ends.
+"""
+import array
+import atexit
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__)))))
+BIN = os.environ.get("ARMVM_BIN", os.path.join(ROOT, "build/native/bin"))
+
+
+class Report:
+    """One line per check, as tests/check reads them."""
+
+    def __init__(self):
+        self.failed = 0
+
+    def check(self, name, good, detail=""):
+        print(("ok " if good else "not ok ") + name, flush=True)
+        if not good:
+            self.failed += 1
+            for line in str(detail).strip().split("\n")[-40:]:
+                print(f"# {line}", flush=True)
+        return good
+
+    def equal(self, name, have, want):
+        return self.check(name, have == want, f"have {have!r}\nwant {want!r}")
+
+    def match(self, name, pattern, text):
+        return self.check(name, re.search(pattern, text, re.S) is not None,
+                          f"no match of {pattern!r} in:\n{text}")
+
+    def skip(self, name, reason):
+        print(f"ok {name} # SKIP {reason}", flush=True)
+
+    def note(self, text):
+        print(f"# {text}", flush=True)
+
+    def end(self):
+        sys.exit(1 if self.failed else 0)
+
+
+report = Report()
+
+
+def wait_for(what, predicate, timeout=20, interval=0.05):
+    """The predicate's first true value; a failure says what was awaited."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {timeout} s")
+        time.sleep(interval)
+
+
+def alive(pid):
+    """Whether the process runs (a zombie does not)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class RpcError(Exception):
+    def __init__(self, error):
+        super().__init__(error.get("message"))
+        self.code = error.get("data", {}).get("code")
+        self.rpc_code = error.get("code")
+
+
+class Rpc:
+    """JSON-RPC over the Unix socket, one call at a time, with descriptors."""
+
+    def __init__(self, path, timeout=120):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(timeout)
+        self.sock.connect(path)
+        self.data, self.fds, self.last, self.events = b"", [], 0, []
+
+    def close(self):
+        self.sock.close()
+
+    def _line(self):
+        while b"\n" not in self.data:
+            part, control, _, _ = self.sock.recvmsg(65536, 1024)
+            if not part:
+                raise ConnectionError("the daemon closed the connection")
+            for level, kind, data in control:
+                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                    fds = array.array("i")
+                    fds.frombytes(data[:len(data) - len(data) % 4])
+                    self.fds += list(fds)
+            self.data += part
+        line, self.data = self.data.split(b"\n", 1)
+        return json.loads(line)
+
+    def call(self, method, **params):
+        self.last += 1
+        self.sock.sendall(json.dumps(
+            {"jsonrpc": "2.0", "id": self.last, "method": method,
+             "params": params}).encode() + b"\n")
+        while True:
+            reply = self._line()
+            if reply.get("id") == self.last:
+                break
+            if reply.get("method") == "event":
+                self.events.append(reply["params"])
+        if "error" in reply:
+            raise RpcError(reply["error"])
+        return reply["result"]
+
+    def next_event(self):
+        while not self.events:
+            message = self._line()
+            if message.get("method") == "event":
+                self.events.append(message["params"])
+        return self.events.pop(0)
+
+
+class Console:
+    """A guest's console: expect text, type, run commands in its shell."""
+    PROMPT = "guest# "
+
+    def __init__(self, fd, name="console"):
+        self.sock = socket.socket(fileno=fd)
+        self.name, self.seen, self.at = name, "", 0
+
+    def close(self):
+        self.sock.close()
+
+    def _more(self, deadline, what):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"{self.name}: {what}: not in time; it ends:\n"
+                               + self.seen[-2000:])
+        self.sock.settimeout(left)
+        try:
+            part = self.sock.recv(65536)
+        except socket.timeout:
+            part = None
+        if part == b"":
+            raise ConnectionError(f"{self.name}: closed while waiting for "
+                                  f"{what}; it ends:\n{self.seen[-2000:]}")
+        if part:
+            self.seen += part.decode("utf-8", "replace").replace("\r", "")
+
+    def expect(self, pattern, timeout=60):
+        """Text up to and with the pattern, from where the last one ended."""
+        deadline = time.monotonic() + timeout
+        while True:
+            m = re.compile(pattern, re.S).search(self.seen, self.at)
+            if m:
+                text = self.seen[self.at:m.end()]
+                self.at = m.end()
+                return text
+            self._more(deadline, repr(pattern))
+
+    def send(self, text):
+        self.sock.sendall(text.encode())
+
+    def ready(self, timeout=120):
+        self.expect("armvm-guest ready", timeout)
+        self.send("\n")
+        self.expect(re.escape(self.PROMPT), 30)
+
+    def run(self, command, timeout=60):
+        """Run it in the guest's shell: (output, status)."""
+        self.at = len(self.seen)
+        # The echoed command line never holds the mark itself.
+        self.send(f"{command}; echo \"=en\"\"d=$?=\"\n")
+        text = self.expect(r"=end=(\d+)=\n", timeout)
+        self.expect(re.escape(self.PROMPT), timeout)
+        status = int(re.search(r"=end=(\d+)=\n", text).group(1))
+        body = text[:text.rindex("=end=")]
+        return body.split("\n", 1)[1] if "\n" in body else "", status
+
+
+class Host:
+    """One armvmd with directories of its own."""
+
+    def __init__(self, prefix="armvm-test-"):
+        self.dir = tempfile.mkdtemp(prefix=prefix)
+        self.state, self.runtime = self.dir + "/state", self.dir + "/run"
+        self.socket = self.runtime + "/armvmd.sock"
+        self.log = self.dir + "/armvmd.log"
+        self.proc = None
+        atexit.register(self.cleanup)
+
+    def start(self, *options, wait=True):
+        with open(self.log, "a", encoding="utf-8") as log:
+            self.proc = subprocess.Popen(
+                [BIN + "/armvmd", "--state-dir", self.state, "--runtime-dir",
+                 self.runtime, *options], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log)
+        if wait:
+            wait_for("armvmd answers", self.answers, 30)
+        return self
+
+    def answers(self):
+        if self.proc.poll() is not None:
+            raise RuntimeError("armvmd ended:\n" + self.log_text())
+        try:
+            Rpc(self.socket).close()
+            return True
+        except OSError:
+            return False
+
+    def log_text(self):
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def stop(self, sig=signal.SIGTERM):
+        if self.proc:
+            self.proc.send_signal(sig)
+            status = self.proc.wait(30)
+            self.proc = None
+            return status
+        return None
+
+    def kill(self):
+        return self.stop(signal.SIGKILL)
+
+    def rpc(self):
+        return Rpc(self.socket)
+
+    def call(self, method, **params):
+        rpc = self.rpc()
+        try:
+            return rpc.call(method, **params)
+        finally:
+            rpc.close()
+
+    def vm(self, name):
+        return self.call("vm.get", name=name)
+
+    def wait_state(self, name, state, timeout=30):
+        return wait_for(f"{name} {state}",
+                        lambda: (lambda v: v if v["state"] == state else None)
+                        (self.vm(name)), timeout)
+
+    def ctl(self, *arguments, input=None, timeout=180):
+        """armvmctl: (status, stdout, stderr)."""
+        r = subprocess.run([BIN + "/armvmctl", "--socket", self.socket,
+                            *arguments], input=input, timeout=timeout,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           text=True, errors="replace")
+        return r.returncode, r.stdout, r.stderr
+
+    def console(self, name):
+        rpc = self.rpc()
+        rpc.call("vm.console", name=name)
+        console = Console(rpc.fds.pop(0), name)
+        rpc.close()
+        return console
+
+    def supervisors(self):
+        """Processes of supervisors of this daemon's VMs."""
+        try:
+            return [v["pid"] for v in self.call("vm.list")["vms"] if v["pid"]]
+        except (OSError, ConnectionError):
+            return []
+
+    def cleanup(self):
+        try:
+            if self.proc is None and os.path.exists(self.state):
+                self.start()
+            pids = self.supervisors()
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            self.stop()
+        except (OSError, RuntimeError, TimeoutError, ConnectionError) as e:
+            report.note(f"cleanup: {e}")
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def guarded(*tests):
+    """Run test functions; an exception fails that test alone."""
+    for test in tests:
+        name = test.__name__.replace("_", " ")
+        try:
+            test()
+        except Exception as e:  # pylint: disable=broad-except
+            import traceback
+            report.check(name, False, f"{e}\n{traceback.format_exc()}")
