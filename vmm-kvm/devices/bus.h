@@ -4,9 +4,11 @@
  *
  * Locks: the two doors into a device are a bus access (a vCPU thread) and a
  * host completion (the loop thread). Both take the device lock, a plain mutex
- * that belongs to the bus: bus_read/bus_write take it themselves; a completion
+ * that belongs to the bus: every function here takes it itself; a completion
  * or a loop callback holds bus_lock() around its use of a device. Device code
- * never locks and is always called with the lock held.
+ * never locks and is always called with the lock held. The mutex is recursive,
+ * so that adding, removing and moving regions is right with the lock held
+ * and without.
  * Handlers never edit the bus, except that a PCI BAR moves through
  * bus_region_move(), which is safe in a handler.
  */

@@ -1,0 +1,73 @@
+/*
+ * A bank of NOR flash the way ArmVirt firmware expects it: two 16-bit Intel
+ * StrataFlash (P30) chips side by side as one 32-bit device, each command
+ * given to both halves (0x00ff00ff). Common Flash Interface with command set
+ * 0x0001; erase blocks of 2 x 128 KiB; write buffers of 2 x 32 halfwords.
+ *
+ * The bank is `bank_size` of addresses over `content_size` bytes of memory;
+ * past the content it reads as erased and refuses to be programmed.
+ *
+ * Reading. The owner maps the content into the guest as a read-only memory
+ * slot: reads cost nothing, every write arrives here. Unmapping for each
+ * command would cost far more than the command, so while the chips show
+ * something else than their array the few words a driver looks at are
+ * *patched* in the content itself:
+ *   status: the first word of the bank, of the addressed block, and the
+ *           addressed word;
+ *   id:     the first three words of the addressed block.
+ * Only for a CFI query, and for all of these in a read-only bank (whose
+ * content may not even be writable here), the owner is asked to unmap; reads
+ * then arrive at this device, which answers for every address in every mode.
+ *
+ * Invariants:
+ *  1. Whenever commit() is called, and whenever the chips show their array,
+ *     the content holds no patched word.
+ *  2. Content only changes by a program or erase command, programming only
+ *     clears bits, and a read-only bank never changes.
+ *  3. Every changed byte is in a range given to commit() once the chips show
+ *     their array again.
+ *
+ * Thread: every function with the device lock held.
+ */
+#ifndef VMM_KVM_DEVICES_CFI_FLASH_H
+#define VMM_KVM_DEVICES_CFI_FLASH_H
+
+#include "vmm-kvm/devices/bus.h"
+
+#define CFI_FLASH_BLOCK_BYTES KIB(256)
+
+struct cfi_flash;
+
+struct cfi_flash_params {
+	const char *name; /* borrowed; for diagnosis */
+	/* Borrowed, aligned to 4; never written when read-only. The guest may
+	 * see it at any time, the owner between commits as patched. */
+	void *content;
+	uint64_t content_size; /* multiple of 4, at most bank_size */
+	uint64_t bank_size;    /* power of two, one block to 4 GiB */
+	bool readonly;
+	/* Map or unmap the content; starts as mapped. NULL: never mapped. */
+	void (*set_mapped)(void *cookie, bool mapped);
+	/* Bytes [offset, offset+size) changed and the guest went back to
+	 * reading. The owner holds the vCPU until they are durable. */
+	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
+	void *cookie;
+};
+
+/* -EINVAL when sizes or alignment are not as said above. */
+int cfi_flash_new(const struct cfi_flash_params *params,
+		  struct cfi_flash **ret) must_check;
+/* Restores patched words but commits nothing: cfi_flash_sync() first. */
+struct cfi_flash *cfi_flash_free(struct cfi_flash *f);
+DEFINE_CLEANUP(cfi_flash_free, struct cfi_flash *)
+
+/* Borrowed; the owner sets base and adds it to a bus. */
+struct mmio_region *cfi_flash_region(struct cfi_flash *f);
+
+/* Back to showing the array, dropping a half-given command, and commit what
+ * changed: for a guest that was turned off or reset. */
+void cfi_flash_sync(struct cfi_flash *f);
+/* cfi_flash_sync() and a clear status register. */
+void cfi_flash_reset(struct cfi_flash *f);
+
+#endif

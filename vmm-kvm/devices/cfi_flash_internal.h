@@ -1,0 +1,89 @@
+/*
+ * Between the two halves of the flash: cfi_flash.c understands what is
+ * written, cfi_flash_view.c decides what is read.
+ */
+#ifndef VMM_KVM_DEVICES_CFI_FLASH_INTERNAL_H
+#define VMM_KVM_DEVICES_CFI_FLASH_INTERNAL_H
+
+#include "vmm-kvm/devices/cfi_flash.h"
+
+/* Words a write buffer of the pair holds (32 halfwords in each chip). */
+#define BUFFER_WORDS 32
+#define PATCHES_MAX  3
+
+/* What reading shows. */
+enum mode { MODE_ARRAY, MODE_STATUS, MODE_ID, MODE_QUERY };
+
+/* What the next write means. */
+enum step {
+	STEP_COMMAND,
+	STEP_PROGRAM,
+	STEP_ERASE,
+	STEP_LOCK,
+	STEP_COUNT,
+	STEP_DATA,
+	STEP_CONFIRM,
+};
+
+/* One write as the chips see it: a word, and which of its bytes are meant. */
+struct cycle {
+	uint64_t offset; /* multiple of 4, inside the bank */
+	uint32_t value, mask;
+};
+
+struct patch {
+	uint64_t offset;
+	uint32_t truth;
+};
+
+struct cfi_flash {
+	struct mmio_region region;
+	struct cfi_flash_params p;
+	enum mode mode;
+	enum step step;
+	uint64_t address; /* of the last command */
+	uint8_t status;
+	bool mapped;
+
+	struct patch patches[PATCHES_MAX];
+	unsigned n_patches;
+
+	struct cycle buffer[BUFFER_WORDS];
+	unsigned n_buffer, n_expected;
+
+	uint64_t dirty_start, dirty_end; /* equal: nothing */
+};
+
+static inline uint64_t block_of(uint64_t offset)
+{
+	return ALIGN_DOWN(offset, CFI_FLASH_BLOCK_BYTES);
+}
+
+static inline uint32_t *content_word(const struct cfi_flash *f, uint64_t offset)
+{
+	return (uint32_t *)((uint8_t *)f->p.content + offset);
+}
+
+static inline bool content_has(const struct cfi_flash *f, uint64_t offset)
+{
+	return offset < f->p.content_size; /* both multiples of 4 */
+}
+
+/* Whole words, because vCPUs read the mapped content while we write it. */
+static inline uint32_t content_load(const struct cfi_flash *f, uint64_t offset)
+{
+	return __atomic_load_n(content_word(f, offset), __ATOMIC_RELAXED);
+}
+
+/* Let the guest see `size` bytes just stored at `offset`. */
+void content_publish(const struct cfi_flash *f, uint64_t offset, uint64_t size);
+void content_store(const struct cfi_flash *f, uint64_t offset, uint32_t value);
+
+/* Put the true words back. Needed before content is judged or changed. */
+void view_restore(struct cfi_flash *f);
+/* Show `mode` on behalf of a command at `address`. */
+void view_set(struct cfi_flash *f, enum mode mode, uint64_t address);
+/* mmio_ops.read */
+uint64_t view_read(void *dev, uint64_t offset, unsigned size);
+
+#endif

@@ -1,0 +1,61 @@
+#include "vmm-kvm/devices/guest_mem.h"
+
+int guest_mem_add(struct guest_mem *m, uint64_t gpa, uint64_t size_bytes,
+		  void *hva)
+{
+	uint64_t last;
+
+	if (size_bytes == 0 || !hva ||
+	    __builtin_add_overflow(gpa, size_bytes - 1, &last))
+		return -EINVAL;
+	for (size_t i = 0; i < m->count; i++) {
+		const struct guest_mem_region *r = &m->regions[i];
+
+		if (gpa <= r->gpa + (r->size_bytes - 1) && r->gpa <= last)
+			return -EINVAL;
+	}
+	if (m->count == ARRAY_SIZE(m->regions))
+		return -ENOSPC;
+	m->regions[m->count++] = (struct guest_mem_region){
+		.gpa = gpa,
+		.size_bytes = size_bytes,
+		.hva = hva,
+	};
+	return 0;
+}
+
+void *guest_mem_ptr(const struct guest_mem *m, uint64_t gpa, uint64_t size)
+{
+	if (size == 0)
+		return NULL;
+	for (size_t i = 0; i < m->count; i++) {
+		const struct guest_mem_region *r = &m->regions[i];
+
+		if (gpa >= r->gpa && gpa - r->gpa < r->size_bytes &&
+		    size <= r->size_bytes - (gpa - r->gpa))
+			return r->hva + (gpa - r->gpa);
+	}
+	return NULL;
+}
+
+int guest_mem_read(const struct guest_mem *m, uint64_t gpa, void *out,
+		   size_t size)
+{
+	const void *p = guest_mem_ptr(m, gpa, size);
+
+	if (!p)
+		return -EFAULT;
+	memcpy(out, p, size);
+	return 0;
+}
+
+int guest_mem_write(const struct guest_mem *m, uint64_t gpa, const void *in,
+		    size_t size)
+{
+	void *p = guest_mem_ptr(m, gpa, size);
+
+	if (!p)
+		return -EFAULT;
+	memcpy(p, in, size);
+	return 0;
+}
