@@ -55,10 +55,12 @@ else
 HARDEN := -fcf-protection
 endif
 
+# maybe-uninitialized takes "outputs untouched on failure" for a bug.
 WARN := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes \
 	-Wstrict-prototypes -Wold-style-definition -Wpointer-arith -Wvla \
 	-Wwrite-strings -Wformat=2 -Wno-unused-parameter \
-	-Wno-missing-field-initializers -Wno-format-nonliteral
+	-Wno-missing-field-initializers -Wno-format-nonliteral \
+	-Wno-maybe-uninitialized
 HARDEN += -fstack-protector-strong -fstack-clash-protection -fPIE
 VERSION := 0.1.0
 CPPFLAGS := -D_GNU_SOURCE -DARMVM_VERSION=\"$(VERSION)\" -I. -I$(O)/gen

@@ -72,10 +72,10 @@ static int spawn_process(const struct vm *vm, int control_fd, pid_t *ret_pid,
 {
 	const char *program = vm->manager->supervisor_path;
 	char uid[16], fd_text[16];
-	char *argv[] = {
+	const char *argv[] = {
 		"armvm-supervisor", "--control-fd",  fd_text, "--uid", uid,
 		"--name",	    vm->config.name, NULL};
-	char *envp[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", NULL, NULL};
+	const char *envp[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", NULL, NULL};
 	_cleanup_free_ char *journal = NULL;
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -90,7 +90,9 @@ static int spawn_process(const struct vm *vm, int control_fd, pid_t *ret_pid,
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
 	posix_spawn_file_actions_adddup2(&actions, control_fd, WIRE_CONTROL_FD);
-	r = posix_spawn(ret_pid, program, &actions, &attr, argv, envp);
+	/* posix_spawn takes them without const and changes nothing. */
+	r = posix_spawn(ret_pid, program, &actions, &attr, (char **)argv,
+			(char **)envp);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attr);
 	if (r != 0)

@@ -1,4 +1,3 @@
-#include "api/discover.h"
 #include "daemon/rpc.h"
 
 void rpc_handlers(struct manager *m, struct api_handlers *ret)

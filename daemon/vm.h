@@ -28,7 +28,7 @@ struct vm {
 	int64_t revision;
 	struct vm_config config;
 	enum vm_state state;
-	char reason[256];   /* why it is stopped or crashed; "" if nothing */
+	char reason[ERROR_MESSAGE_MAX]; /* why it is stopped or crashed; "" if nothing */
 	int64_t started_ms; /* Unix time; 0 when not active */
 	struct supervisor *supervisor;
 	/* The deadline of a shutdown that waits for the guest. */
@@ -37,7 +37,7 @@ struct vm {
 	bool stop_requested; /* the next end is not a crash */
 	/* What the supervisor said of its end, until the process is gone. */
 	bool ended_well;
-	char end_reason[256];
+	char end_reason[ERROR_MESSAGE_MAX];
 	/* Calls that wait for the process to be gone (vm.stop). */
 	struct vm_waiter *waiters;
 	struct start_op *failed_start; /* its process is being ended */
