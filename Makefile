@@ -20,10 +20,13 @@ include $(sort $(wildcard lib/*/sources.mk)) \
 	$(sort $(wildcard api/sources.mk daemon/sources.mk cli/sources.mk))
 
 O := build/$(VARIANT)
-PROGRAMS := armvmd armvmctl armvm-supervisor
+PROGRAMS := armvmd armvmctl armvm-supervisor armvm-apidoc
 MAIN_armvmd := daemon/main.c
 MAIN_armvmctl := cli/main.c
 MAIN_armvm-supervisor := supervisor/main.c
+# Prints api/API.md from the table of methods; not installed.
+MAIN_armvm-apidoc := api/apidoc_main.c
+LIBS_armvm-apidoc := json-c libuv
 LIBS_armvmd := libuv json-c sqlite3 libsystemd
 LIBS_armvmctl := json-c smartcols libuv
 LIBS_armvm-supervisor := libuv json-c liburing libseccomp
