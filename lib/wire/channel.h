@@ -26,20 +26,36 @@ struct channel_events {
 	 * rest is closed after the call. `message` is borrowed. */
 	void (*message)(void *cookie, json_object *message, int *fds,
 			size_t n_fds);
-	/* The peer is gone or broke the protocol (why names it). Last call;
-	 * the owner frees the channel, here or later. */
+	/* Last call. `why` says the peer is gone (ECONNRESET), broke the
+	 * protocol (EBADRQC) or the socket failed. The owner frees the channel,
+	 * here or later. */
 	void (*closed)(void *cookie, const struct error *why);
 };
 
-/* Consumes fd, also on failure. */
-int channel_new(uv_loop_t *loop, int fd, const struct channel_events *events,
-		void *cookie, struct channel **ret) must_check;
-struct channel *channel_free(struct channel *c);
+/* Messages waiting for a peer that does not read. */
+#define CHANNEL_QUEUE_MAX 256
 
 /*
- * Queue a message (reference consumed) with descriptors (dup'ed: the caller
- * keeps its own). -EMSGSIZE when too large, -ENOBUFS when the peer has stopped
- * reading for so long that the queue is full.
+ * Consumes fd, also on failure. -EPROTOTYPE when it is not a SEQPACKET socket.
+ * `events` and `cookie` are borrowed for the life of the channel.
+ */
+int channel_new(uv_loop_t *loop, int fd, const struct channel_events *events,
+		void *cookie, struct channel **ret) must_check;
+
+/*
+ * Closes the socket now and drops what is still queued; no callback comes any
+ * more. Fine inside a callback; the memory goes at the loop's next turn.
+ */
+struct channel *channel_free(struct channel *c);
+DEFINE_CLEANUP(channel_free, struct channel *)
+
+/*
+ * Queue a message (reference consumed, also on failure) with descriptors
+ * (dup'ed: the caller keeps its own). Messages arrive in order; what the socket
+ * takes at once is sent before this returns. Never calls back: a peer found
+ * gone is reported by closed() from the loop.
+ * -EMSGSIZE when too large, -E2BIG too many descriptors, -ENOBUFS when the peer
+ * has stopped reading for so long that the queue is full, -EPIPE after closed().
  */
 int channel_send(struct channel *c, json_object *message, const int *fds,
 		 size_t n_fds) must_check;

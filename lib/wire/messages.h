@@ -32,28 +32,30 @@
 #ifndef LIB_WIRE_MESSAGES_H
 #define LIB_WIRE_MESSAGES_H
 
+#include "lib/base/fd.h"
+
 #define WIRE_VERSION 1
 
-/* X(NAME, text, direction) */
-#define WIRE_MESSAGE_TABLE(X)           \
-	X(HELLO, "hello", 'D')          \
-	X(CONFIGURE, "configure", 'D')  \
-	X(START, "start", 'D')          \
-	X(SHUTDOWN, "shutdown", 'D')    \
-	X(STOP, "stop", 'D')            \
-	X(RESET, "reset", 'D')          \
-	X(PAUSE, "pause", 'D')          \
-	X(RESUME, "resume", 'D')        \
-	X(CONSOLE, "console", 'D')      \
-	X(NVRAM_ACK, "nvram-ack", 'D')  \
-	X(STATS, "stats", 'D')          \
-	X(REPLY, "reply", 'S')          \
-	X(STATE, "state", 'S')          \
-	X(EVENT, "event", 'S')          \
-	X(NVRAM, "nvram", 'S')
+/* X(NAME, text, direction, most descriptors it may carry) */
+#define WIRE_MESSAGE_TABLE(X)                         \
+	X(HELLO, "hello", 'D', 0)                     \
+	X(CONFIGURE, "configure", 'D', FD_PASS_MAX)   \
+	X(START, "start", 'D', 0)                     \
+	X(SHUTDOWN, "shutdown", 'D', 0)               \
+	X(STOP, "stop", 'D', 0)                       \
+	X(RESET, "reset", 'D', 0)                     \
+	X(PAUSE, "pause", 'D', 0)                     \
+	X(RESUME, "resume", 'D', 0)                   \
+	X(CONSOLE, "console", 'D', 1)                 \
+	X(NVRAM_ACK, "nvram-ack", 'D', 0)             \
+	X(STATS, "stats", 'D', 0)                     \
+	X(REPLY, "reply", 'S', 0)                     \
+	X(STATE, "state", 'S', 0)                     \
+	X(EVENT, "event", 'S', 0)                     \
+	X(NVRAM, "nvram", 'S', 0)
 
 enum wire_message {
-#define X(name, text, direction) WIRE_##name,
+#define X(name, text, direction, fds) WIRE_##name,
 	WIRE_MESSAGE_TABLE(X)
 #undef X
 		WIRE_MESSAGE_COUNT
@@ -67,5 +69,9 @@ enum wire_message {
 const char *wire_message_text(enum wire_message m);
 /* WIRE_MESSAGE_COUNT when unknown. */
 enum wire_message wire_message_by_text(const char *text);
+/* Who sends it: 'D' or 'S'. */
+char wire_message_direction(enum wire_message m);
+/* A channel ends when a message carries more descriptors than this. */
+size_t wire_message_fds_max(enum wire_message m);
 
 #endif

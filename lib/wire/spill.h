@@ -15,11 +15,20 @@
 
 #include "lib/base/error.h"
 
+/*
+ * One record at the end of the file, durable when this returns 0. On failure
+ * what was written of it is cut off again as far as the file system allows.
+ * `data` must not change meanwhile.
+ */
 int spill_append(int fd, uint64_t seq, uint64_t offset, const void *data,
 		 uint64_t size) must_check;
 
-/* Calls apply() for each whole record in order; stops at its first failure
- * (returned), at a torn record, or at one out of bounds. *ret_count counts. */
+/*
+ * Calls apply() for each whole record in order, with `data` borrowed. 0 at the
+ * end or at a torn last record; apply()'s own failure; -EBADMSG at a record
+ * out of the store's bounds or damaged in the middle of the file. *ret_count
+ * counts what was applied, in every case.
+ */
 int spill_replay(int fd, uint64_t store_size,
 		 int (*apply)(void *cookie, uint64_t seq, uint64_t offset,
 			      const void *data, uint64_t size),
