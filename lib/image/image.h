@@ -14,10 +14,14 @@ enum image_verdict { IMAGE_PASS, IMAGE_FAIL, IMAGE_WARN, IMAGE_UNKNOWN };
 
 #define IMAGE_FINDINGS_MAX 16
 
+/*
+ * UNKNOWN ("not judged"): an earlier clause failed, or the clause is about an
+ * architecture the image does not offer. WARN counts as conformant.
+ */
 struct image_finding {
 	const char *clause; /* "IMG-1" */
 	enum image_verdict verdict;
-	char text[256]; /* one sentence: what was found, what is asked */
+	char text[256]; /* a predicate: "has no GUID partition table, ..." */
 };
 
 struct image_report {
