@@ -103,7 +103,7 @@ versions_of() {
 	local names versions answer
 	mapfile -t names < <(package_list "$@")
 	answer=$CACHE/versions-$({ echo "${names[@]}"
-		stat -c '%n %Y' /var/lib/apt/lists /var/lib/apt/lists/*_Packages \
+		stat -c '%n %Y' /var/lib/apt/lists /var/lib/apt/lists/*_Packages* \
 			/etc/apt/preferences* 2>/dev/null; } | sha256sum | cut -c1-12)
 	if [ -s "$answer" ]; then cat "$answer"; return; fi
 	versions=$(apt-cache policy "${names[@]}" linux-libc-dev 2>/dev/null | awk '
@@ -125,15 +125,16 @@ newest_of() { # KIND-RECIPE: a finished build of it with any versions
 }
 
 # Under the kind's lock nobody else builds it: temporary leftovers are dead.
-# Finished ones go when unused for three days and not among the newest three.
+# Finished ones go when unused for six hours and not among the newest three.
 prune() {
 	local kind=$1 dir
 	rm -rf "$CACHE/$kind"-*.tmp
 	# shellcheck disable=SC2012
 	ls -1dt "$CACHE/$kind"-*/ 2>/dev/null | tail -n +4 | while read -r dir; do
-		[ -n "$(find "$dir" -maxdepth 0 -mtime +2)" ] && rm -rf "$dir"
+		if [ -n "$(find "$dir" -maxdepth 0 -mmin +360)" ]; then
+			rm -rf "$dir"
+		fi
 	done
-	return 0
 }
 
 lock() { # KIND: held on fd 9 until unlock or exit
@@ -239,17 +240,19 @@ as_root() {
 as_root_lib() {
 	if [ "$(id -u)" -eq 0 ]; then "$@"; return; fi
 	export HERE SUITE
-	# Everything that is defined travels; fakeroot starts a new shell.
+	# All functions travel, and exported variables; fakeroot starts a new shell.
 	fakeroot bash -c "$(declare -f)"'; set -e; "$@"' "$ME" "$@"
 }
 
 # module_set ROOT KERNEL DIR MODULE…: copies kernel modules and what they need
 # into DIR, with DIR/order naming them in the order to load them.
 module_set() {
-	local root=$1 kernel=$2 dir=$3 file
+	local root=$1 kernel=$2 dir=$3 file loads
 	shift 3
 	mkdir -p "$dir"
-	modprobe -d "$root" -S "$kernel" -C /dev/null -a --show-depends "$@" |
+	# By itself, for its status: a module that is missing must be noticed.
+	loads=$(modprobe -d "$root" -S "$kernel" -C /dev/null -a --show-depends "$@")
+	echo "$loads" |
 		sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' |
 		while read -r file; do
 			cp "$file" "$dir/"
