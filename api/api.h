@@ -17,24 +17,21 @@
 
 #include "lib/base/json.h"
 
-/* Of the interface and of the programs that speak it. */
-#define API_VERSION "0.1.0"
-
 /* X(METHOD, "name") in the order of documentation. */
-#define API_METHOD_TABLE(X)              \
-	X(HOST_INFO, "host.info")        \
-	X(VM_DEFINE, "vm.define")        \
-	X(VM_LIST, "vm.list")            \
-	X(VM_GET, "vm.get")              \
-	X(VM_START, "vm.start")          \
-	X(VM_SHUTDOWN, "vm.shutdown")    \
-	X(VM_STOP, "vm.stop")            \
-	X(VM_RESET, "vm.reset")          \
-	X(VM_PAUSE, "vm.pause")          \
-	X(VM_RESUME, "vm.resume")        \
-	X(VM_CONSOLE, "vm.console")      \
-	X(VM_DELETE, "vm.delete")        \
-	X(VAR_LIST, "var.list")          \
+#define API_METHOD_TABLE(X)                   \
+	X(HOST_INFO, "host.info")             \
+	X(VM_DEFINE, "vm.define")             \
+	X(VM_LIST, "vm.list")                 \
+	X(VM_GET, "vm.get")                   \
+	X(VM_START, "vm.start")               \
+	X(VM_SHUTDOWN, "vm.shutdown")         \
+	X(VM_STOP, "vm.stop")                 \
+	X(VM_RESET, "vm.reset")               \
+	X(VM_PAUSE, "vm.pause")               \
+	X(VM_RESUME, "vm.resume")             \
+	X(VM_CONSOLE, "vm.console")           \
+	X(VM_DELETE, "vm.delete")             \
+	X(VAR_LIST, "var.list")               \
 	X(EVENT_SUBSCRIBE, "event.subscribe") \
 	X(RPC_DISCOVER, "rpc.discover")
 
@@ -72,14 +69,15 @@ struct api_empty_params {
  * { seq, time_ms, vm (uuid), name, kind, ... }, kind "state" with
  * { state, previous, reason }, others as they come.
  *
- * host.info: { version, hypervisors: [name...], hostname, machine, cpus,
- * memory (bytes), vms, running }. event.subscribe: { seq (of the newest event
- * there is), events: [replayed, oldest first], more (true when the replay was
- * cut short: subscribe again from the last one) }. var.list: { generation,
- * variables: [{ name, guid, attributes ("NV,BS,RT"), attributes_bits, size,
- * data (hex) }] }. vm.list: [VM...] in name order. vm.console: {} and the
- * descriptor of a stream socket. vm.shutdown replies with the VM once it is
- * stopped, or, with timeout_ms 0, once the guest was told.
+ * host.info: { version, machine, kernel, cpus, memory (bytes), hypervisors:
+ * [{ name, available, reason }], firmware: { path, found }, state_dir,
+ * boot_id }. vm.list: { vms: [VM...] }. vm.console: {} and the descriptor of a
+ * stream socket. vm.delete: the VM as it was. vm.shutdown: the VM once it is
+ * stopped, or, with timeout_ms 0, once the guest was told. var.list:
+ * { generation, variables: [{ name, guid, attributes ("NV,BS,RT"),
+ * attributes_bits, size, data (hex) }] }. event.subscribe: { events (replayed,
+ * oldest first), last (the seq of the last of them, else `since`), more (true
+ * when the replay was cut short: subscribe again with since = last) }.
  */
 
 struct api_method {
@@ -123,8 +121,8 @@ struct api_server;
 
 /* Consumes listen_fd (a bound, listening Unix stream socket). */
 int api_server_new(uv_loop_t *loop, int listen_fd,
-		   const struct api_handlers *handlers,
-		   struct api_server **ret, struct error *e) must_check;
+		   const struct api_handlers *handlers, struct api_server **ret,
+		   struct error *e) must_check;
 /* Ends all connections; calls under way stay valid and go nowhere. The memory
  * is released by the loop, which must still run once. NULL is fine. */
 struct api_server *api_server_free(struct api_server *s);

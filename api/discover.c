@@ -84,7 +84,7 @@ json_object *api_discover(void)
 
 	json_object_object_add(doc, "openrpc", text("1.2.6"));
 	json_object_object_add(info, "title", text("armvmd"));
-	json_object_object_add(info, "version", text(API_VERSION));
+	json_object_object_add(info, "version", text(ARMVM_VERSION));
 	json_object_object_add(doc, "info", info);
 	for (int i = 0; i < API_METHOD_COUNT; i++)
 		json_object_array_add(methods, method_object(&api_methods[i]));

@@ -68,13 +68,14 @@ API_METHOD_TABLE(X)
 
 const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(HOST_INFO, empty, false,
-	       "{version, hypervisors, hostname, machine, cpus, memory, vms, "
-	       "running}",
+	       "{version, machine, kernel, cpus, memory, hypervisors: [{name, "
+	       "available, reason}], firmware: {path, found}, state_dir, "
+	       "boot_id}",
 	       "What this host and this daemon are and can do."),
 	METHOD(VM_DEFINE, define, false, "the VM",
 	       "Define a VM. Its disks and firmware are judged now; nothing "
 	       "runs until vm.start."),
-	METHOD(VM_LIST, empty, false, "an array of VMs, in name order",
+	METHOD(VM_LIST, empty, false, "{vms: an array of VMs}",
 	       "All VMs there are."),
 	METHOD(VM_GET, name, false, "the VM, with config: its whole definition",
 	       "One VM."),
@@ -97,7 +98,7 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "Connect to a VM's console: what is read was printed by the "
 	       "guest, starting with the recent past; what is written is "
 	       "typed. Not in a batch."),
-	METHOD(VM_DELETE, name, false, "{}",
+	METHOD(VM_DELETE, name, false, "the VM as it was",
 	       "Delete a stopped VM's definition and variables. Its disks are "
 	       "not touched."),
 	METHOD(VAR_LIST, name, false,
@@ -105,9 +106,9 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "(\"NV,BS,RT\"), attributes_bits, size, data (hex)}]}",
 	       "The UEFI variables of a VM, as last committed."),
 	METHOD(EVENT_SUBSCRIBE, subscribe, false,
-	       "{seq, events, more}: the newest event's number, the replayed "
-	       "events, oldest first, and whether the replay was cut short "
-	       "(subscribe again to go on)",
+	       "{events, last, more}: the replayed events, oldest first, the "
+	       "seq to go on from, and whether the replay was cut short "
+	       "(subscribe again with since = last)",
 	       "Replay past events, and from now on send each new one as a "
 	       "notification \"event\". A client too slow to read them is sent "
 	       "\"event.lost\" and disconnected."),
@@ -127,8 +128,8 @@ enum api_method_id api_method_by_name(const char *name, struct error *e)
 	}
 	closest = parse_closest(name, names);
 	error_set_code(e, ERROR_NO_METHOD,
-		       "no method named \"%.64s\"%s%s%s; rpc.discover lists "
-		       "them",
+		       "no method named \"%.64s\"%s%s%s (rpc.discover lists "
+		       "them)",
 		       name, closest ? "; did you mean \"" : "",
 		       closest ? closest : "", closest ? "\"?" : "");
 	return API_METHOD_COUNT;

@@ -1,3 +1,3 @@
-SRCS += api/call.c api/connection.c api/discover.c api/jsonrpc.c \
+SRCS += api/apidoc.c api/call.c api/client.c api/connection.c api/discover.c api/jsonrpc.c \
 	api/methods.c api/server.c
 TESTS +=

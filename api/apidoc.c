@@ -1,0 +1,106 @@
+#include "api/api.h"
+
+static void write_params(FILE *out, const struct json_field *fields)
+{
+	if (!fields->name) {
+		fputs("Parameters: none.\n\n", out);
+		return;
+	}
+	fputs("| parameter | required | meaning |\n|---|---|---|\n", out);
+	for (const struct json_field *f = fields; f->name; f++)
+		fprintf(out, "| `%s` | %s | %s%s |\n", f->name,
+			f->flags & JSON_REQUIRED ? "yes" : "no",
+			f->doc ? f->doc : "",
+			f->sub ? " See [Definition](#definition)." : "");
+	fputc('\n', out);
+}
+
+static const char *kind_text(const struct json_field *f)
+{
+	static const char *const kinds[] = {
+		[JSON_STRING] = "string", [JSON_BOOL] = "boolean",
+		[JSON_U32] = "number",	  [JSON_U64] = "number",
+		[JSON_I64] = "number",	  [JSON_SIZE] = "bytes, or \"2GiB\"",
+		[JSON_ENUM] = "one of",	  [JSON_OBJECT] = "object",
+		[JSON_ARRAY] = "list",	  [JSON_ANY] = "any",
+	};
+
+	return kinds[f->kind];
+}
+
+/* One row a field, those of lists below as disks[].path. */
+static void write_fields(FILE *out, const struct json_field *fields,
+			 const char *prefix)
+{
+	char path[128];
+
+	for (const struct json_field *f = fields; f->name; f++) {
+		fprintf(out, "| `%s%s` | %s", prefix, f->name, kind_text(f));
+		for (size_t i = 0; f->kind == JSON_ENUM && f->names[i]; i++)
+			fprintf(out, " `%s`", f->names[i]);
+		fprintf(out, " | %s%s |\n",
+			f->flags & JSON_REQUIRED ? "Required. " : "",
+			f->doc ? f->doc : "");
+		if (!f->sub)
+			continue;
+		snprintf(path, sizeof(path), "%s%s%s.", prefix, f->name,
+			 f->kind == JSON_ARRAY ? "[]" : "");
+		write_fields(out, f->sub, path);
+	}
+}
+
+static void write_definition(FILE *out)
+{
+	const struct json_field *define = api_methods[API_VM_DEFINE].params;
+
+	fputs("## Definition\n\n| field | type | meaning |\n|---|---|---|\n",
+	      out);
+	for (const struct json_field *f = define; f->name; f++)
+		if (f->sub)
+			write_fields(out, f->sub, "");
+	fputc('\n', out);
+}
+
+static void write_errors(FILE *out)
+{
+	fputs("## Errors\n\n"
+	      "`{\"code\": number, \"message\": sentence, \"data\": {\"code\": "
+	      "name}}`\n\n"
+	      "| name | code | exit status of armvmctl |\n|---|---|---|\n",
+	      out);
+	for (int i = 0; i < ERROR_CODE_COUNT; i++) {
+		enum error_code code = (enum error_code)i;
+
+		fprintf(out, "| `%s` | %d | %d |\n", error_code_name(code),
+			error_code_rpc(code), error_code_exit(code));
+	}
+}
+
+void api_write_markdown(FILE *out)
+{
+	fputs("# The API of armvmd\n\n"
+	      "Made from the table in `api/methods.c`; do not edit.\n\n"
+	      "JSON-RPC 2.0 on the Unix stream socket "
+	      "`/run/armvmd/armvmd.sock`, one JSON text\nper line (at most 1 "
+	      "MiB), batches of at most 256. Requests may be sent without\n"
+	      "waiting; replies come as they are ready. Parameters are given "
+	      "by name, or as an\narray in the order shown.\n\n"
+	      "    $ echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":"
+	      "\"vm.list\"}' |\n"
+	      "          nc -N -U /run/armvmd/armvmd.sock\n\n"
+	      "A VM is `{name, uuid, state, hypervisor, vcpus, memory, disks, "
+	      "nics, pid,\nstarted_ms, revision, reason}`; an event is `{seq, "
+	      "time_ms, vm, name, kind, ...}`,\nwhere kind `state` has "
+	      "`state`, "
+	      "`previous` and `reason`.\n\n## Methods\n\n",
+	      out);
+	for (int i = 0; i < API_METHOD_COUNT; i++) {
+		const struct api_method *m = &api_methods[i];
+
+		fprintf(out, "### %s\n\n%s\n\n", m->name, m->doc);
+		write_params(out, m->params);
+		fprintf(out, "Result: %s.\n\n", m->result);
+	}
+	write_definition(out);
+	write_errors(out);
+}

@@ -1,0 +1,153 @@
+# bash completion of armvmctl, made by: armvmctl completion bash
+# shellcheck shell=bash
+_armvmctl_commands="create list show start console shutdown stop reset pause resume delete var events host image completion help"
+
+# The words of $list that begin as $cur does.
+_armvmctl_words()
+{
+	mapfile -t COMPREPLY < <(compgen -W "$list" -- "$cur")
+}
+
+_armvmctl()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} list="" i
+	local prev=${COMP_WORDS[COMP_CWORD - 1]} words="" command=""
+
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		--disk | --memory | --vcpus | --nic | --firmware | --hypervisor | --arch | --description | --from | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
+		-*) ;;
+		*) words+="${words:+ }${COMP_WORDS[i]}" ;;
+		esac
+	done
+	case $words in
+	"create" | "create "*) command="create" ;;
+	"list" | "list "*) command="list" ;;
+	"show" | "show "*) command="show" ;;
+	"start" | "start "*) command="start" ;;
+	"console" | "console "*) command="console" ;;
+	"shutdown" | "shutdown "*) command="shutdown" ;;
+	"stop" | "stop "*) command="stop" ;;
+	"reset" | "reset "*) command="reset" ;;
+	"pause" | "pause "*) command="pause" ;;
+	"resume" | "resume "*) command="resume" ;;
+	"delete" | "delete "*) command="delete" ;;
+	"var list" | "var list "*) command="var list" ;;
+	"events" | "events "*) command="events" ;;
+	"host info" | "host info "*) command="host info" ;;
+	"image check" | "image check "*) command="image check" ;;
+	"completion" | "completion "*) command="completion" ;;
+	"help" | "help "*) command="help" ;;
+	esac
+	case $command$prev in
+	"create"" --disk")
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	"create"" --memory")
+		return
+		;;
+	"create"" --vcpus")
+		return
+		;;
+	"create"" --nic")
+		return
+		;;
+	"create"" --firmware")
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	"create"" --hypervisor")
+		list="auto kvm xen null"
+		_armvmctl_words
+		return
+		;;
+	"create"" --arch")
+		list="aarch64 aarch32"
+		_armvmctl_words
+		return
+		;;
+	"create"" --description")
+		return
+		;;
+	"create"" --from")
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	"shutdown"" --timeout")
+		return
+		;;
+	"events"" --since")
+		return
+		;;
+	*" --output")
+		list="table json jsonl"
+		_armvmctl_words
+		return
+		;;
+	*" --socket")
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	esac
+	if [[ -z $command && -n $words ]]; then
+		case $words in
+		var) list+=" list" ;;&
+		host) list+=" info" ;;&
+		image) list+=" check" ;;&
+		esac
+		_armvmctl_words
+		return
+	fi
+	if [[ $cur == -* ]]; then
+	case $command in
+	"") list="--output --socket --help --version" ;;
+	"create") list="--disk --memory --vcpus --nic --firmware --hypervisor --arch --description --from --output --socket --help --version" ;;
+	"list") list="--names --output --socket --help --version" ;;
+	"show") list="--output --socket --help --version" ;;
+	"start") list="--console --output --socket --help --version" ;;
+	"console") list="--output --socket --help --version" ;;
+	"shutdown") list="--timeout --output --socket --help --version" ;;
+	"stop") list="--output --socket --help --version" ;;
+	"reset") list="--output --socket --help --version" ;;
+	"pause") list="--output --socket --help --version" ;;
+	"resume") list="--output --socket --help --version" ;;
+	"delete") list="--force --output --socket --help --version" ;;
+	"var list") list="--output --socket --help --version" ;;
+	"events") list="--follow --since --output --socket --help --version" ;;
+	"host info") list="--output --socket --help --version" ;;
+	"image check") list="--output --socket --help --version" ;;
+	"completion") list="--output --socket --help --version" ;;
+	"help") list="--output --socket --help --version" ;;
+	esac
+	else
+	case $command in
+	"") list=$_armvmctl_commands ;;
+	"show") list=$(armvmctl list --names 2>/dev/null) ;;
+	"start") list=$(armvmctl list --names 2>/dev/null) ;;
+	"console") list=$(armvmctl list --names 2>/dev/null) ;;
+	"shutdown") list=$(armvmctl list --names 2>/dev/null) ;;
+	"stop") list=$(armvmctl list --names 2>/dev/null) ;;
+	"reset") list=$(armvmctl list --names 2>/dev/null) ;;
+	"pause") list=$(armvmctl list --names 2>/dev/null) ;;
+	"resume") list=$(armvmctl list --names 2>/dev/null) ;;
+	"delete") list=$(armvmctl list --names 2>/dev/null) ;;
+	"var list") list=$(armvmctl list --names 2>/dev/null) ;;
+	"image check") 
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	"completion") list="bash" ;;
+	"help") list=$_armvmctl_commands ;;
+	esac
+	fi
+	_armvmctl_words
+}
+
+complete -F _armvmctl armvmctl

@@ -1,0 +1,85 @@
+#include "cli/cli.h"
+
+#include <time.h>
+#include <unistd.h>
+
+int64_t cli_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+json_object *cli_name_params(const char *name)
+{
+	json_object *params = json_object_new_object();
+
+	json_object_object_add(params, "name", json_object_new_string(name));
+	return params;
+}
+
+static int connected(struct cli *cli, struct error *e)
+{
+	return cli->client ? 0 : api_client_open(cli->socket, &cli->client, e);
+}
+
+int cli_call(struct cli *cli, const char *method, json_object *params,
+	     json_object **ret_result, int *ret_fd, struct error *e)
+{
+	int r = connected(cli, e);
+
+	if (r < 0) {
+		json_object_put(params);
+		return r;
+	}
+	return api_client_call(cli->client, method, params, ret_result, ret_fd,
+			       e);
+}
+
+int cli_call_progress(struct cli *cli, const char *method, json_object *params,
+		      const char *what, uint64_t limit_ms,
+		      json_object **ret_result, struct error *e)
+{
+	bool show = cli->format == OUTPUT_TABLE && isatty(STDERR_FILENO);
+	int64_t began = cli_now_ms(), id;
+	int r = connected(cli, e);
+
+	if (r < 0) {
+		json_object_put(params);
+		return r;
+	}
+	r = api_client_send(cli->client, method, params, &id, e);
+	while (r == 0) {
+		int64_t spent = cli_now_ms() - began;
+
+		if (show)
+			fprintf(stderr, "\r%s ... %d s", what,
+				(int)(spent / 1000));
+		r = api_client_wait(cli->client, id, 1000 - (int)(spent % 1000),
+				    ret_result, NULL, e);
+		if (r == 0)
+			break;
+		if (r == -EAGAIN &&
+		    (limit_ms == 0 || spent < (int64_t)limit_ms))
+			r = 0;
+	}
+	if (show)
+		fputs("\r\033[K", stderr);
+	return r;
+}
+
+int cli_vm_call(struct cli *cli, const struct cli_args *args,
+		const char *method, const char *done, struct error *e)
+{
+	_cleanup_json_ json_object *vm = NULL;
+	int r = cli_call(cli, method, cli_name_params(args->operands[0]), &vm,
+			 NULL, e);
+
+	if (r < 0)
+		return r;
+	if (cli->format != OUTPUT_TABLE)
+		return output_object(cli->format, vm, e);
+	output_line(stdout, "%s: %s", field_text(vm, "name"), done);
+	return output_flush(e);
+}

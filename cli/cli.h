@@ -1,0 +1,122 @@
+/*
+ * armvmctl: one table of commands, from which come dispatch, option parsing,
+ * help and shell completion. A command is one file that defines one
+ * `struct cli_command` and its run function.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+
+#include "api/client.h"
+#include "cli/output.h"
+
+enum cli_complete {
+	COMPLETE_NONE,
+	COMPLETE_VM,
+	COMPLETE_FILE,
+	COMPLETE_COMMAND,
+};
+
+struct cli_option {
+	const char *name; /* without the dashes */
+	const char *arg;  /* what its value is called; NULL: it takes none */
+	const char *help; /* one line, lower case, no full stop */
+	const char *const *values; /* the only ones accepted; NULL: any */
+	bool repeatable;
+	enum cli_complete complete;
+};
+
+struct cli;
+struct cli_args;
+
+struct cli_command {
+	const char *name;     /* one or two words: "start", "var list" */
+	const char *operands; /* "NAME", "[COMMAND]"; "" for none */
+	size_t min_operands, max_operands;
+	enum cli_complete complete;	  /* of the operands */
+	const char *const *values;	  /* of the operands; NULL: any */
+	const char *summary;		  /* one line, as in the list */
+	const char *detail;		  /* sentences for --help, or NULL */
+	const char *examples;		  /* lines for --help */
+	const struct cli_option *options; /* ends with a NULL name; or NULL */
+	int (*run)(struct cli *cli, const struct cli_args *args,
+		   struct error *e);
+};
+
+/* In the order of the help; ends with NULL. */
+extern const struct cli_command *const cli_commands[];
+/* Accepted by every command, also in front of it. */
+extern const struct cli_option cli_global_options[];
+
+struct cli {
+	const char *socket;
+	enum output_format format;
+	struct api_client *client; /* NULL until the first call */
+};
+
+#define CLI_OPTIONS_MAX	 64
+#define CLI_OPERANDS_MAX 4
+
+struct cli_args {
+	const struct cli_command *command; /* NULL: none was named */
+	struct {
+		const struct cli_option *option;
+		const char *value; /* "" for flags */
+	} options[CLI_OPTIONS_MAX];
+	size_t n_options;
+	const char *operands[CLI_OPERANDS_MAX];
+	size_t n_operands;
+};
+
+/*
+ * cli/args.c. Everything in `ret` borrows from argv. -EINVAL names the option
+ * or word and what is accepted; counts of operands are not checked when --help
+ * was given.
+ */
+int cli_args_parse(int argc, char *const *argv, struct cli_args *ret,
+		   struct error *e) must_check;
+/* The value of an option, "" for a flag that was given; NULL if absent. */
+const char *cli_option(const struct cli_args *args, const char *name);
+/* The command of up to two words; *ret_words says how many it took. -EINVAL
+ * with a "did you mean". */
+int cli_command_find(char *const *words, size_t n_words,
+		     const struct cli_command **ret, size_t *ret_words,
+		     struct error *e) must_check;
+
+/* cli/help.c */
+void cli_help(FILE *out);
+void cli_help_command(FILE *out, const struct cli_command *command);
+
+/* cli/call.c: connect on the first call. `params` is consumed. */
+int cli_call(struct cli *cli, const char *method, json_object *params,
+	     json_object **ret_result, int *ret_fd, struct error *e) must_check;
+/*
+ * The same, showing on a terminal that `what` ("web: starting") is under way
+ * and for how long; after limit_ms (0: never) -EAGAIN with `e` untouched.
+ */
+int cli_call_progress(struct cli *cli, const char *method, json_object *params,
+		      const char *what, uint64_t limit_ms,
+		      json_object **ret_result, struct error *e) must_check;
+/* Call `method` for the VM in operand 0 and print "NAME: done", or the VM as
+ * JSON: all there is to several commands. */
+int cli_vm_call(struct cli *cli, const struct cli_args *args,
+		const char *method, const char *done,
+		struct error *e) must_check;
+/* { "name": name } */
+json_object *cli_name_params(const char *name);
+/* Milliseconds of a clock that only moves forward. */
+int64_t cli_now_ms(void);
+
+/* cli/console.c: attach to a VM's console until left or closed. */
+int cli_console(struct cli *cli, const char *name, struct error *e) must_check;
+
+/* cli/definition.c: what `create` sends, from its options. Owned by caller. */
+int cli_definition(const struct cli_args *args, json_object **ret,
+		   struct error *e) must_check;
+
+/* cli/completion.c: the script for a shell named in cli_shells. */
+extern const char *const cli_shells[];
+void cli_completion(FILE *out, const char *shell);
+
+#endif

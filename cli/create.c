@@ -1,0 +1,64 @@
+#include "cli/cli.h"
+
+static int run(struct cli *cli, const struct cli_args *args, struct error *e)
+{
+	_cleanup_json_ json_object *vm = NULL;
+	json_object *config, *params;
+	int r = cli_definition(args, &config, e);
+
+	if (r < 0)
+		return r;
+	params = json_object_new_object();
+	json_object_object_add(params, "config", config);
+	r = cli_call(cli, "vm.define", params, &vm, NULL, e);
+	if (r < 0)
+		return r;
+	if (cli->format != OUTPUT_TABLE)
+		return output_object(cli->format, vm, e);
+	output_line(stdout,
+		    "%s created (uuid %s). Start it with: armvmctl start %s",
+		    field_text(vm, "name"), field_text(vm, "uuid"),
+		    field_text(vm, "name"));
+	return output_flush(e);
+}
+
+static const char *const hypervisors[] = {"auto", "kvm", "xen", "null", NULL};
+static const char *const arches[] = {"aarch64", "aarch32", NULL};
+
+static const struct cli_option options[] = {
+	{"disk", "PATH[,KEY=VALUE]", "a raw image or block device",
+	 .repeatable = true, .complete = COMPLETE_FILE},
+	{"memory", "SIZE", "as 2G or 512M"},
+	{"vcpus", "N", "number of virtual CPUs"},
+	{"nic", "tap=IF|bridge=IF", "a network card", .repeatable = true},
+	{"firmware", "PATH", "UEFI code (default: the distribution's)",
+	 .complete = COMPLETE_FILE},
+	{"hypervisor", "TYPE", "auto, kvm, xen or null (no guest runs)",
+	 .values = hypervisors},
+	{"arch", "ARCH", "aarch64 or aarch32", .values = arches},
+	{"description", "TEXT", "for people"},
+	{"from", "FILE", "read the definition as JSON; - is standard input",
+	 .complete = COMPLETE_FILE},
+	{NULL},
+};
+
+const struct cli_command cli_command_create = {
+	.name = "create",
+	.operands = "NAME",
+	.max_operands = 1,
+	.summary = "Define a VM; nothing runs until start",
+	.detail = "--disk also takes ,serial=TEXT ,id=TEXT and ,readonly; a "
+		  "comma in a path is written twice.\n"
+		  "--nic also takes ,mac=MAC and ,id=TEXT; a tap that does not "
+		  "exist is made when the VM starts.\n"
+		  "With --from, options add to or replace what the file says.",
+	.examples =
+		"  armvmctl create web --disk debian.raw --memory 2G --vcpus 2 "
+		"--nic bridge=br0\n"
+		"  armvmctl create db --disk db.raw,serial=root --disk "
+		"data.raw,readonly\n"
+		"  armvmctl show web --output json | jq .config |\n"
+		"      armvmctl create web2 --from -\n",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,293 @@
+/*
+ * The options of `create` as a definition. Only what the daemon cannot know is
+ * done here: relative paths, and the words of options; what a definition may
+ * hold is judged by the daemon.
+ */
+#include "cli/cli.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/fd.h"
+#include "lib/base/parse.h"
+
+#define FROM_MAX MIB(1)
+
+/*
+ * Symbolic links stay: /dev/disk/by-id/... must mean the same disk tomorrow.
+ * Returns an owned string, NULL without memory or working directory.
+ */
+static char *absolute(const char *path)
+{
+	_cleanup_free_ char *cwd = NULL;
+	char *result = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	cwd = getcwd(NULL, 0);
+	while (strncmp(path, "./", 2) == 0)
+		path += 2;
+	if (!cwd || asprintf(&result, "%s/%s", cwd, path) < 0)
+		return NULL;
+	return result;
+}
+
+static int set_path(json_object *object, const char *key, const char *path,
+		    struct error *e)
+{
+	_cleanup_free_ char *full = absolute(path);
+
+	if (!full)
+		return error_set(e, -errno,
+				 "\"%s\" cannot be made absolute: %s", path,
+				 strerror(errno));
+	json_object_object_add(object, key, json_object_new_string(full));
+	return 0;
+}
+
+/* The next part of "a,b=c": up to a lone comma; ",," stands for one. Writes
+ * over the text; *rest is NULL after the last. */
+static char *next_part(char **rest)
+{
+	char *part = *rest, *to = part, *from = part;
+
+	for (; *from; *to++ = *from++) {
+		if (from[0] != ',')
+			continue;
+		if (from[1] != ',')
+			break;
+		from++;
+	}
+	*rest = *from ? from + 1 : NULL;
+	*to = 0;
+	return part;
+}
+
+/* `accepted` is NULL-terminated; a name ending in '=' wants a value. */
+static int set_part(json_object *object, const char *option, const char *part,
+		    const char *const *accepted, struct error *e)
+{
+	char list[160] = "";
+
+	for (const char *const *a = accepted; *a; a++) {
+		size_t n = strlen(*a);
+		bool valued = (*a)[n - 1] == '=';
+
+		if (!valued && streq(part, *a)) {
+			json_object_object_add(object, *a,
+					       json_object_new_boolean(true));
+			return 0;
+		}
+		if (valued && strncmp(part, *a, n) == 0 && part[n]) {
+			_cleanup_free_ char *key = strndup(*a, n - 1);
+
+			json_object_object_add(
+				object, key, json_object_new_string(part + n));
+			return 0;
+		}
+		snprintf(list + strlen(list), sizeof(list) - strlen(list),
+			 "%s%s%s", a == accepted ? "" : ", ", *a,
+			 valued ? "..." : "");
+	}
+	return error_set(e, -EINVAL, "--%s: \"%s\" is not one of: %s", option,
+			 part, list);
+}
+
+static int parse_disk(const char *value, json_object *disk, struct error *e)
+{
+	static const char *const accepted[] = {"serial=", "id=", "readonly",
+					       NULL};
+	_cleanup_free_ char *copy = strdup(value);
+	char *rest = copy, *path = copy ? next_part(&rest) : NULL;
+	int r;
+
+	if (!copy)
+		return error_set(e, -ENOMEM, "out of memory");
+	if (!*path)
+		return error_set(e, -EINVAL,
+				 "--disk \"%s\" names no file: --disk "
+				 "PATH[,serial=TEXT][,id=TEXT][,readonly]",
+				 value);
+	r = set_path(disk, "path", path, e);
+	while (r == 0 && rest)
+		r = set_part(disk, "disk", next_part(&rest), accepted, e);
+	return r;
+}
+
+static int parse_nic(const char *value, json_object *nic, struct error *e)
+{
+	static const char *const accepted[] = {
+		"tap=", "bridge=", "mac=", "id=", NULL};
+	_cleanup_free_ char *copy = strdup(value);
+	char *rest = copy;
+	uint8_t mac[6];
+	int r = 0;
+
+	if (!copy)
+		return error_set(e, -ENOMEM, "out of memory");
+	while (r == 0 && rest)
+		r = set_part(nic, "nic", next_part(&rest), accepted, e);
+	if (r == 0 && field_get(nic, "mac"))
+		r = parse_mac(field_text(nic, "mac"), "--nic mac=", mac, e);
+	if (r == 0 && !field_get(nic, "tap") && !field_get(nic, "bridge"))
+		return error_set(e, -EINVAL,
+				 "--nic \"%s\" is connected to nothing: --nic "
+				 "tap=IF or --nic bridge=IF",
+				 value);
+	return r;
+}
+
+/* Append what `parse` makes of a value to the list under `key`. */
+static int add_to_list(json_object *config, const char *key, const char *value,
+		       int (*parse)(const char *, json_object *,
+				    struct error *),
+		       struct error *e)
+{
+	json_object *list = field_get(config, key);
+	json_object *item = json_object_new_object();
+
+	if (!json_object_is_type(list, json_type_array)) {
+		list = json_object_new_array();
+		json_object_object_add(config, key, list);
+	}
+	json_object_array_add(list, item);
+	return parse(value, item, e);
+}
+
+static int set_number(json_object *config, const char *key, uint64_t value)
+{
+	json_object_object_add(config, key, json_object_new_uint64(value));
+	return 0;
+}
+
+static int apply_option(json_object *config, const char *name,
+			const char *value, struct error *e)
+{
+	uint64_t number;
+	int r;
+
+	if (streq(name, "disk"))
+		return add_to_list(config, "disks", value, parse_disk, e);
+	if (streq(name, "nic"))
+		return add_to_list(config, "nics", value, parse_nic, e);
+	if (streq(name, "firmware"))
+		return set_path(config, name, value, e);
+	if (streq(name, "memory")) {
+		r = parse_size(value, "--memory", &number, e);
+		return r < 0 ? r : set_number(config, name, number);
+	}
+	if (streq(name, "vcpus")) {
+		r = parse_u64(value, "--vcpus", 1, UINT32_MAX, &number, e);
+		return r < 0 ? r : set_number(config, name, number);
+	}
+	json_object_object_add(config, name, json_object_new_string(value));
+	return 0;
+}
+
+static int read_all(int fd, const char *path, struct buf *text, struct error *e)
+{
+	char chunk[4096];
+	ssize_t n;
+
+	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
+		if (text->size > FROM_MAX)
+			return error_set(e, -EINVAL,
+					 "%s is no definition: it is larger "
+					 "than 1 MiB",
+					 path);
+		if (buf_append(text, chunk, (size_t)n) < 0)
+			return error_set(e, -ENOMEM, "out of memory");
+	}
+	return n < 0 ? error_set(e, -errno, "%s cannot be read: %s", path,
+				 strerror(errno))
+		     : 0;
+}
+
+/* Relative paths of a file mean what they mean on the command line. */
+static int paths_absolute(json_object *config, struct error *e)
+{
+	json_object *disks = field_get(config, "disks");
+	size_t n = field_count(disks);
+	int r = 0;
+
+	if (json_object_is_type(field_get(config, "firmware"),
+				json_type_string))
+		r = set_path(config, "firmware", field_text(config, "firmware"),
+			     e);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		json_object *disk = json_object_array_get_idx(disks, i);
+
+		if (json_object_is_type(field_get(disk, "path"),
+					json_type_string))
+			r = set_path(disk, "path", field_text(disk, "path"), e);
+	}
+	return r;
+}
+
+static int read_definition(const char *path, json_object **ret, struct error *e)
+{
+	bool is_stdin = streq(path, "-");
+	_cleanup_close_ int opened = is_stdin
+					     ? -1
+					     : open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_json_ json_object *config = NULL;
+	_cleanup_buf_ struct buf text = {0};
+	int r;
+
+	if (is_stdin)
+		path = "standard input";
+	else if (opened < 0)
+		return error_set(e, -errno, "%s cannot be opened: %s", path,
+				 strerror(errno));
+	r = read_all(is_stdin ? STDIN_FILENO : opened, path, &text, e);
+	if (r < 0)
+		return r;
+	r = json_parse(text.data, text.size, &config, e);
+	if (r < 0)
+		return error_prefix(e, r, "%s", path);
+	if (!json_object_is_type(config, json_type_object))
+		return error_set(e, -EINVAL,
+				 "%s is no definition: a JSON object is asked "
+				 "for",
+				 path);
+	r = paths_absolute(config, e);
+	if (r == 0)
+		*ret = TAKE_PTR(config);
+	return r;
+}
+
+int cli_definition(const struct cli_args *args, json_object **ret,
+		   struct error *e)
+{
+	_cleanup_json_ json_object *config = NULL;
+	const char *from = cli_option(args, "from");
+	int r = 0;
+
+	if (from)
+		r = read_definition(from, &config, e);
+	else if (args->n_operands == 0)
+		return error_set(e, -EINVAL,
+				 "create needs a name: armvmctl create NAME "
+				 "--disk PATH");
+	else
+		config = json_object_new_object();
+	if (r == 0 && args->n_operands > 0) {
+		json_object_object_add(
+			config, "name",
+			json_object_new_string(args->operands[0]));
+		/* A copy under a new name is another VM. */
+		json_object_object_del(config, "uuid");
+	}
+	for (size_t i = 0; i < args->n_options && r == 0; i++) {
+		const char *name = args->options[i].option->name;
+		bool global = streq(name, "output") || streq(name, "socket");
+
+		if (!global && !streq(name, "from"))
+			r = apply_option(config, name, args->options[i].value,
+					 e);
+	}
+	if (r == 0)
+		*ret = TAKE_PTR(config);
+	return r;
+}

@@ -1,0 +1,48 @@
+#include "cli/cli.h"
+
+/* A VM that is not running makes vm.stop fail, which is no failure here. */
+static int stop_first(struct cli *cli, const char *name, struct error *e)
+{
+	_cleanup_json_ json_object *vm = NULL;
+	int r = cli_call(cli, "vm.stop", cli_name_params(name), &vm, NULL, e);
+
+	return r < 0 && e->code == ERROR_STATE ? 0 : r;
+}
+
+static int run(struct cli *cli, const struct cli_args *args, struct error *e)
+{
+	_cleanup_json_ json_object *result = NULL;
+	const char *name = args->operands[0];
+	int r = 0;
+
+	if (cli_option(args, "force"))
+		r = stop_first(cli, name, e);
+	if (r == 0)
+		r = cli_call(cli, "vm.delete", cli_name_params(name), &result,
+			     NULL, e);
+	if (r < 0)
+		return r;
+	if (cli->format != OUTPUT_TABLE)
+		return output_object(cli->format, result, e);
+	output_line(stdout, "%s deleted; its disks are untouched", name);
+	return output_flush(e);
+}
+
+static const struct cli_option options[] = {
+	{"force", NULL, "stop it first if it is running"},
+	{NULL},
+};
+
+const struct cli_command cli_command_delete = {
+	.name = "delete",
+	.operands = "NAME",
+	.min_operands = 1,
+	.max_operands = 1,
+	.complete = COMPLETE_VM,
+	.summary = "Delete a VM: its definition and its UEFI variables",
+	.detail = "Disk images are never deleted.",
+	.examples = "  armvmctl delete web\n"
+		    "  armvmctl delete web --force\n",
+	.options = options,
+	.run = run,
+};

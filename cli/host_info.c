@@ -1,0 +1,56 @@
+#include "cli/cli.h"
+
+#include "lib/base/parse.h"
+
+static void print_hypervisor(json_object *h)
+{
+	bool available = json_object_get_boolean(field_get(h, "available"));
+	const char *reason = field_text(h, "reason");
+
+	output_line(stdout, "%-12s %s%s%s", field_text(h, "name"),
+		    available ? "available" : "not available",
+		    *reason ? ": " : "", reason);
+}
+
+static void print_info(json_object *info)
+{
+	json_object *firmware = field_get(info, "firmware");
+	json_object *list = field_get(info, "hypervisors");
+	bool found = json_object_get_boolean(field_get(firmware, "found"));
+	char buf[OUTPUT_CELL_SIZE];
+
+	output_line(stdout, "%-12s %s", "armvmd", field_text(info, "version"));
+	output_line(stdout, "%-12s %s, Linux %s", "host",
+		    field_text(info, "machine"), field_text(info, "kernel"));
+	output_line(stdout, "%-12s %s", "CPUs", field_text(info, "cpus"));
+	output_line(stdout, "%-12s %s", "memory",
+		    format_size(field_u64(info, "memory"), buf, sizeof(buf)));
+	for (size_t i = 0; i < field_count(list); i++)
+		print_hypervisor(json_object_array_get_idx(list, i));
+	output_line(stdout, "%-12s %s%s", "firmware",
+		    field_text(firmware, "path"),
+		    found ? "" : " (missing: install qemu-efi-aarch64)");
+	output_line(stdout, "%-12s %s", "state in",
+		    field_text(info, "state_dir"));
+}
+
+static int run(struct cli *cli, const struct cli_args *args, struct error *e)
+{
+	_cleanup_json_ json_object *info = NULL;
+	int r = cli_call(cli, "host.info", NULL, &info, NULL, e);
+
+	if (r < 0)
+		return r;
+	if (cli->format != OUTPUT_TABLE)
+		return output_object(cli->format, info, e);
+	print_info(info);
+	return output_flush(e);
+}
+
+const struct cli_command cli_command_host_info = {
+	.name = "host info",
+	.operands = "",
+	.summary = "Show what this host and armvmd can do",
+	.examples = "  armvmctl host info\n",
+	.run = run,
+};

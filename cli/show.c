@@ -1,0 +1,89 @@
+#include "cli/cli.h"
+
+#include "lib/base/parse.h"
+
+static void print(const char *label, const char *value)
+{
+	if (*value)
+		output_line(stdout, "%-12s %s", label, value);
+}
+
+static void print_disk(json_object *disk)
+{
+	json_object *readonly = field_get(disk, "readonly");
+	const char *serial = field_text(disk, "serial");
+
+	output_line(stdout, "%-12s %s  %s%s%s%s", "Disk",
+		    field_text(disk, "id"), field_text(disk, "path"),
+		    *serial ? "  serial " : "", serial,
+		    json_object_get_boolean(readonly) ? "  read-only" : "");
+}
+
+static void print_nic(json_object *nic)
+{
+	const char *bridge = field_text(nic, "bridge");
+	const char *tap = field_text(nic, "tap");
+
+	output_line(stdout, "%-12s %s  %s  %s%s%s%s%s", "NIC",
+		    field_text(nic, "id"), field_text(nic, "mac"),
+		    *tap ? "tap " : "", tap, *tap && *bridge ? "  " : "",
+		    *bridge ? "bridge " : "", bridge);
+}
+
+static void print_each(json_object *list, void (*print_one)(json_object *))
+{
+	for (size_t i = 0; i < field_count(list); i++)
+		print_one(json_object_array_get_idx(list, i));
+}
+
+static void print_vm(json_object *vm)
+{
+	json_object *config = field_get(vm, "config");
+	char buf[OUTPUT_CELL_SIZE];
+
+	print("Name", field_text(vm, "name"));
+	print("Description", field_text(config, "description"));
+	print("UUID", field_text(vm, "uuid"));
+	print("State", field_text(vm, "state"));
+	print("Reason", field_text(vm, "reason"));
+	if (field_u64(vm, "started_ms") > 0)
+		print("Uptime", field_uptime(vm, buf, sizeof(buf)));
+	if (field_u64(vm, "pid") > 0)
+		print("Process", field_text(vm, "pid"));
+	print("Hypervisor", field_text(vm, "hypervisor"));
+	print("Architecture", field_text(config, "arch"));
+	print("vCPUs", field_text(vm, "vcpus"));
+	print("Memory", format_size(field_u64(vm, "memory"), buf, sizeof(buf)));
+	print("Firmware", field_text(config, "firmware"));
+	print_each(field_get(config, "disks"), print_disk);
+	print_each(field_get(config, "nics"), print_nic);
+	print("Revision", field_text(vm, "revision"));
+}
+
+static int run(struct cli *cli, const struct cli_args *args, struct error *e)
+{
+	_cleanup_json_ json_object *vm = NULL;
+	int r = cli_call(cli, "vm.get", cli_name_params(args->operands[0]), &vm,
+			 NULL, e);
+
+	if (r < 0)
+		return r;
+	if (cli->format != OUTPUT_TABLE)
+		return output_object(cli->format, vm, e);
+	print_vm(vm);
+	return output_flush(e);
+}
+
+const struct cli_command cli_command_show = {
+	.name = "show",
+	.operands = "NAME",
+	.min_operands = 1,
+	.max_operands = 1,
+	.complete = COMPLETE_VM,
+	.summary = "Show one VM: its state and its definition",
+	.detail = "With --output json, \"config\" is the definition as "
+		  "create --from takes it.",
+	.examples = "  armvmctl show web\n"
+		    "  armvmctl show web --output json\n",
+	.run = run,
+};

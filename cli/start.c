@@ -1,0 +1,47 @@
+#include "cli/cli.h"
+
+static int run(struct cli *cli, const struct cli_args *args, struct error *e)
+{
+	_cleanup_json_ json_object *vm = NULL;
+	const char *name = args->operands[0];
+	int64_t began = cli_now_ms();
+	char what[160];
+	int r;
+
+	snprintf(what, sizeof(what), "%s: starting", name);
+	r = cli_call_progress(cli, "vm.start", cli_name_params(name), what, 0,
+			      &vm, e);
+	if (r < 0)
+		return r;
+	if (cli->format == OUTPUT_TABLE)
+		output_line(stdout, "%s: %s after %.1f s",
+			    field_text(vm, "name"), field_text(vm, "state"),
+			    (double)(cli_now_ms() - began) / 1000);
+	else
+		r = output_object(cli->format, vm, e);
+	if (r == 0)
+		r = output_flush(e);
+	if (r == 0 && cli_option(args, "console"))
+		r = cli_console(cli, name, e);
+	return r;
+}
+
+static const struct cli_option options[] = {
+	{"console", NULL, "attach to the console once it runs"},
+	{NULL},
+};
+
+const struct cli_command cli_command_start = {
+	.name = "start",
+	.operands = "NAME",
+	.min_operands = 1,
+	.max_operands = 1,
+	.complete = COMPLETE_VM,
+	.summary = "Start a VM and wait until its guest is started",
+	.detail = "What the guest then does (firmware, boot loader, operating "
+		  "system) is to be seen on its console.",
+	.examples = "  armvmctl start web\n"
+		    "  armvmctl start web --console\n",
+	.options = options,
+	.run = run,
+};
