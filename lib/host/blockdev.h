@@ -3,6 +3,11 @@
  * or block device given as a descriptor, by io_uring, or by a thread pool where
  * the host forbids io_uring.
  *
+ * Requests wait until blockdev_submit(); callbacks come from the loop, never
+ * from inside these calls, blockdev_free() excepted. The ring is made at the
+ * first request, so that a process that limits itself first is limited there
+ * too. ARMVM_BLOCKDEV=threads in the environment forces the thread pool.
+ *
  * Thread: all calls and callbacks on the loop thread.
  */
 #ifndef LIB_HOST_BLOCKDEV_H
@@ -27,16 +32,24 @@ typedef void (*blockdev_done_fn)(void *cookie, int result);
  */
 int blockdev_open(uv_loop_t *loop, int fd, bool readonly, struct blockdev **ret,
 		  struct error *e) must_check;
-/* Waits for requests under way (their callbacks still run), then frees. */
+/*
+ * Waits for requests under way (their callbacks still run; new requests are
+ * refused with -ESHUTDOWN), then frees. Remaining uv handles close when the
+ * loop runs next.
+ */
 struct blockdev *blockdev_free(struct blockdev *b);
+DEFINE_CLEANUP(blockdev_free, struct blockdev *)
 
 uint64_t blockdev_capacity_sectors(const struct blockdev *b);
 bool blockdev_readonly(const struct blockdev *b);
+/* Look at the size again, after the file or device was resized. */
+int blockdev_refresh(struct blockdev *b) must_check;
 
 /*
  * iov is copied; the memory it names must stay until the callback. Offsets
  * beyond the end fail with -EIO through the callback. A return value != 0
- * means not accepted and no callback.
+ * means not accepted and no callback: -EROFS, -EINVAL (more than IOV_MAX
+ * buffers), -ESHUTDOWN, -ENOMEM.
  */
 int blockdev_readv(struct blockdev *b, const struct iovec *iov, int n,
 		   uint64_t offset_bytes, blockdev_done_fn done, void *cookie);

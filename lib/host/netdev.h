@@ -19,16 +19,27 @@ struct netdev_guest {
 	/* The tap is readable: call netdev_recv() until -EAGAIN, or stop
 	 * polling with netdev_poll(n, false) while there is no room. */
 	void (*readable)(void *cookie);
-	/* The tap went away (-errno); no further callbacks. */
+	/* The tap went away (-errno), or netdev_poll(n, true) was called after
+	 * it had. */
 	void (*failed)(void *cookie, int err);
 };
 
-/* Consumes fd: a tap opened IFF_TAP|IFF_NO_PI|IFF_VNET_HDR, header size 12. */
+/*
+ * Consumes fd: a tap opened IFF_TAP|IFF_NO_PI|IFF_VNET_HDR, which is set to the
+ * 12-byte header and to no offloads; or a datagram or seqpacket socket that
+ * carries one frame with such a header each. -EINVAL for anything else.
+ * `guest` and `cookie` are borrowed. Polling begins enabled.
+ */
 int netdev_open(uv_loop_t *loop, int fd, const struct netdev_guest *guest,
 		void *cookie, struct netdev **ret, struct error *e) must_check;
+/* NULL is fine. Memory goes when the loop runs next. */
 struct netdev *netdev_free(struct netdev *n);
+DEFINE_CLEANUP(netdev_free, struct netdev *)
 
-/* One frame, header first. Bytes, or -EAGAIN, or another -errno. */
+/*
+ * One frame, header first. Bytes, or -EAGAIN, or another -errno. When the
+ * interface is gone, `failed` follows from the loop and later calls fail too.
+ */
 ssize_t netdev_recv(struct netdev *n, const struct iovec *iov, int count);
 ssize_t netdev_send(struct netdev *n, const struct iovec *iov, int count);
 void netdev_poll(struct netdev *n, bool enabled);

@@ -5,10 +5,9 @@ SRCS += vmm-kvm/devices/bus.c vmm-kvm/devices/guest_mem.c \
 TESTS += tests/unit/test_bus.c tests/unit/test_guest_mem.c \
 	tests/unit/test_pl011.c tests/unit/test_pl031.c \
 	tests/unit/test_pl061.c tests/unit/test_cfi_flash.c
-
-
 SRCS += vmm-kvm/devices/iov.c vmm-kvm/devices/msix.c vmm-kvm/devices/pci.c \
 	vmm-kvm/devices/pci_host.c vmm-kvm/devices/virtio.c \
 	vmm-kvm/devices/virtio_blk.c vmm-kvm/devices/virtio_net.c \
 	vmm-kvm/devices/virtio_pci.c vmm-kvm/devices/virtio_pci_regs.c \
 	vmm-kvm/devices/virtio_rng.c vmm-kvm/devices/virtqueue.c
+TESTS += tests/unit/test_virtqueue.c

@@ -1,0 +1,2 @@
+SRCS += lib/host/blockdev.c lib/host/blockdev_pool.c lib/host/blockdev_uring.c \
+	lib/host/netdev.c

@@ -1,0 +1,207 @@
+#include <assert.h>
+
+#include "vmm-kvm/devices/pci.h"
+#include "vmm-kvm/devices/pci_host.h"
+
+#define FIRST_CAPABILITY 0x40
+
+/* PCI Express capability, version 2 (PCIe Base 4.0, 7.5.3). */
+#define EXPRESS_BYTES	       0x3c
+#define EXPRESS_FLAGS	       0x02
+#define EXPRESS_VERSION	       2
+#define EXPRESS_TYPE_RCIEP     (9 << 4)
+#define EXPRESS_DEVICE_CAP     0x04
+#define EXPRESS_ROLE_ERRORS    (1u << 15) /* mandatory since 1.1 */
+#define EXPRESS_DEVICE_CONTROL 0x08
+#define EXPRESS_CONTROL_BITS   0x7fff /* without function level reset */
+
+uint16_t pci_get16(const uint8_t *bytes, unsigned reg)
+{
+	return (uint16_t)(bytes[reg] | bytes[reg + 1] << 8);
+}
+
+uint32_t pci_get32(const uint8_t *bytes, unsigned reg)
+{
+	return pci_get16(bytes, reg) | (uint32_t)pci_get16(bytes, reg + 2)
+					       << 16;
+}
+
+void pci_put16(uint8_t *bytes, unsigned reg, uint16_t value)
+{
+	bytes[reg] = (uint8_t)value;
+	bytes[reg + 1] = (uint8_t)(value >> 8);
+}
+
+void pci_put32(uint8_t *bytes, unsigned reg, uint32_t value)
+{
+	pci_put16(bytes, reg, (uint16_t)value);
+	pci_put16(bytes, reg + 2, (uint16_t)(value >> 16));
+}
+
+void pci_dev_init(struct pci_dev *d, const char *name,
+		  const struct pci_ids *ids, const struct pci_dev_ops *ops)
+{
+	uint8_t *c = d->config;
+
+	d->name = name;
+	d->ops = ops;
+	d->cap_free = FIRST_CAPABILITY;
+	pci_put16(c, PCI_REG_VENDOR, ids->vendor);
+	pci_put16(c, PCI_REG_DEVICE, ids->device);
+	pci_put16(c, PCI_REG_STATUS, PCI_STATUS_CAPABILITIES);
+	c[PCI_REG_REVISION] = ids->revision;
+	c[PCI_REG_CLASS] = (uint8_t)ids->class_code;
+	pci_put16(c, PCI_REG_CLASS + 1, (uint16_t)(ids->class_code >> 8));
+	pci_put16(c, PCI_REG_SUBSYSTEM_VENDOR, ids->subsystem_vendor);
+	pci_put16(c, PCI_REG_SUBSYSTEM, ids->subsystem);
+	c[PCI_REG_INTERRUPT_PIN] = 1; /* INTA */
+
+	pci_put16(d->wmask, PCI_REG_COMMAND,
+		  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
+			  PCI_COMMAND_INTX_DISABLE);
+	d->wmask[PCI_REG_CACHE_LINE] = 0xff;
+	d->wmask[PCI_REG_INTERRUPT_LINE] = 0xff;
+}
+
+void pci_bar_init(struct pci_dev *d, unsigned bar, uint64_t size_bytes,
+		  const struct mmio_ops *ops, void *dev)
+{
+	unsigned reg = PCI_REG_BAR0 + 4 * bar;
+	uint64_t mask = ~(size_bytes - 1);
+
+	assert(bar + 1 < PCI_BARS && size_bytes >= 16 &&
+	       (size_bytes & (size_bytes - 1)) == 0);
+	d->bars[bar] = (struct mmio_region){
+		.name = d->name,
+		.size_bytes = size_bytes,
+		.ops = ops,
+		.dev = dev,
+	};
+	d->config[reg] = PCI_BAR_MEM64;
+	pci_put32(d->wmask, reg, (uint32_t)mask);
+	pci_put32(d->wmask, reg + 4, (uint32_t)(mask >> 32));
+}
+
+bool pci_bar_enabled(const struct pci_dev *d, unsigned bar)
+{
+	return d->bars[bar].enabled;
+}
+
+unsigned pci_cap_add(struct pci_dev *d, uint8_t id, unsigned size)
+{
+	unsigned at = d->cap_free;
+	unsigned end = at + ALIGN_UP(size, 4u);
+
+	/* The last dword stays free, so that cap_free fits its byte. */
+	if (end >= PCI_CONFIG_SIZE)
+		return 0;
+	d->config[at] = id;
+	d->config[at + 1] = 0;
+	d->config[d->cap_last ? d->cap_last + 1 : PCI_REG_CAPABILITIES] =
+		(uint8_t)at;
+	d->cap_last = (uint8_t)at;
+	d->cap_free = (uint8_t)end;
+	return at;
+}
+
+unsigned pci_cap_add_express(struct pci_dev *d)
+{
+	unsigned at = pci_cap_add(d, PCI_CAP_EXPRESS, EXPRESS_BYTES);
+
+	if (!at)
+		return 0;
+	pci_put16(d->config, at + EXPRESS_FLAGS,
+		  EXPRESS_VERSION | EXPRESS_TYPE_RCIEP);
+	pci_put32(d->config, at + EXPRESS_DEVICE_CAP, EXPRESS_ROLE_ERRORS);
+	pci_put16(d->wmask, at + EXPRESS_DEVICE_CONTROL, EXPRESS_CONTROL_BITS);
+	return at;
+}
+
+/* The wire follows what the device wants unless the command register's
+ * interrupt disable bit is set; the status bit always does (PCI 3.0, 6.2.3). */
+static void intx_update(struct pci_dev *d)
+{
+	uint16_t command = pci_get16(d->config, PCI_REG_COMMAND);
+	bool level = d->intx_asserted && !(command & PCI_COMMAND_INTX_DISABLE);
+
+	d->config[PCI_REG_STATUS] &= (uint8_t)~PCI_STATUS_INTERRUPT;
+	if (d->intx_asserted)
+		d->config[PCI_REG_STATUS] |= PCI_STATUS_INTERRUPT;
+	if (level != d->intx_level) {
+		d->intx_level = level;
+		pci_host_intx(d->host, d, level);
+	}
+}
+
+void pci_intx_set(struct pci_dev *d, bool asserted)
+{
+	d->intx_asserted = asserted;
+	intx_update(d);
+}
+
+static void bar_update(struct pci_dev *d, unsigned bar)
+{
+	struct mmio_region *region = &d->bars[bar];
+	unsigned reg = PCI_REG_BAR0 + 4 * bar;
+	uint64_t base = pci_get32(d->config, reg) & ~(uint64_t)0xf;
+	bool enabled;
+
+	base |= (uint64_t)pci_get32(d->config, reg + 4) << 32;
+	enabled = (pci_get16(d->config, PCI_REG_COMMAND) &
+		   PCI_COMMAND_MEMORY) &&
+		  pci_host_decodes(d->host, base, region->size_bytes);
+	if (region->base == base && region->enabled == enabled)
+		return;
+	bus_region_move(pci_host_bus(d->host), region, base, enabled);
+	if (d->ops->bar_moved)
+		d->ops->bar_moved(d, bar);
+}
+
+static void header_changed(struct pci_dev *d)
+{
+	for (unsigned i = 0; i < PCI_BARS; i++)
+		if (d->bars[i].size_bytes)
+			bar_update(d, i);
+	intx_update(d);
+}
+
+uint32_t pci_config_read(struct pci_dev *d, unsigned reg, unsigned size)
+{
+	uint32_t value = 0;
+
+	if (reg >= PCI_CONFIG_SIZE || size > PCI_CONFIG_SIZE - reg)
+		return 0;
+	if (d->ops->config_read)
+		d->ops->config_read(d, reg, size);
+	for (unsigned i = 0; i < size; i++)
+		value |= (uint32_t)d->config[reg + i] << (8 * i);
+	return value;
+}
+
+void pci_config_write(struct pci_dev *d, unsigned reg, unsigned size,
+		      uint32_t value)
+{
+	if (reg >= PCI_CONFIG_SIZE || size > PCI_CONFIG_SIZE - reg)
+		return;
+	for (unsigned i = 0; i < size; i++) {
+		uint8_t byte = (uint8_t)(value >> (8 * i));
+		uint8_t w = d->wmask[reg + i];
+		uint8_t *c = &d->config[reg + i];
+
+		*c = (uint8_t)((*c & ~w) | (byte & w));
+		*c &= (uint8_t) ~(byte & d->w1cmask[reg + i]);
+	}
+	if (reg < FIRST_CAPABILITY)
+		header_changed(d);
+	if (d->ops->config_written)
+		d->ops->config_written(d, reg, size);
+}
+
+void pci_dev_reset(struct pci_dev *d)
+{
+	memcpy(d->config, d->initial, sizeof(d->config));
+	d->intx_asserted = false;
+	header_changed(d);
+	if (d->ops->reset)
+		d->ops->reset(d);
+}

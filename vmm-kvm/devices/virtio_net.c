@@ -1,0 +1,242 @@
+#include "lib/base/fd.h"
+#include "lib/host/netdev.h"
+#include "vmm-kvm/devices/virtio_net.h"
+
+#define RX	   0
+#define TX	   1
+#define QUEUE_SIZE 256
+
+/* Feature bits, 5.1.3. */
+#define F_MAC	    (1ull << 5)
+#define F_MRG_RXBUF (1ull << 15)
+#define F_STATUS    (1ull << 16)
+
+#define STATUS_LINK_UP 1
+
+/* struct virtio_net_hdr, 5.1.6; num_buffers is always there in VIRTIO 1. */
+#define HEADER_BYTES	   12
+#define HEADER_NUM_BUFFERS 10
+
+/* More than any frame without offloads. */
+#define FRAME_MAX KIB(64)
+/* Buffers one frame may be spread over; a guest that offers tiny ones loses
+ * its large frames. */
+#define MERGE_MAX 32
+/* Frames moved per direction and turn of the loop. */
+#define BURST QUEUE_SIZE
+
+/* struct virtio_net_config up to what we offer, 5.1.4. */
+struct net_config {
+	uint8_t mac[6];
+	uint16_t status;
+} __attribute__((packed));
+
+struct virtio_net {
+	struct virtio_dev dev;
+	struct netdev *netdev;
+	struct net_config config;
+	struct virtq_chain first, more; /* of the frame being moved */
+	struct iovec tx[1 + VIRTQUEUE_SIZE_MAX];
+	/* A frame read from the host, header first; it stays while the guest
+	 * has no room for it. */
+	size_t frame_bytes; /* 0: none */
+	uint8_t frame[HEADER_BYTES + FRAME_MAX];
+};
+
+static struct virtio_net *from_dev(struct virtio_dev *d)
+{
+	return container_of(d, struct virtio_net, dev);
+}
+
+/* Fill one popped chain with what remains of the frame from *at. */
+static bool rx_fill(struct virtio_net *net, const struct virtq_chain *chain,
+		    unsigned n, size_t *at)
+{
+	size_t written;
+
+	/* 5.1.6.3.1: the first buffer holds at least the header; one without
+	 * anything to write can only be a mistake. */
+	if (chain->in_bytes < (n == 0 ? HEADER_BYTES : 1)) {
+		virtio_fail(&net->dev);
+		return false;
+	}
+	written = iov_write(chain->iov + chain->n_out, chain->n_in, 0,
+			    net->frame + *at, net->frame_bytes - *at);
+	virtqueue_fill(&net->dev.queues[RX], chain->head, (uint32_t)written, n);
+	*at += written;
+	return true;
+}
+
+/*
+ * Spread the frame over as many buffers as it takes (5.1.6.4). Returns false
+ * when the guest has to add buffers first; what was popped is then put back.
+ * A frame that can never fit is dropped.
+ */
+static bool rx_deliver(struct virtio_net *net)
+{
+	struct virtqueue *q = &net->dev.queues[RX];
+	unsigned max = net->dev.features & F_MRG_RXBUF ? MERGE_MAX : 1;
+	uint16_t n = 0;
+	size_t at = 0;
+
+	while (at < net->frame_bytes && n < max) {
+		struct virtq_chain *chain = n == 0 ? &net->first : &net->more;
+
+		if (!virtio_pop(&net->dev, RX, chain) ||
+		    !rx_fill(net, chain, n, &at)) {
+			virtqueue_unpop(q, n);
+			return false;
+		}
+		n++;
+	}
+	if (at < net->frame_bytes) {
+		virtqueue_unpop(q, n);
+	} else {
+		/* Only now is it known. Little-endian, as is the host. */
+		iov_write(net->first.iov + net->first.n_out, net->first.n_in,
+			  HEADER_NUM_BUFFERS, &n, sizeof(n));
+		virtqueue_publish(q, n);
+	}
+	net->frame_bytes = 0;
+	return true;
+}
+
+static bool rx_read(struct virtio_net *net)
+{
+	const struct iovec iov = {net->frame, sizeof(net->frame)};
+	ssize_t n;
+
+	if (net->frame_bytes)
+		return true;
+	n = netdev_recv(net->netdev, &iov, 1);
+	if (n < 0)
+		return false;
+	if (n > HEADER_BYTES) {
+		/* Nothing was offloaded, whatever the host put there. */
+		memset(net->frame, 0, HEADER_BYTES);
+		net->frame_bytes = (size_t)n;
+	}
+	return true;
+}
+
+/* Host to guest. Polling stops while the guest has no room; its next buffer
+ * is announced by a kick. */
+static void rx_pump(struct virtio_net *net)
+{
+	bool room = virtio_live(&net->dev);
+
+	for (unsigned i = 0; room && i < BURST && rx_read(net); i++)
+		if (net->frame_bytes)
+			room = rx_deliver(net);
+	netdev_poll(net->netdev, room && (net->config.status & STATUS_LINK_UP));
+	virtio_notify(&net->dev, RX);
+}
+
+/* One frame, behind a header of our own: no offload was offered, so the
+ * guest's has nothing to say. A frame the host does not take is lost. */
+static void tx_send(struct virtio_net *net, struct virtq_chain *chain)
+{
+	static const uint8_t header[HEADER_BYTES];
+	struct iovec *data = chain->iov;
+	unsigned n = iov_drop_front(&data, chain->n_out, HEADER_BYTES);
+	ssize_t sent;
+
+	if (n == 0 || chain->out_bytes > HEADER_BYTES + FRAME_MAX)
+		return;
+	net->tx[0] = (struct iovec){(void *)header, sizeof(header)};
+	memcpy(&net->tx[1], data, n * sizeof(*data));
+	sent = netdev_send(net->netdev, net->tx, (int)n + 1);
+	(void)sent;
+}
+
+static void tx_pump(struct virtio_net *net)
+{
+	unsigned n;
+
+	for (n = 0; n < BURST && virtio_pop(&net->dev, TX, &net->first); n++) {
+		if (net->first.out_bytes < HEADER_BYTES) {
+			virtio_fail(&net->dev);
+			return;
+		}
+		tx_send(net, &net->first);
+		virtio_push(&net->dev, TX, net->first.head, 0);
+	}
+	virtio_notify(&net->dev, TX);
+	if (n == BURST)
+		virtio_kick_later(&net->dev, TX);
+}
+
+static void kick(struct virtio_dev *d, unsigned index)
+{
+	if (index == RX)
+		rx_pump(from_dev(d));
+	else
+		tx_pump(from_dev(d));
+}
+
+static void reset(struct virtio_dev *d)
+{
+	from_dev(d)->frame_bytes = 0;
+}
+
+static void net_free(struct virtio_dev *d)
+{
+	struct virtio_net *net = from_dev(d);
+
+	netdev_free(net->netdev);
+	free(net);
+}
+
+static const struct virtio_dev_ops ops = {
+	.name = "virtio-net",
+	.device_id = VIRTIO_ID_NET,
+	.pci_class = 0x020000,
+	.kick = kick,
+	.reset = reset,
+	.free = net_free,
+};
+
+static void on_readable(void *cookie)
+{
+	struct virtio_net *net = cookie;
+
+	virtio_enter(&net->dev);
+	rx_pump(net);
+	virtio_leave(&net->dev);
+}
+
+static void on_failed(void *cookie, int err)
+{
+	struct virtio_net *net = cookie;
+
+	virtio_enter(&net->dev);
+	net->config.status = 0;
+	virtio_config_changed(&net->dev);
+	virtio_leave(&net->dev);
+}
+
+static const struct netdev_guest guest = {
+	.readable = on_readable,
+	.failed = on_failed,
+};
+
+int virtio_net_new(const struct virtio_net_params *params,
+		   struct virtio_dev **ret, struct error *e)
+{
+	_cleanup_close_ int fd = params->tap_fd;
+	_cleanup_free_ struct virtio_net *net = calloc(1, sizeof(*net));
+	int r;
+
+	if (!net)
+		return error_set(e, -ENOMEM, "out of memory for virtio-net");
+	memcpy(net->config.mac, params->mac, sizeof(net->config.mac));
+	net->config.status = STATUS_LINK_UP;
+	virtio_dev_init(&net->dev, &ops, F_MAC | F_MRG_RXBUF | F_STATUS,
+			&net->config, sizeof(net->config), 2, QUEUE_SIZE);
+	r = netdev_open(params->loop, TAKE_FD(fd), &guest, net, &net->netdev,
+			e);
+	if (r < 0)
+		return r;
+	*ret = &TAKE_PTR(net)->dev;
+	return 0;
+}

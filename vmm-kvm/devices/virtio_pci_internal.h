@@ -1,0 +1,63 @@
+/*
+ * Inside the PCI transport: what virtio_pci.c (function, interrupts, life) and
+ * virtio_pci_regs.c (the structures in BAR 0) share. Nobody else includes it.
+ */
+#ifndef VMM_KVM_DEVICES_VIRTIO_PCI_INTERNAL_H
+#define VMM_KVM_DEVICES_VIRTIO_PCI_INTERNAL_H
+
+#include "vmm-kvm/devices/msix.h"
+#include "vmm-kvm/devices/virtio_pci.h"
+
+/* BAR 0: one page per structure, so that any may be mapped alone. */
+#define VIRTIO_PCI_BAR_BYTES	   KIB(16)
+#define VIRTIO_PCI_COMMON_AT	   0x0000
+#define VIRTIO_PCI_ISR_AT	   0x1000
+#define VIRTIO_PCI_DEVICE_AT	   0x2000
+#define VIRTIO_PCI_NOTIFY_AT	   0x3000
+#define VIRTIO_PCI_STRUCTURE_BYTES 0x1000
+#define VIRTIO_PCI_NOTIFY_STRIDE   4 /* notify_off_multiplier */
+#define VIRTIO_PCI_COMMON_BYTES	   0x38
+
+#define VIRTIO_MSI_NO_VECTOR 0xffff
+
+enum {
+	VIRTIO_ISR_QUEUE = 1,
+	VIRTIO_ISR_CONFIG = 2,
+};
+
+/* The way of one queue's notifications to the loop. */
+struct virtio_pci_kick {
+	struct virtio_pci *v;
+	unsigned index;
+	int fd;		       /* eventfd */
+	bool doorbell;	       /* registered with the doorbell sink */
+	uint64_t doorbell_gpa; /* where */
+	uv_poll_t poll;
+};
+
+struct virtio_pci {
+	struct pci_dev pci;
+	struct msix msix;
+	struct virtio_dev *device;
+	struct virtio_pci_params params;
+	unsigned cfg_cap; /* VIRTIO_PCI_CAP_PCI_CFG, in config space */
+	/* Registers of the common structure. */
+	uint32_t device_feature_select, driver_feature_select;
+	uint16_t queue_select, config_vector;
+	uint16_t queue_vectors[VIRTIO_QUEUES_MAX];
+	uint8_t isr;
+	struct virtio_pci_kick kicks[VIRTIO_QUEUES_MAX];
+	unsigned n_kicks;
+	unsigned open_handles; /* of uv; the last to close frees */
+};
+
+extern const struct mmio_ops virtio_pci_bar_ops;
+
+/* Have the queue processed on the loop thread. */
+void virtio_pci_kick(struct virtio_pci *v, unsigned index);
+/* Registers as after device reset. */
+void virtio_pci_regs_reset(struct virtio_pci *v);
+/* Register, move or remove doorbells after the status or the BAR changed. */
+void virtio_pci_sync_doorbells(struct virtio_pci *v);
+
+#endif
