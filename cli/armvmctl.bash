@@ -8,6 +8,12 @@ _armvmctl_words()
 	mapfile -t COMPREPLY < <(compgen -W "$list" -- "$cur")
 }
 
+_armvmctl_files()
+{
+	compopt -o filenames
+	mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+}
+
 _armvmctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} list="" i
@@ -40,94 +46,64 @@ _armvmctl()
 	"completion" | "completion "*) command="completion" ;;
 	"help" | "help "*) command="help" ;;
 	esac
-	case $command$prev in
-	"create"" --disk")
-		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+
+	case "$command $prev" in
+	"create --disk" | \
+		"create --firmware" | \
+		"create --from" | \
+		*" --socket")
+		_armvmctl_files
 		return
 		;;
-	"create"" --memory")
+	"create --memory" | \
+		"create --vcpus" | \
+		"create --nic" | \
+		"create --description" | \
+		"shutdown --timeout" | \
+		"events --since")
 		return
 		;;
-	"create"" --vcpus")
-		return
-		;;
-	"create"" --nic")
-		return
-		;;
-	"create"" --firmware")
-		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-		return
-		;;
-	"create"" --hypervisor")
-		list="auto kvm xen null"
-		_armvmctl_words
-		return
-		;;
-	"create"" --arch")
-		list="aarch64 aarch32"
-		_armvmctl_words
-		return
-		;;
-	"create"" --description")
-		return
-		;;
-	"create"" --from")
-		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-		return
-		;;
-	"shutdown"" --timeout")
-		return
-		;;
-	"events"" --since")
-		return
-		;;
-	*" --output")
-		list="table json jsonl"
-		_armvmctl_words
-		return
-		;;
-	*" --socket")
-		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-		return
-		;;
+	"create --hypervisor") list="auto kvm xen null" ;;
+	"create --arch") list="aarch64 aarch32" ;;
+	*" --output") list="table json jsonl" ;;
 	esac
-	if [[ -z $command && -n $words ]]; then
-		case $words in
-		var) list+=" list" ;;&
-		host) list+=" info" ;;&
-		image) list+=" check" ;;&
-		esac
+	if [[ -n $list ]]; then
 		_armvmctl_words
 		return
 	fi
 	if [[ $cur == -* ]]; then
+		case $command in
+		"") list="--output --socket --help --version " ;;
+		"create") list="--disk --memory --vcpus --nic --firmware --hypervisor --arch --description --from --output --socket --help --version" ;;
+		"list") list="--names --output --socket --help --version" ;;
+		"show") list="--output --socket --help --version" ;;
+		"start") list="--console --output --socket --help --version" ;;
+		"console") list="--output --socket --help --version" ;;
+		"shutdown") list="--timeout --output --socket --help --version" ;;
+		"stop") list="--output --socket --help --version" ;;
+		"reset") list="--output --socket --help --version" ;;
+		"pause") list="--output --socket --help --version" ;;
+		"resume") list="--output --socket --help --version" ;;
+		"delete") list="--force --output --socket --help --version" ;;
+		"var list") list="--output --socket --help --version" ;;
+		"events") list="--follow --since --output --socket --help --version" ;;
+		"host info") list="--output --socket --help --version" ;;
+		"image check") list="--output --socket --help --version" ;;
+		"completion") list="--output --socket --help --version" ;;
+		"help") list="--output --socket --help --version" ;;
+		esac
+		_armvmctl_words
+		return
+	fi
 	case $command in
-	"") list="--output --socket --help --version" ;;
-	"create") list="--disk --memory --vcpus --nic --firmware --hypervisor --arch --description --from --output --socket --help --version" ;;
-	"list") list="--names --output --socket --help --version" ;;
-	"show") list="--output --socket --help --version" ;;
-	"start") list="--console --output --socket --help --version" ;;
-	"console") list="--output --socket --help --version" ;;
-	"shutdown") list="--timeout --output --socket --help --version" ;;
-	"stop") list="--output --socket --help --version" ;;
-	"reset") list="--output --socket --help --version" ;;
-	"pause") list="--output --socket --help --version" ;;
-	"resume") list="--output --socket --help --version" ;;
-	"delete") list="--force --output --socket --help --version" ;;
-	"var list") list="--output --socket --help --version" ;;
-	"events") list="--follow --since --output --socket --help --version" ;;
-	"host info") list="--output --socket --help --version" ;;
-	"image check") list="--output --socket --help --version" ;;
-	"completion") list="--output --socket --help --version" ;;
-	"help") list="--output --socket --help --version" ;;
-	esac
-	else
-	case $command in
-	"") list=$_armvmctl_commands ;;
+	"")
+		case $words in
+		"") list=$_armvmctl_commands ;;
+		var) list+=" list" ;;&
+		host) list+=" info" ;;&
+		image) list+=" check" ;;&
+		esac
+		;;
 	"show") list=$(armvmctl list --names 2>/dev/null) ;;
 	"start") list=$(armvmctl list --names 2>/dev/null) ;;
 	"console") list=$(armvmctl list --names 2>/dev/null) ;;
@@ -138,15 +114,13 @@ _armvmctl()
 	"resume") list=$(armvmctl list --names 2>/dev/null) ;;
 	"delete") list=$(armvmctl list --names 2>/dev/null) ;;
 	"var list") list=$(armvmctl list --names 2>/dev/null) ;;
-	"image check") 
-		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+	"image check")
+		_armvmctl_files
 		return
 		;;
 	"completion") list="bash" ;;
 	"help") list=$_armvmctl_commands ;;
 	esac
-	fi
 	_armvmctl_words
 }
 

@@ -129,17 +129,12 @@ static void operands_of(FILE *out, const struct cli_command *c)
 	else if (c->complete == COMPLETE_COMMAND)
 		fputs(" list=$_armvmctl_commands ;;\n", out);
 	else if (c->complete == COMPLETE_FILE)
-		fputs("
-		_armvmctl_files
-		return
-		;;
-", out);
+		fputs("\n\t\t_armvmctl_files\n\t\treturn\n\t\t;;\n", out);
 	else if (c->values) {
-			fputs(" list=\"", out);
-			for (const char *const *v = c->values; *v; v++)
-				fprintf(out, "%s%s", v == c->values ? "" : " ",
-					*v);
-			fputs("\" ;;\n", out);
+		fputs(" list=\"", out);
+		for (const char *const *v = c->values; *v; v++)
+			fprintf(out, "%s%s", v == c->values ? "" : " ", *v);
+		fputs("\" ;;\n", out);
 	}
 }
 
