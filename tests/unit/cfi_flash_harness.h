@@ -1,0 +1,194 @@
+/*
+ * For tests of the flash: a bank of variables whose owner keeps a durable
+ * copy, and the sequences ArmVirt's VirtNorFlashDxe goes through.
+ */
+#ifndef TESTS_UNIT_CFI_FLASH_HARNESS_H
+#define TESTS_UNIT_CFI_FLASH_HARNESS_H
+
+#include "tests/unit/device_harness.h"
+
+#include "vmm-kvm/devices/cfi_flash.h"
+
+#define BANK	MIB(64)
+#define CONTENT KIB(768)
+#define BLOCK	CFI_FLASH_BLOCK_BYTES
+
+#define STATUS_READY 0x00800080u
+#define STATUS_ERASE 0x00200020u
+#define STATUS_PROG  0x00100010u
+#define STATUS_LOCK  0x00020002u
+#define STATUS_SEQ   (STATUS_ERASE | STATUS_PROG)
+
+struct fixture {
+	struct cfi_flash *flash;
+	struct bus *bus;
+	bool mapped;
+	unsigned remaps, commits;
+	uint64_t offset, size; /* of the last commit */
+	/* What commits made durable: content as the daemon would copy it. */
+	uint8_t durable[CONTENT];
+	uint32_t content[CONTENT / 4];
+};
+
+static inline void on_mapped(void *cookie, bool mapped)
+{
+	struct fixture *f = cookie;
+
+	assert_int_not_equal(mapped, f->mapped);
+	f->mapped = mapped;
+	f->remaps++;
+}
+
+static inline void on_commit(void *cookie, uint64_t offset, uint64_t size)
+{
+	struct fixture *f = cookie;
+
+	assert_true(size > 0);
+	assert_true(offset < CONTENT && size <= CONTENT - offset);
+	f->commits++;
+	f->offset = offset;
+	f->size = size;
+	memcpy(f->durable + offset, (uint8_t *)f->content + offset, size);
+}
+
+static inline struct fixture *fixture_new(bool readonly)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct cfi_flash_params params = {
+		.name = "flash",
+		.content_size = CONTENT,
+		.bank_size = BANK,
+		.readonly = readonly,
+		.set_mapped = on_mapped,
+		.commit = on_commit,
+	};
+
+	assert_non_null(f);
+	params.content = f->content;
+	params.cookie = f;
+	f->mapped = true;
+	memset(f->content, 0xff, CONTENT);
+	for (size_t i = 0; i < 64; i++)
+		f->content[i] = 0x11110000 + i;
+	f->content[BLOCK / 4] = 0x22222222;
+	memcpy(f->durable, f->content, CONTENT);
+	assert_int_equal(cfi_flash_new(&params, &f->flash), 0);
+	f->bus = harness_bus(cfi_flash_region(f->flash));
+	return f;
+}
+
+static inline int setup(void **state)
+{
+	*state = fixture_new(false);
+	return 0;
+}
+
+static inline int setup_readonly(void **state)
+{
+	*state = fixture_new(true);
+	return 0;
+}
+
+static inline int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	bus_free(f->bus);
+	cfi_flash_free(f->flash);
+	free(f);
+	return 0;
+}
+
+static inline uint32_t both(uint32_t half)
+{
+	return half << 16 | half;
+}
+
+static inline void command(struct fixture *f, uint64_t offset, uint8_t cmd)
+{
+	reg_write(f->bus, offset, both(cmd));
+}
+
+/*
+ * What a guest load gives: the mapped content where it is mapped, else an exit
+ * to the device; which must say the same wherever a driver looks.
+ */
+static inline uint32_t guest_load(struct fixture *f, uint64_t offset)
+{
+	if (f->mapped && offset < CONTENT)
+		return f->content[offset / 4];
+	return reg_read(f->bus, offset);
+}
+
+/* How ArmVirt reads status: command and load at the start of the bank. */
+static inline uint32_t edk2_status(struct fixture *f)
+{
+	command(f, 0, 0x70);
+	return guest_load(f, 0);
+}
+
+/* NorFlashUnlockSingleBlockIfNecessary */
+static inline void edk2_unlock(struct fixture *f, uint64_t block)
+{
+	command(f, block + 8, 0x90);
+	assert_int_equal(guest_load(f, block + 8), 0);
+	assert_int_equal(reg_read(f->bus, block + 8), 0);
+}
+
+/* NorFlashWriteBuffer */
+static inline uint32_t edk2_write_buffer(struct fixture *f, uint64_t at,
+					 const uint32_t *words, unsigned n)
+{
+	uint32_t status;
+
+	command(f, at, 0xe8);
+	assert_int_equal(guest_load(f, at), STATUS_READY);
+	command(f, at, n - 1);
+	for (unsigned i = 0; i < n; i++)
+		reg_write(f->bus, at + 4 * i, words[i]);
+	command(f, 0, 0xd0);
+	status = edk2_status(f);
+	assert_true((status & STATUS_READY) == STATUS_READY);
+	if (status == STATUS_READY)
+		command(f, 0, 0x50);
+	return status;
+}
+
+/* NorFlashEraseSingleBlock */
+static inline uint32_t edk2_erase(struct fixture *f, uint64_t block)
+{
+	uint32_t status;
+
+	edk2_unlock(f, block);
+	command(f, block, 0x20);
+	command(f, block, 0xd0);
+	status = edk2_status(f);
+	if (status != STATUS_READY)
+		command(f, 0, 0x50);
+	command(f, 0, 0xff);
+	return status;
+}
+
+/* NorFlashWriteSingleWord */
+static inline uint32_t edk2_write_word(struct fixture *f, uint64_t at,
+				       uint32_t word)
+{
+	uint32_t status;
+
+	command(f, at, 0x40);
+	reg_write(f->bus, at, word);
+	status = edk2_status(f);
+	command(f, 0, 0x50);
+	return status;
+}
+
+static inline void assert_durable(struct fixture *f)
+{
+	assert_memory_equal(f->durable, f->content, CONTENT);
+}
+
+#define FLASH_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define FLASH_TEST_READONLY(test) \
+	cmocka_unit_test_setup_teardown(test, setup_readonly, teardown)
+
+#endif
