@@ -150,6 +150,7 @@ static void test_past_the_content(void **state)
 
 static void test_sync(void **state)
 {
+	const uint32_t words[32] = {[0 ... 31] = 0x01020304};
 	struct fixture *f = *state;
 
 	cfi_flash_sync(f->flash);
@@ -170,6 +171,10 @@ static void test_sync(void **state)
 	command(f, 0, 0x98);
 	cfi_flash_sync(f->flash);
 	assert_true(f->mapped);
+	/* The abandoned buffer leaves no words behind. */
+	assert_int_equal(edk2_write_buffer(f, 0x480, words, 32), STATUS_READY);
+	command(f, 0, 0xff);
+	assert_memory_equal(&f->content[0x480 / 4], words, sizeof(words));
 }
 
 static void test_readonly_bank(void **state)

@@ -41,7 +41,6 @@ static void command_end(struct cfi_flash *f, uint8_t errors, uint64_t address)
 {
 	f->status |= errors;
 	f->step = STEP_COMMAND;
-	f->n_buffer = 0;
 	view_set(f, MODE_STATUS, address);
 }
 
@@ -68,7 +67,6 @@ static void commit(struct cfi_flash *f)
 static void array_show(struct cfi_flash *f)
 {
 	f->step = STEP_COMMAND;
-	f->n_buffer = 0;
 	view_set(f, MODE_ARRAY, 0);
 	commit(f);
 }
@@ -216,6 +214,7 @@ static void step_count(struct cfi_flash *f, const struct cycle *c)
 		command_end(f, SR_SEQUENCE, c->offset);
 		return;
 	}
+	f->n_buffer = 0;
 	f->n_expected = count + 1;
 	f->step = STEP_DATA;
 }
