@@ -16,12 +16,14 @@
 #include "lib/base/error.h"
 
 #define CHARDEV_SCROLLBACK_BYTES KIB(256)
+#define CHARDEV_READERS_MAX	 16
 
 struct chardev;
 
 /*
  * `can_receive` says how many bytes the guest's device takes now, `receive`
- * hands over at most that many. Both on the loop thread.
+ * hands over at most that many. Both on the loop thread, and neither may free
+ * the chardev.
  */
 struct chardev_guest {
 	size_t (*can_receive)(void *cookie);
@@ -29,24 +31,31 @@ struct chardev_guest {
 };
 
 int chardev_new(uv_loop_t *loop, struct chardev **ret) must_check;
+/*
+ * No thread may be in chardev_write() or chardev_guest_ready() any more. What
+ * readers and the log take at once is still written; the memory goes at the
+ * loop's next turns.
+ */
 struct chardev *chardev_free(struct chardev *c);
 DEFINE_CLEANUP(chardev_free, struct chardev *)
 
-/* The device behind it; NULL detaches. `cookie` is borrowed. */
+/* The device behind it; NULL detaches: input is dropped. Both borrowed. */
 void chardev_set_guest(struct chardev *c, const struct chardev_guest *guest,
 		       void *cookie);
 /* The device has room again: any thread. */
 void chardev_guest_ready(struct chardev *c);
-/* Guest output: any thread, never blocks. */
+/* Guest output: any thread; waits for nobody but another call of this. */
 void chardev_write(struct chardev *c, const uint8_t *data, size_t size);
 
 /*
- * Attach a stream socket (consumed): it is sent the scrollback, then what
- * follows; what it sends is input. Detached when the peer closes.
+ * Attach a stream socket (consumed, also on failure): it is sent the
+ * scrollback, then what follows; what it sends is input. Detached when the peer
+ * closes. Fails with -EBUSY when CHARDEV_READERS_MAX are attached.
  */
 int chardev_attach(struct chardev *c, int fd, struct error *e) must_check;
 
-/* Also append output to this log file (consumed; O_APPEND). */
+/* Also append output from now on to this log file (consumed; O_APPEND; -1 for
+ * none), on the loop thread. A failing write loses lines, nothing else. */
 void chardev_set_log(struct chardev *c, int fd);
 
 #endif

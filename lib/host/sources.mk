@@ -1,2 +1,3 @@
 SRCS += lib/host/blockdev.c lib/host/blockdev_pool.c lib/host/blockdev_uring.c \
-	lib/host/netdev.c
+	lib/host/chardev.c lib/host/netdev.c
+TESTS += tests/unit/test_chardev.c
