@@ -70,6 +70,7 @@ struct vmm_params {
 struct vmm_stats {
 	uint64_t exits_mmio, exits_total;
 	uint64_t vcpu_ns; /* CPU time of all vCPU threads */
+	uint64_t accesses_unanswered; /* to addresses with nothing there */
 };
 
 struct vmm_ops {

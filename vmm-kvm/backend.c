@@ -1,0 +1,413 @@
+#include <stdio.h>
+
+#include "lib/base/fd.h"
+#include "vmm-kvm/backend.h"
+#include "vmm-kvm/board_layout.h"
+#include "vmm-kvm/machine.h"
+#include "vmm-kvm/nvram_commits.h"
+
+enum phase {
+	PHASE_CREATED,
+	PHASE_RUNNING,
+	PHASE_PAUSED,
+	PHASE_RESTING, /* turned off, crashed or failed: only destroy is left */
+	PHASE_DEAD,    /* destroyed; memory goes when the loop turns */
+};
+
+/* Why vCPUs stopped the machine; the first reason counts. */
+struct stop {
+	pthread_mutex_t lock;
+	bool posted;
+	enum kvm_vcpu_stop why;
+	char detail[ERROR_MESSAGE_MAX];
+};
+
+/* What is told from the loop, in this order, not from inside an operation:
+ * at most one start, and pause and resume cancel each other. */
+struct announcements {
+	bool running, paused, resumed, poweroff;
+};
+
+struct vmm {
+	struct vmm_params params;
+	enum phase phase;
+	struct board *board;
+	struct machine machine;
+	bool machine_made;
+	struct nvram_commits commits;
+	struct stop stop;
+	struct announcements announce;
+	uv_async_t async; /* its closing frees the vmm */
+};
+
+static void close_params(struct vmm_params *p)
+{
+	p->hypervisor_fd = fd_close(p->hypervisor_fd);
+	p->firmware_fd = fd_close(p->firmware_fd);
+	p->nvram_fd = fd_close(p->nvram_fd);
+	for (size_t i = 0; i < p->config->n_disks; i++)
+		p->disks[i].fd = fd_close(p->disks[i].fd);
+	for (size_t i = 0; i < p->config->n_nics; i++)
+		p->nics[i].tap_fd = fd_close(p->nics[i].tap_fd);
+}
+
+/* Called by the board and the vCPUs, on any thread. */
+
+static void post_stop(void *cookie, enum kvm_vcpu_stop why, const char *detail)
+{
+	struct vmm *v = cookie;
+
+	pthread_mutex_lock(&v->stop.lock);
+	if (!v->stop.posted) {
+		v->stop.posted = true;
+		v->stop.why = why;
+		snprintf(v->stop.detail, sizeof(v->stop.detail), "%s", detail);
+	}
+	pthread_mutex_unlock(&v->stop.lock);
+	uv_async_send(&v->async);
+}
+
+static bool take_stop(struct vmm *v, struct stop *ret)
+{
+	bool posted;
+
+	pthread_mutex_lock(&v->stop.lock);
+	posted = v->stop.posted;
+	ret->why = v->stop.why;
+	memcpy(ret->detail, v->stop.detail, sizeof(ret->detail));
+	v->stop.posted = false;
+	pthread_mutex_unlock(&v->stop.lock);
+	return posted;
+}
+
+static void on_set_mapped(void *cookie, enum board_bank bank, bool mapped)
+{
+	struct error e = ERROR_INIT;
+	struct vmm *v = cookie;
+
+	if (machine_set_mapped(&v->machine, bank, mapped, &e)) {
+		run_gate_close(&v->machine.gate);
+		post_stop(v, KVM_VCPU_FATAL, e.message);
+	}
+}
+
+static void on_commit(void *cookie, uint64_t offset, uint64_t size)
+{
+	struct vmm *v = cookie;
+
+	nvram_commits_add(&v->commits, offset, size);
+	uv_async_send(&v->async);
+}
+
+/* On the loop: what the threads left behind, in the order it is told. */
+
+static void tell(struct vmm *v, enum vmm_event_kind kind, const char *detail)
+{
+	/* The owner may have destroyed us in the event before. */
+	if (v->phase != PHASE_DEAD)
+		v->params.events->event(v->params.cookie, kind, detail);
+}
+
+static void tell_announcements(struct vmm *v)
+{
+	struct announcements a = v->announce;
+
+	v->announce = (struct announcements){.poweroff = a.poweroff};
+	if (a.running)
+		tell(v, VMM_EVENT_RUNNING, "");
+	if (a.paused)
+		tell(v, VMM_EVENT_PAUSED, "");
+	if (a.resumed)
+		tell(v, VMM_EVENT_RESUMED, "");
+}
+
+static void start_commit(struct vmm *v)
+{
+	uint64_t offset, size;
+
+	if (v->phase != PHASE_DEAD &&
+	    nvram_commits_next(&v->commits, &offset, &size))
+		v->params.events->nvram_commit(v->params.cookie, offset, size);
+}
+
+static void guest_reset(struct vmm *v)
+{
+	struct error e = ERROR_INIT;
+
+	if (machine_rebuild(&v->machine, &e)) {
+		v->phase = PHASE_RESTING;
+		tell(v, VMM_EVENT_FATAL, e.message);
+		return;
+	}
+	tell(v, VMM_EVENT_RESET, "");
+	if (v->phase == PHASE_RUNNING)
+		machine_open(&v->machine);
+}
+
+static void handle_stop(struct vmm *v, const struct stop *stop)
+{
+	machine_halt(&v->machine);
+	if (stop->why == KVM_VCPU_RESET) {
+		guest_reset(v);
+		return;
+	}
+	v->phase = PHASE_RESTING;
+	board_sync(v->board);
+	switch (stop->why) {
+	case KVM_VCPU_POWEROFF:
+		v->announce.poweroff = true;
+		break;
+	case KVM_VCPU_CRASH:
+		tell(v, VMM_EVENT_PANIC, stop->detail);
+		break;
+	default:
+		tell(v, VMM_EVENT_FATAL, stop->detail);
+	}
+}
+
+static void on_async(uv_async_t *async)
+{
+	struct vmm *v = async->data;
+	struct stop stop;
+
+	tell_announcements(v);
+	if (v->phase != PHASE_DEAD && v->phase != PHASE_RESTING &&
+	    take_stop(v, &stop))
+		handle_stop(v, &stop);
+	start_commit(v);
+	/* A machine is off when its last variable is safe. */
+	if (v->announce.poweroff && !nvram_commits_busy(&v->commits)) {
+		v->announce.poweroff = false;
+		tell(v, VMM_EVENT_POWEROFF, "");
+	}
+}
+
+/* Operations. */
+
+static void kvm_nvram_committed(struct vmm *v)
+{
+	nvram_commits_end(&v->commits);
+	/* For the next one, or for what waited for this one. */
+	uv_async_send(&v->async);
+}
+
+static void on_async_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void kvm_destroy(struct vmm *v)
+{
+	if (!v || v->phase == PHASE_DEAD)
+		return;
+	v->phase = PHASE_DEAD;
+	if (v->machine_made)
+		machine_end_vcpus(&v->machine);
+	board_free(v->board);
+	if (v->machine_made) {
+		nvram_commits_done(&v->commits);
+		machine_done(&v->machine);
+	}
+	pthread_mutex_destroy(&v->stop.lock);
+	close_params(&v->params);
+	uv_close((uv_handle_t *)&v->async, on_async_closed);
+}
+
+static int check_params(const struct vmm_params *p, struct error *e)
+{
+	const struct vm_config *c = p->config;
+	char size[16], least[16];
+
+	if (p->firmware_fd < 0 || p->nvram_fd < 0)
+		return error_set(e, -EINVAL,
+				 "a KVM machine needs a firmware and a "
+				 "variable store");
+	if (c->arch != VM_ARCH_AARCH64)
+		return error_set(e, -EOPNOTSUPP,
+				 "the KVM backend runs AArch64 guests only");
+	if (c->vcpus < 1 || c->vcpus > BOARD_VCPUS_MAX)
+		return error_set(e, -EINVAL,
+				 "vcpus is %u; 1 to %d are accepted", c->vcpus,
+				 BOARD_VCPUS_MAX);
+	if (c->memory_bytes < VM_MEMORY_MIN)
+		return error_set(
+			e, -EINVAL, "memory is %s; at least %s is accepted",
+			format_size(c->memory_bytes, size, sizeof(size)),
+			format_size(VM_MEMORY_MIN, least, sizeof(least)));
+	return 0;
+}
+
+static int build(struct vmm *v, struct error *e)
+{
+	struct vmm_params *p = &v->params;
+	struct board_space space;
+	struct board_params board = {
+		.vmm = p,
+		.space = &space,
+		.set_mapped = on_set_mapped,
+		.commit = on_commit,
+		.cookie = v,
+	};
+	unsigned ipa_bits;
+	int r = check_params(p, e);
+
+	if (!r)
+		r = kvm_check_host(p->hypervisor_fd, &ipa_bits, e);
+	if (!r)
+		r = board_space_plan(p->config->memory_bytes, ipa_bits, &space,
+				     e);
+	if (!r)
+		r = kvm_vcpu_signal_init(e);
+	if (r)
+		return r;
+	r = machine_init(&v->machine, TAKE_FD(p->hypervisor_fd), space.ipa_bits,
+			 p->config->vcpus, post_stop, v, e);
+	v->machine_made = true;
+	nvram_commits_init(&v->commits, &v->machine.gate);
+	if (r)
+		return r;
+	board.line = kvm_irq_line(v->machine.irq, 0);
+	board.msi = kvm_irq_msi(v->machine.irq);
+	board.doorbells = kvm_irq_doorbells(v->machine.irq);
+	r = board_new(&board, &v->board, e);
+	return r ? r : machine_assemble(&v->machine, v->board, e);
+}
+
+static int kvm_create(const struct vmm_params *params, struct vmm **ret,
+		      struct error *e)
+{
+	struct vmm_params p = *params;
+	struct vmm *v = calloc(1, sizeof(*v));
+	int r = v ? uv_async_init(p.loop, &v->async, on_async) : -ENOMEM;
+
+	if (r) {
+		free(v);
+		close_params(&p);
+		return error_set(e, r, "out of memory");
+	}
+	v->params = p;
+	v->async.data = v;
+	pthread_mutex_init(&v->stop.lock, NULL);
+	r = build(v, e);
+	if (r) {
+		kvm_destroy(v);
+		return r;
+	}
+	/* Mapped by now; the page cache keeps what they name. */
+	v->params.firmware_fd = fd_close(v->params.firmware_fd);
+	v->params.nvram_fd = fd_close(v->params.nvram_fd);
+	*ret = v;
+	return 0;
+}
+
+static int check_phase(const struct vmm *v, enum phase wanted, const char *what,
+		       struct error *e)
+{
+	static const char *const names[] = {"not started", "running", "paused",
+					    "at rest", "gone"};
+
+	if (v->phase == wanted)
+		return 0;
+	return error_set_code(e, ERROR_STATE, "cannot %s a machine that is %s",
+			      what, names[v->phase]);
+}
+
+static int kvm_start(struct vmm *v, struct error *e)
+{
+	int r = check_phase(v, PHASE_CREATED, "start", e);
+
+	if (!r)
+		r = machine_start(&v->machine, e);
+	if (r)
+		return r;
+	v->phase = PHASE_RUNNING;
+	v->announce.running = true;
+	uv_async_send(&v->async);
+	machine_open(&v->machine);
+	return 0;
+}
+
+static int kvm_pause(struct vmm *v, struct error *e)
+{
+	int r = check_phase(v, PHASE_RUNNING, "pause", e);
+
+	if (r)
+		return r;
+	machine_halt(&v->machine);
+	v->phase = PHASE_PAUSED;
+	v->announce.paused = true;
+	v->announce.resumed = false;
+	uv_async_send(&v->async);
+	return 0;
+}
+
+static bool stop_posted(struct vmm *v)
+{
+	bool posted;
+
+	pthread_mutex_lock(&v->stop.lock);
+	posted = v->stop.posted;
+	pthread_mutex_unlock(&v->stop.lock);
+	return posted;
+}
+
+static int kvm_resume(struct vmm *v, struct error *e)
+{
+	int r = check_phase(v, PHASE_PAUSED, "resume", e);
+
+	if (r)
+		return r;
+	v->phase = PHASE_RUNNING;
+	v->announce.resumed = true;
+	v->announce.paused = false;
+	uv_async_send(&v->async);
+	/* A guest that stopped itself just before it was paused stays so. */
+	if (!stop_posted(v))
+		machine_open(&v->machine);
+	return 0;
+}
+
+static int kvm_shutdown(struct vmm *v, struct error *e)
+{
+	int r = check_phase(v, PHASE_RUNNING, "shut down", e);
+
+	if (!r)
+		board_press_power(v->board);
+	return r;
+}
+
+static int kvm_reset(struct vmm *v, struct error *e)
+{
+	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
+		return check_phase(v, PHASE_RUNNING, "reset", e);
+	/* Goes the way a guest's own reset goes. */
+	run_gate_close(&v->machine.gate);
+	post_stop(v, KVM_VCPU_RESET, "");
+	return 0;
+}
+
+static void kvm_stats(struct vmm *v, struct vmm_stats *ret)
+{
+	struct kvm_vcpu_stats sum;
+
+	machine_stats(&v->machine, &sum);
+	*ret = (struct vmm_stats){
+		.exits_mmio = sum.exits_mmio,
+		.exits_total = sum.exits_total,
+		.vcpu_ns = sum.cpu_ns,
+		.accesses_unanswered = sum.unanswered,
+	};
+}
+
+const struct vmm_ops vmm_kvm_ops = {
+	.name = "kvm",
+	.create = kvm_create,
+	.start = kvm_start,
+	.pause = kvm_pause,
+	.resume = kvm_resume,
+	.shutdown = kvm_shutdown,
+	.reset = kvm_reset,
+	.nvram_committed = kvm_nvram_committed,
+	.stats = kvm_stats,
+	.destroy = kvm_destroy,
+};

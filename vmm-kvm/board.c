@@ -1,0 +1,355 @@
+#include "lib/base/fd.h"
+#include "vmm-kvm/board_internal.h"
+#include "vmm-kvm/board_layout.h"
+#include "vmm-kvm/devices/virtio_blk.h"
+#include "vmm-kvm/devices/virtio_net.h"
+#include "vmm-kvm/devices/virtio_rng.h"
+
+/* How long the power button is held: longer than a guest needs to come and
+ * look at the pin (gpio-keys debounces for 5 ms). */
+#define POWER_PRESS_MS 250
+
+static struct irq_line line_to(const struct board_params *p, uint32_t intid)
+{
+	struct irq_line line = p->line;
+
+	line.intid = intid;
+	return line;
+}
+
+static int place(struct board *b, struct mmio_region *region, uint64_t base)
+{
+	region->base = base;
+	return bus_add(b->bus, region);
+}
+
+static int add_serial(struct board *b, const struct board_params *p)
+{
+	struct pl011_params params = {
+		.chardev = p->vmm->console,
+		.bus = b->bus,
+		.irq = line_to(p, BOARD_SPI_PL011),
+	};
+	int r = pl011_new(&params, &b->pl011);
+
+	return r ? r : place(b, pl011_region(b->pl011), BOARD_PL011_BASE);
+}
+
+static int add_rtc(struct board *b, const struct board_params *p)
+{
+	struct pl031_params params = {
+		.loop = p->vmm->loop,
+		.bus = b->bus,
+		.irq = line_to(p, BOARD_SPI_PL031),
+	};
+	int r = pl031_new(&params, &b->pl031);
+
+	return r ? r : place(b, pl031_region(b->pl031), BOARD_PL031_BASE);
+}
+
+static int add_gpio(struct board *b, const struct board_params *p)
+{
+	struct pl061_params params = {.irq = line_to(p, BOARD_SPI_PL061)};
+	int r = pl061_new(&params, &b->pl061);
+
+	return r ? r : place(b, pl061_region(b->pl061), BOARD_PL061_BASE);
+}
+
+static void code_set_mapped(void *cookie, bool mapped)
+{
+	struct board *b = cookie;
+
+	b->set_mapped(b->cookie, BOARD_BANK_CODE, mapped);
+}
+
+static void vars_set_mapped(void *cookie, bool mapped)
+{
+	struct board *b = cookie;
+
+	b->set_mapped(b->cookie, BOARD_BANK_VARS, mapped);
+}
+
+static void vars_commit(void *cookie, uint64_t offset, uint64_t size)
+{
+	struct board *b = cookie;
+
+	b->commit(b->cookie, offset, size);
+}
+
+static int add_flash(struct board *b)
+{
+	const struct board_bank_memory *code = board_bank(b, BOARD_BANK_CODE);
+	const struct board_bank_memory *vars = board_bank(b, BOARD_BANK_VARS);
+	struct cfi_flash_params params = {
+		.name = "flash (code)",
+		.content = code->hva,
+		.content_size = code->size_bytes,
+		.bank_size = BOARD_FLASH_BANK_SIZE,
+		.readonly = true,
+		.set_mapped = code_set_mapped,
+		.cookie = b,
+	};
+	int r = cfi_flash_new(&params, &b->flash_code);
+
+	if (!r)
+		r = place(b, cfi_flash_region(b->flash_code),
+			  BOARD_FLASH_CODE_BASE);
+	if (r)
+		return r;
+	params = (struct cfi_flash_params){
+		.name = "flash (variables)",
+		.content = vars->hva,
+		.content_size = vars->size_bytes,
+		.bank_size = BOARD_FLASH_BANK_SIZE,
+		.set_mapped = vars_set_mapped,
+		.commit = vars_commit,
+		.cookie = b,
+	};
+	r = cfi_flash_new(&params, &b->flash_vars);
+	return r ? r
+		 : place(b, cfi_flash_region(b->flash_vars),
+			 BOARD_FLASH_VARS_BASE);
+}
+
+static int add_pci_host(struct board *b, const struct board_params *p,
+			struct error *e)
+{
+	struct pci_host_params params = {
+		.bus = b->bus,
+		.ecam_base = BOARD_PCI_ECAM_BASE,
+		.n_buses = BOARD_PCI_BUSES,
+		.windows = {{BOARD_PCI_MMIO32_BASE, BOARD_PCI_MMIO32_SIZE},
+			    {p->space->mmio64_base, p->space->mmio64_size}},
+		.n_windows = 2,
+	};
+
+	for (uint32_t i = 0; i < PCI_HOST_WIRES; i++)
+		params.intx[i] = line_to(p, BOARD_SPI_PCI_INTX + i);
+	return pci_host_new(&params, &b->pci, e);
+}
+
+/* Puts a device (consumed) into the next free slot. */
+static int add_function(struct board *b, const struct board_params *p,
+			struct virtio_dev *device, struct error *e)
+{
+	struct virtio_pci_params params = {
+		.host = b->pci,
+		.devfn = PCI_DEVFN(BOARD_PCI_SLOT_FIRST + b->n_functions, 0),
+		.device = device,
+		.mem = &b->guest_mem,
+		.bus = b->bus,
+		.loop = p->vmm->loop,
+		.msi = p->msi,
+		.doorbells = p->doorbells,
+	};
+	int r = virtio_pci_new(&params, &b->functions[b->n_functions], e);
+
+	if (!r)
+		b->n_functions++;
+	return r;
+}
+
+static int add_rng(struct board *b, const struct board_params *p,
+		   struct error *e)
+{
+	struct virtio_dev *device;
+	int r = virtio_rng_new(&device, e);
+
+	return r ? r : add_function(b, p, device, e);
+}
+
+static int add_disk(struct board *b, const struct board_params *p, size_t i,
+		    struct error *e)
+{
+	const struct disk_config *disk = &p->vmm->config->disks[i];
+	struct virtio_blk_params params = {
+		.serial = disk->serial ? disk->serial : disk->id,
+	};
+	struct virtio_dev *device;
+	int r = blockdev_open(p->vmm->loop, TAKE_FD(p->vmm->disks[i].fd),
+			      disk->readonly, &params.blockdev, e);
+
+	if (!r)
+		r = virtio_blk_new(&params, &device, e);
+	if (!r)
+		r = add_function(b, p, device, e);
+	return r ? error_prefix(e, r, "disk \"%s\"", disk->id) : 0;
+}
+
+static int add_nic(struct board *b, const struct board_params *p, size_t i,
+		   struct error *e)
+{
+	const struct nic_config *nic = &p->vmm->config->nics[i];
+	struct virtio_net_params params = {
+		.loop = p->vmm->loop,
+		.tap_fd = -1,
+	};
+	struct virtio_dev *device;
+	int r = parse_mac(nic->mac, "mac", params.mac, e);
+
+	if (!r) {
+		params.tap_fd = TAKE_FD(p->vmm->nics[i].tap_fd);
+		r = virtio_net_new(&params, &device, e);
+	}
+	if (!r)
+		r = add_function(b, p, device, e);
+	return r ? error_prefix(e, r, "nic \"%s\"", nic->id) : 0;
+}
+
+static int add_functions(struct board *b, const struct board_params *p,
+			 struct error *e)
+{
+	const struct vm_config *c = p->vmm->config;
+	int r;
+
+	if (1 + c->n_disks + c->n_nics > BOARD_FUNCTIONS_MAX)
+		return error_set(e, -EINVAL,
+				 "%zu disks and %zu nics are %zu devices; at "
+				 "most %d fit",
+				 c->n_disks, c->n_nics, c->n_disks + c->n_nics,
+				 BOARD_FUNCTIONS_MAX - 1);
+	r = add_rng(b, p, e);
+	for (size_t i = 0; !r && i < c->n_disks; i++)
+		r = add_disk(b, p, i, e);
+	for (size_t i = 0; !r && i < c->n_nics; i++)
+		r = add_nic(b, p, i, e);
+	return r;
+}
+
+static int add_devices(struct board *b, const struct board_params *p,
+		       struct error *e)
+{
+	int r = add_flash(b);
+
+	if (!r)
+		r = add_serial(b, p);
+	if (!r)
+		r = add_rtc(b, p);
+	if (!r)
+		r = add_gpio(b, p);
+	if (r)
+		return error_set(e, r, "cannot make the board's devices: %s",
+				 strerror(-r));
+	r = add_pci_host(b, p, e);
+	return r ? r : add_functions(b, p, e);
+}
+
+static int add_memory(struct board *b, const struct board_params *p,
+		      struct error *e)
+{
+	const struct vmm_params *v = p->vmm;
+	const struct board_bank_memory *ram;
+	int r = board_memory_init(&b->memory, p->space->ram_size,
+				  v->firmware_fd, v->nvram_fd, v->nvram_size,
+				  e);
+
+	if (r)
+		return r;
+	ram = board_bank(b, BOARD_BANK_RAM);
+	return guest_mem_add(&b->guest_mem, ram->gpa, ram->size_bytes,
+			     ram->hva);
+}
+
+static void on_power_released(uv_timer_t *timer)
+{
+	struct board *b = timer->data;
+
+	bus_lock(b->bus);
+	pl061_set_input(b->pl061, BOARD_POWER_KEY_PIN, false);
+	bus_unlock(b->bus);
+}
+
+int board_new(const struct board_params *p, struct board **ret, struct error *e)
+{
+	_cleanup_(board_freep) struct board *b = calloc(1, sizeof(*b));
+	int r;
+
+	if (!b)
+		return error_set(e, -ENOMEM, "out of memory");
+	b->space = *p->space;
+	b->set_mapped = p->set_mapped;
+	b->commit = p->commit;
+	b->cookie = p->cookie;
+	r = uv_timer_init(p->vmm->loop, &b->power_timer);
+	if (r) {
+		free(TAKE_PTR(b));
+		return error_set(e, r, "out of timers");
+	}
+	b->power_timer.data = b;
+	r = bus_new(&b->bus);
+	if (r)
+		return error_set(e, r, "out of memory");
+	r = add_memory(b, p, e);
+	if (!r)
+		r = add_devices(b, p, e);
+	if (r)
+		return r;
+	*ret = TAKE_PTR(b);
+	return 0;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+struct board *board_free(struct board *b)
+{
+	if (!b)
+		return NULL;
+	while (b->n_functions)
+		virtio_pci_free(b->functions[--b->n_functions]);
+	pci_host_free(b->pci);
+	pl061_free(b->pl061);
+	pl031_free(b->pl031);
+	pl011_free(b->pl011);
+	cfi_flash_free(b->flash_vars);
+	cfi_flash_free(b->flash_code);
+	bus_free(b->bus);
+	board_memory_done(&b->memory);
+	uv_close((uv_handle_t *)&b->power_timer, on_timer_closed);
+	return NULL;
+}
+
+struct bus *board_bus(struct board *b)
+{
+	return b->bus;
+}
+
+const struct board_bank_memory *board_bank(const struct board *b,
+					   enum board_bank bank)
+{
+	return &b->memory.banks[bank];
+}
+
+void board_sync(struct board *b)
+{
+	bus_lock(b->bus);
+	cfi_flash_sync(b->flash_vars);
+	bus_unlock(b->bus);
+}
+
+void board_reset(struct board *b)
+{
+	uv_timer_stop(&b->power_timer);
+	bus_lock(b->bus);
+	pl061_set_input(b->pl061, BOARD_POWER_KEY_PIN, false);
+	pci_host_reset(b->pci);
+	pl061_reset(b->pl061);
+	pl031_reset(b->pl031);
+	pl011_reset(b->pl011);
+	cfi_flash_reset(b->flash_vars);
+	cfi_flash_reset(b->flash_code);
+	bus_unlock(b->bus);
+	board_memory_discard_ram(&b->memory);
+}
+
+void board_press_power(struct board *b)
+{
+	bus_lock(b->bus);
+	pl061_set_input(b->pl061, BOARD_POWER_KEY_PIN, true);
+	bus_unlock(b->bus);
+	/* Cannot fail: the callback is not NULL. */
+	(void)uv_timer_start(&b->power_timer, on_power_released, POWER_PRESS_MS,
+			     0);
+}

@@ -1,0 +1,61 @@
+/*
+ * The machine as its guest sees it: memory, devices and where they stand
+ * (board_layout.h). It knows no KVM: interrupts go to the sinks of
+ * devices/irq.h, and whoever runs the CPUs hands their accesses to the bus.
+ *
+ * A board survives resets of the machine; CPUs and interrupt controller are
+ * made anew by their owner.
+ *
+ * Thread: the loop thread, with no vCPU running unless said otherwise.
+ */
+#ifndef VMM_KVM_BOARD_H
+#define VMM_KVM_BOARD_H
+
+#include <uv.h>
+
+#include "lib/host/chardev.h"
+#include "lib/vmm/vmm.h"
+#include "vmm-kvm/board_memory.h"
+#include "vmm-kvm/devices/bus.h"
+#include "vmm-kvm/devices/guest_mem.h"
+#include "vmm-kvm/devices/irq.h"
+
+struct board_params {
+	struct vmm_params *vmm; /* disk and tap descriptors are consumed */
+	const struct board_space *space;
+	struct irq_line line; /* a copy of it, per interrupt, for devices */
+	const struct msi_sink *msi;
+	const struct doorbell_sink *doorbells;
+	/* With the device lock held, maybe on a vCPU thread: show a flash bank
+	 * as memory, or have its reads come to the bus. */
+	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
+	/* Likewise: bytes of the variables to be made durable. */
+	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
+	void *cookie;
+};
+
+struct board;
+
+/* Descriptors in params->vmm that were taken are set to -1, also on
+ * failure. Everything else is borrowed for the board's life. */
+int board_new(const struct board_params *params, struct board **ret,
+	      struct error *e) must_check;
+/* Waits for I/O under way. */
+struct board *board_free(struct board *b);
+DEFINE_CLEANUP(board_free, struct board *)
+
+struct bus *board_bus(struct board *b);
+const struct board_bank_memory *board_bank(const struct board *b,
+					   enum board_bank bank);
+
+/* All devices as after power-on and RAM empty; flash keeps its content, and
+ * what of it was not committed yet goes to commit(). */
+void board_reset(struct board *b);
+
+/* Commit what the guest wrote to its variables but did not end. */
+void board_sync(struct board *b);
+
+/* Push the power button and let it go again after a moment. vCPUs may run. */
+void board_press_power(struct board *b);
+
+#endif

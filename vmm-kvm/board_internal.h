@@ -1,0 +1,36 @@
+/*
+ * What board.c and boot.c share: the parts of a board.
+ */
+#ifndef VMM_KVM_BOARD_INTERNAL_H
+#define VMM_KVM_BOARD_INTERNAL_H
+
+#include "vmm-kvm/board.h"
+#include "vmm-kvm/board_layout.h"
+#include "vmm-kvm/devices/cfi_flash.h"
+#include "vmm-kvm/devices/pl011.h"
+#include "vmm-kvm/devices/pl031.h"
+#include "vmm-kvm/devices/pl061.h"
+#include "vmm-kvm/devices/virtio_pci.h"
+
+#define BOARD_FUNCTIONS_MAX (BOARD_PCI_SLOTS - BOARD_PCI_SLOT_FIRST)
+
+struct board {
+	struct board_space space;
+	struct board_memory memory;
+	struct guest_mem guest_mem;
+	struct bus *bus;
+	struct cfi_flash *flash_code, *flash_vars;
+	struct pl011 *pl011;
+	struct pl031 *pl031;
+	struct pl061 *pl061;
+	struct pci_host *pci;
+	struct virtio_pci *functions[BOARD_FUNCTIONS_MAX];
+	unsigned n_functions;
+	uv_timer_t power_timer; /* its closing frees the board */
+	/* Of board_params. */
+	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
+	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
+	void *cookie;
+};
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * What is memory to the guest: RAM, the firmware's code and its variables; and
+ * how the guest's address space is shared between RAM and PCI.
+ *
+ * Thread: the loop thread.
+ */
+#ifndef VMM_KVM_BOARD_MEMORY_H
+#define VMM_KVM_BOARD_MEMORY_H
+
+#include <stdbool.h>
+
+#include "lib/base/error.h"
+
+/* RAM below, PCI's high window in the upper half of all addresses. */
+struct board_space {
+	unsigned ipa_bits;
+	uint64_t ram_size;
+	uint64_t mmio64_base, mmio64_size;
+};
+
+/* `ipa_bits_max` is the host's limit. -EINVAL names the field and the limit. */
+int board_space_plan(uint64_t ram_size, unsigned ipa_bits_max,
+		     struct board_space *ret, struct error *e) must_check;
+
+enum board_bank {
+	BOARD_BANK_RAM,
+	BOARD_BANK_CODE,
+	BOARD_BANK_VARS,
+	BOARD_BANK_COUNT
+};
+
+/* One stretch of memory; owns its mapping of [hva, hva + size_bytes). */
+struct board_bank_memory {
+	const char *name;
+	uint64_t gpa, size_bytes;
+	void *hva;
+	bool readonly; /* to the guest: its writes go to the flash device */
+};
+
+struct board_memory {
+	struct board_bank_memory banks[BOARD_BANK_COUNT];
+};
+
+/*
+ * Both descriptors are borrowed and may be closed afterwards. The firmware is
+ * mapped privately and read-only, so that machines share the page cache; the
+ * variables shared. Sizes must be multiples of the host's page. `m` is zeroed.
+ */
+int board_memory_init(struct board_memory *m, uint64_t ram_size,
+		      int firmware_fd, int nvram_fd, uint64_t nvram_size,
+		      struct error *e) must_check;
+/* A zeroed or half-made one is fine. */
+void board_memory_done(struct board_memory *m);
+
+/* RAM reads as zero again and costs nothing. */
+void board_memory_discard_ram(struct board_memory *m);
+
+#endif

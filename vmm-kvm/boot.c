@@ -1,0 +1,139 @@
+#include <sys/random.h>
+
+#include "lib/fdt/fdt_nodes.h"
+#include "vmm-kvm/board_internal.h"
+#include "vmm-kvm/boot.h"
+
+#define SERIAL_NODE "/serial@9000000"
+
+/* Nodes that others refer to. */
+struct handles {
+	uint32_t intc, its, clock, gpio;
+};
+
+static int add_chosen(struct fdt_builder *t, struct error *e)
+{
+	struct fdt_chosen chosen = {.stdout_path = "serial0:115200n8"};
+
+	if (getrandom(chosen.rng_seed, sizeof(chosen.rng_seed), 0) !=
+		    sizeof(chosen.rng_seed) ||
+	    getrandom(&chosen.kaslr_seed, sizeof(chosen.kaslr_seed), 0) !=
+		    sizeof(chosen.kaslr_seed))
+		return error_set(e, -EIO, "the host gives no random bytes");
+	fdt_add_chosen(t, &chosen);
+	fdt_add_alias(t, "serial0", SERIAL_NODE);
+	return 0;
+}
+
+static void add_processors(struct fdt_builder *t, const struct handles *h,
+			   const uint64_t *affinities, size_t n_cpus)
+{
+	static const struct fdt_timer_ppis timer = {
+		.secure = BOARD_PPI_TIMER_SECURE,
+		.nonsecure = BOARD_PPI_TIMER_NONSECURE,
+		.virt = BOARD_PPI_TIMER_VIRT,
+		.hyp = BOARD_PPI_TIMER_HYP,
+	};
+	const struct fdt_gicv3 gic = {
+		.dist_base = BOARD_GIC_DIST_BASE,
+		.dist_size = BOARD_GIC_DIST_SIZE,
+		.redist_base = BOARD_GIC_REDIST_BASE,
+		.redist_size = n_cpus * BOARD_GIC_REDIST_SIZE,
+		.its_base = BOARD_GIC_ITS_BASE,
+		.its_size = BOARD_GIC_ITS_SIZE,
+		.phandle = h->intc,
+		.its_phandle = h->its,
+	};
+
+	fdt_add_cpus(t, affinities, n_cpus);
+	fdt_add_psci(t);
+	fdt_add_timer(t, &timer);
+	fdt_add_gicv3(t, &gic);
+}
+
+static void add_primecells(struct fdt_builder *t, const struct handles *h)
+{
+	struct fdt_primecell cell = {
+		.size = BOARD_PRIMECELL_SIZE,
+		.clock_phandle = h->clock,
+	};
+
+	fdt_add_fixed_clock(t, BOARD_APB_CLOCK_HZ, h->clock);
+	cell.base = BOARD_PL011_BASE;
+	cell.intid = BOARD_SPI_PL011;
+	fdt_add_pl011(t, &cell);
+	cell.base = BOARD_PL031_BASE;
+	cell.intid = BOARD_SPI_PL031;
+	fdt_add_pl031(t, &cell);
+	cell.base = BOARD_PL061_BASE;
+	cell.intid = BOARD_SPI_PL061;
+	fdt_add_pl061(t, &cell, h->gpio);
+	fdt_add_power_key(t, h->gpio, BOARD_POWER_KEY_PIN);
+}
+
+static void add_pcie(struct fdt_builder *t, const struct handles *h,
+		     const struct board_space *space)
+{
+	struct fdt_pcie pcie = {
+		.ecam_base = BOARD_PCI_ECAM_BASE,
+		.buses = BOARD_PCI_BUSES,
+		.io_base = BOARD_PCI_IO_BASE,
+		.io_size = BOARD_PCI_IO_SIZE,
+		.mmio32_base = BOARD_PCI_MMIO32_BASE,
+		.mmio32_size = BOARD_PCI_MMIO32_SIZE,
+		.mmio64_base = space->mmio64_base,
+		.mmio64_size = space->mmio64_size,
+		.intc_phandle = h->intc,
+		.its_phandle = h->its,
+	};
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(pcie.intx_intid); i++)
+		pcie.intx_intid[i] = BOARD_SPI_PCI_INTX + i;
+	fdt_add_pcie(t, &pcie);
+}
+
+int boot_build_fdt(const struct board_space *space, const uint64_t *affinities,
+		   size_t n_cpus, void **ret_blob, size_t *ret_size,
+		   struct error *e)
+{
+	static const uint64_t banks[2] = {BOARD_FLASH_CODE_BASE,
+					  BOARD_FLASH_VARS_BASE};
+	_cleanup_(fdt_builder_freep) struct fdt_builder *t = NULL;
+	struct handles h;
+	int r = fdt_builder_new(&t);
+
+	if (r)
+		return error_set(e, r, "out of memory");
+	h = (struct handles){
+		.intc = fdt_phandle_new(t),
+		.its = fdt_phandle_new(t),
+		.clock = fdt_phandle_new(t),
+		.gpio = fdt_phandle_new(t),
+	};
+	fdt_add_root(t, "armvmd virtual machine", h.intc);
+	r = add_chosen(t, e);
+	if (r)
+		return r;
+	fdt_add_memory(t, BOARD_RAM_BASE, space->ram_size);
+	add_processors(t, &h, affinities, n_cpus);
+	fdt_add_flash(t, banks, BOARD_FLASH_BANK_SIZE);
+	add_primecells(t, &h);
+	add_pcie(t, &h, space);
+	return fdt_builder_finish(t, ret_blob, ret_size, e);
+}
+
+int boot_write_fdt(struct board *b, const uint64_t *affinities, size_t n_cpus,
+		   struct error *e)
+{
+	_cleanup_free_ void *blob = NULL;
+	size_t size;
+	int r = boot_build_fdt(&b->space, affinities, n_cpus, &blob, &size, e);
+
+	if (r)
+		return r;
+	if (size > BOARD_FDT_SIZE_MAX)
+		return error_set(e, -E2BIG, "the device tree has %zu bytes",
+				 size);
+	r = guest_mem_write(&b->guest_mem, BOARD_FDT_BASE, blob, size);
+	return r ? error_set(e, r, "the device tree does not fit the RAM") : 0;
+}

@@ -1,0 +1,349 @@
+#include <inttypes.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "lib/base/fd.h"
+#include "vmm-kvm/kvm_vcpu.h"
+
+#define KICK_SIGNAL SIGRTMIN
+
+#define REG_PC                                                 \
+	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | \
+	 KVM_REG_ARM_CORE_REG(regs.pc))
+#define REG_MPIDR_EL1 ARM64_SYS_REG(3, 0, 0, 0, 5)
+
+/* MPIDR_EL1: Aff3 in 39..32, Aff2..Aff0 in 23..0; the rest are flags. */
+#define MPIDR_AFFINITY 0xff00ffffffull
+
+struct kvm_vcpu {
+	unsigned index;
+	int fd;
+	struct kvm_run *run;
+	size_t run_size;
+	const struct kvm_vcpu_env *env;
+	bool started;
+	pthread_t thread;
+	atomic_uint_least64_t exits_mmio, exits_total, unanswered;
+};
+
+static int vcpu_get(struct kvm_vcpu *c, uint64_t id, uint64_t *ret)
+{
+	struct kvm_one_reg reg = {.id = id, .addr = (uintptr_t)ret};
+
+	return ioctl(c->fd, KVM_GET_ONE_REG, &reg) ? -errno : 0;
+}
+
+int kvm_vcpu_affinity(struct kvm_vcpu *c, uint64_t *ret, struct error *e)
+{
+	uint64_t mpidr;
+	int r = vcpu_get(c, REG_MPIDR_EL1, &mpidr);
+
+	if (r)
+		return error_set(e, r, "KVM does not tell vCPU %u's MPIDR: %s",
+				 c->index, strerror(-r));
+	*ret = mpidr & MPIDR_AFFINITY;
+	return 0;
+}
+
+int kvm_vcpu_set_entry(struct kvm_vcpu *c, uint64_t gpa, struct error *e)
+{
+	struct kvm_one_reg reg = {.id = REG_PC, .addr = (uintptr_t)&gpa};
+
+	if (ioctl(c->fd, KVM_SET_ONE_REG, &reg))
+		return error_set(e, -errno, "KVM does not set vCPU %u's PC: %s",
+				 c->index, strerror(errno));
+	return 0;
+}
+
+static int vcpu_init(struct kvm_vcpu *c, struct kvm_vm *vm, struct error *e)
+{
+	struct kvm_vcpu_init init;
+
+	if (ioctl(vm->fd, KVM_ARM_PREFERRED_TARGET, &init))
+		return error_set(e, -errno,
+				 "KVM knows no CPU model for this host: %s",
+				 strerror(errno));
+	init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2;
+	if (c->index > 0)
+		init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
+	if (ioctl(c->fd, KVM_ARM_VCPU_INIT, &init))
+		return error_set(e, -errno, "KVM cannot initialise vCPU %u: %s",
+				 c->index, strerror(errno));
+	return 0;
+}
+
+static int vcpu_open(struct kvm_vcpu *c, struct kvm_vm *vm, struct error *e)
+{
+	int size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	void *run;
+
+	c->fd = ioctl(vm->fd, KVM_CREATE_VCPU, c->index);
+	if (c->fd < 0)
+		return error_set(e, -errno, "KVM cannot make vCPU %u: %s",
+				 c->index, strerror(errno));
+	if (size < (int)sizeof(*c->run))
+		return error_set(e, -EIO, "KVM's vCPU area has %d bytes", size);
+	run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   c->fd, 0);
+	if (run == MAP_FAILED)
+		return error_set(e, -errno, "cannot map vCPU %u: %s", c->index,
+				 strerror(errno));
+	c->run = run;
+	c->run_size = (size_t)size;
+	return vcpu_init(c, vm, e);
+}
+
+int kvm_vcpu_new(struct kvm_vm *vm, unsigned index,
+		 const struct kvm_vcpu_env *env, struct kvm_vcpu **ret,
+		 struct error *e)
+{
+	_cleanup_(kvm_vcpu_freep) struct kvm_vcpu *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return error_set(e, -ENOMEM, "out of memory");
+	c->index = index;
+	c->fd = -1;
+	c->env = env;
+	r = vcpu_open(c, vm, e);
+	if (r)
+		return r;
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
+struct kvm_vcpu *kvm_vcpu_free(struct kvm_vcpu *c)
+{
+	if (!c)
+		return NULL;
+	if (c->started) {
+		kvm_vcpu_kick(c);
+		pthread_join(c->thread, NULL);
+	}
+	if (c->run)
+		munmap(c->run, c->run_size);
+	fd_close(c->fd);
+	free(c);
+	return NULL;
+}
+
+static void count(atomic_uint_least64_t *counter)
+{
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/*
+ * The guest and KVM write `run` while we are outside KVM_RUN no more, so it is
+ * ours here. mmio.data holds the value's bytes in memory order, little-endian
+ * as this host.
+ */
+static void exit_mmio(struct kvm_vcpu *c)
+{
+	uint64_t addr = c->run->mmio.phys_addr;
+	unsigned size = MIN(c->run->mmio.len, 8u);
+	uint64_t value = 0;
+	bool answered;
+
+	count(&c->exits_mmio);
+	if (c->run->mmio.is_write) {
+		memcpy(&value, c->run->mmio.data, size);
+		answered = bus_write(c->env->bus, addr, size, value);
+	} else {
+		answered = bus_read(c->env->bus, addr, size, &value);
+		memcpy(c->run->mmio.data, &value, size);
+	}
+	if (!answered)
+		count(&c->unanswered);
+}
+
+static void vcpu_stop(struct kvm_vcpu *c, enum kvm_vcpu_stop why,
+		      const char *detail)
+{
+	run_gate_close(c->env->gate);
+	c->env->stopped(c->env->cookie, why, detail);
+}
+
+static void vcpu_fatal(struct kvm_vcpu *c, const char *fmt, ...)
+	printf_like(2, 3);
+
+static void vcpu_fatal(struct kvm_vcpu *c, const char *fmt, ...)
+{
+	char what[160], detail[256];
+	uint64_t pc = 0;
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(what, sizeof(what), fmt, args);
+	va_end(args);
+	(void)vcpu_get(c, REG_PC, &pc);
+	snprintf(detail, sizeof(detail), "vCPU %u at pc %#" PRIx64 ": %s",
+		 c->index, pc, what);
+	vcpu_stop(c, KVM_VCPU_FATAL, detail);
+}
+
+/*
+ * An access outside memory by an instruction the CPU does not describe to us
+ * (a pair, a post-increment): real hardware without a device there would abort
+ * it, so the guest gets that abort.
+ */
+static void exit_nisv(struct kvm_vcpu *c)
+{
+	struct kvm_vcpu_events events = {.exception.ext_dabt_pending = 1};
+
+	count(&c->unanswered);
+	if (ioctl(c->fd, KVM_SET_VCPU_EVENTS, &events))
+		vcpu_fatal(c,
+			   "an access to device memory at %#llx that cannot be "
+			   "decoded",
+			   (unsigned long long)c->run->arm_nisv.fault_ipa);
+}
+
+static void exit_system_event(struct kvm_vcpu *c)
+{
+	switch (c->run->system_event.type) {
+	case KVM_SYSTEM_EVENT_SHUTDOWN:
+		vcpu_stop(c, KVM_VCPU_POWEROFF, "");
+		break;
+	case KVM_SYSTEM_EVENT_RESET:
+		vcpu_stop(c, KVM_VCPU_RESET, "");
+		break;
+	case KVM_SYSTEM_EVENT_CRASH:
+		vcpu_stop(c, KVM_VCPU_CRASH, "the guest reported a crash");
+		break;
+	default:
+		vcpu_fatal(c, "unknown system event %u",
+			   c->run->system_event.type);
+	}
+}
+
+static void vcpu_exit(struct kvm_vcpu *c)
+{
+	struct kvm_run *run = c->run;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_MMIO:
+		exit_mmio(c);
+		break;
+	case KVM_EXIT_SYSTEM_EVENT:
+		exit_system_event(c);
+		break;
+	case KVM_EXIT_ARM_NISV:
+		exit_nisv(c);
+		break;
+	case KVM_EXIT_INTR:
+		break;
+	case KVM_EXIT_FAIL_ENTRY:
+		vcpu_fatal(c, "the CPU refused to enter the guest (%#llx)",
+			   (unsigned long long)run->fail_entry
+				   .hardware_entry_failure_reason);
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		vcpu_fatal(c, "KVM internal error %u", run->internal.suberror);
+		break;
+	default:
+		vcpu_fatal(c, "KVM exit %u, which no handler knows",
+			   run->exit_reason);
+	}
+}
+
+static void vcpu_run(struct kvm_vcpu *c)
+{
+	int r = ioctl(c->fd, KVM_RUN, 0) ? -errno : 0;
+
+	count(&c->exits_total);
+	if (!r)
+		vcpu_exit(c);
+	else if (r != -EINTR && r != -EAGAIN)
+		vcpu_fatal(c, "KVM_RUN: %s", strerror(-r));
+}
+
+/*
+ * No kick is lost: the kicker closes the gate, then sets immediate_exit, then
+ * signals; we clear immediate_exit, then look at the gate. Either we see it
+ * closed, or the kicker's store comes after ours and KVM_RUN returns at once.
+ * The signal is for a thread that is inside the guest already.
+ */
+static void *vcpu_main(void *arg)
+{
+	struct kvm_vcpu *c = arg;
+	sigset_t kick;
+
+	sigemptyset(&kick);
+	sigaddset(&kick, KICK_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
+	for (;;) {
+		__atomic_store_n(&c->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+		if (!run_gate_pass(c->env->gate))
+			break;
+		vcpu_run(c);
+	}
+	run_gate_leave(c->env->gate);
+	return NULL;
+}
+
+void kvm_vcpu_kick(struct kvm_vcpu *c)
+{
+	if (!c->started)
+		return;
+	__atomic_store_n(&c->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	pthread_kill(c->thread, KICK_SIGNAL);
+}
+
+int kvm_vcpu_start(struct kvm_vcpu *c, struct error *e)
+{
+	sigset_t all, before;
+	char name[16];
+	int r;
+
+	/* Signals are the loop thread's; a vCPU only takes its kick. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	run_gate_join(c->env->gate);
+	r = pthread_create(&c->thread, NULL, vcpu_main, c);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r) {
+		run_gate_leave(c->env->gate);
+		return error_set(e, -r, "cannot start a thread for vCPU %u: %s",
+				 c->index, strerror(r));
+	}
+	c->started = true;
+	snprintf(name, sizeof(name), "vcpu%u", c->index);
+	pthread_setname_np(c->thread, name);
+	return 0;
+}
+
+void kvm_vcpu_stats_add(struct kvm_vcpu *c, struct kvm_vcpu_stats *sum)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	sum->exits_mmio += atomic_load(&c->exits_mmio);
+	sum->exits_total += atomic_load(&c->exits_total);
+	sum->unanswered += atomic_load(&c->unanswered);
+	if (c->started && !pthread_getcpuclockid(c->thread, &clock) &&
+	    !clock_gettime(clock, &t))
+		sum->cpu_ns += (uint64_t)t.tv_sec * 1000000000u +
+			       (uint64_t)t.tv_nsec;
+}
+
+static void on_kick(int number)
+{
+	/* Its arrival is all that matters: KVM_RUN returns. */
+}
+
+int kvm_vcpu_signal_init(struct error *e)
+{
+	struct sigaction action = {.sa_handler = on_kick};
+
+	sigemptyset(&action.sa_mask);
+	if (sigaction(KICK_SIGNAL, &action, NULL))
+		return error_set(e, -errno, "cannot handle signal %d: %s",
+				 KICK_SIGNAL, strerror(errno));
+	return 0;
+}

@@ -1,0 +1,73 @@
+/*
+ * A virtual CPU and its thread.
+ *
+ * Life: new → (start → kick*)? → free. A thread runs the guest while the gate
+ * lets it pass, hands MMIO exits to the bus, and reports through
+ * `kvm_vcpu_env.stopped` when the guest asks for the machine to stop or KVM
+ * cannot go on; then it closes the gate and waits there.
+ *
+ * Source: the kernel's Documentation/virt/kvm/api.rst, section 5.
+ * Thread: the loop thread, but for the callback.
+ */
+#ifndef VMM_KVM_KVM_VCPU_H
+#define VMM_KVM_KVM_VCPU_H
+
+#include "vmm-kvm/devices/bus.h"
+#include "vmm-kvm/kvm_vm.h"
+#include "vmm-kvm/run_gate.h"
+
+enum kvm_vcpu_stop {
+	KVM_VCPU_POWEROFF, /* PSCI SYSTEM_OFF */
+	KVM_VCPU_RESET,	   /* PSCI SYSTEM_RESET */
+	KVM_VCPU_CRASH,	   /* the guest says it crashed */
+	KVM_VCPU_FATAL,	   /* KVM cannot go on */
+};
+
+/* What all vCPUs of a machine share; outlives them. */
+struct kvm_vcpu_env {
+	struct bus *bus;
+	struct run_gate *gate;
+	/* On the vCPU's thread, gate already closed; `detail` is "" or a
+	 * sentence, valid during the call. */
+	void (*stopped)(void *cookie, enum kvm_vcpu_stop why,
+			const char *detail);
+	void *cookie;
+};
+
+struct kvm_vcpu_stats {
+	uint64_t exits_mmio, exits_total;
+	uint64_t unanswered; /* accesses that no device claimed */
+	uint64_t cpu_ns;     /* of its thread */
+};
+
+struct kvm_vcpu;
+
+/* vCPU 0 starts when its thread does; others wait for PSCI CPU_ON. */
+int kvm_vcpu_new(struct kvm_vm *vm, unsigned index,
+		 const struct kvm_vcpu_env *env, struct kvm_vcpu **ret,
+		 struct error *e) must_check;
+/* Ends the thread: the gate must be stopped. */
+struct kvm_vcpu *kvm_vcpu_free(struct kvm_vcpu *c);
+DEFINE_CLEANUP(kvm_vcpu_free, struct kvm_vcpu *)
+
+/* The affinity by which PSCI and the GIC know it. Before start. */
+int kvm_vcpu_affinity(struct kvm_vcpu *c, uint64_t *ret,
+		      struct error *e) must_check;
+/* Where vCPU 0 begins, with its MMU off. Before start. */
+int kvm_vcpu_set_entry(struct kvm_vcpu *c, uint64_t gpa,
+		       struct error *e) must_check;
+
+int kvm_vcpu_start(struct kvm_vcpu *c, struct error *e) must_check;
+/* Makes the thread leave the guest and look at the gate. After
+ * run_gate_set(). */
+void kvm_vcpu_kick(struct kvm_vcpu *c);
+
+/* Adds this vCPU's counts. Any time. */
+void kvm_vcpu_stats_add(struct kvm_vcpu *c, struct kvm_vcpu_stats *sum);
+
+/* Installs the handler of the signal by which threads are kicked. Once per
+ * process, before the first start; the caller's own signals stay as they
+ * are. */
+int kvm_vcpu_signal_init(struct error *e) must_check;
+
+#endif

@@ -1,0 +1,164 @@
+#include "lib/base/fd.h"
+#include "vmm-kvm/board_layout.h"
+#include "vmm-kvm/boot.h"
+#include "vmm-kvm/kvm_gic.h"
+#include "vmm-kvm/machine.h"
+
+int machine_init(struct machine *m, int kvm_fd, unsigned ipa_bits,
+		 unsigned n_vcpus,
+		 void (*stopped)(void *cookie, enum kvm_vcpu_stop why,
+				 const char *detail),
+		 void *cookie, struct error *e)
+{
+	int r;
+
+	*m = (struct machine){
+		.kvm_fd = kvm_fd,
+		.ipa_bits = ipa_bits,
+		.n_vcpus = n_vcpus,
+	};
+	run_gate_init(&m->gate);
+	m->env = (struct kvm_vcpu_env){
+		.gate = &m->gate,
+		.stopped = stopped,
+		.cookie = cookie,
+	};
+	m->vcpus = calloc(n_vcpus, sizeof(struct kvm_vcpu *));
+	if (!m->vcpus)
+		return error_set(e, -ENOMEM, "out of memory");
+	r = kvm_vm_new(kvm_fd, ipa_bits, &m->vm, e);
+	if (r)
+		return r;
+	r = kvm_irq_new(m->vm, &m->irq);
+	return r ? error_set(e, r, "out of memory") : 0;
+}
+
+void machine_end_vcpus(struct machine *m)
+{
+	run_gate_set(&m->gate, RUN_GATE_STOP);
+	for (unsigned i = 0; m->vcpus && i < m->n_vcpus; i++) {
+		if (m->vcpus[i])
+			kvm_vcpu_stats_add(m->vcpus[i], &m->ended);
+		m->vcpus[i] = kvm_vcpu_free(m->vcpus[i]);
+	}
+	run_gate_set(&m->gate, RUN_GATE_CLOSED);
+}
+
+void machine_done(struct machine *m)
+{
+	kvm_irq_free(m->irq);
+	kvm_vm_free(m->vm);
+	free(m->vcpus);
+	run_gate_done(&m->gate);
+	fd_close(m->kvm_fd);
+}
+
+static struct kvm_memory bank_slot(const struct board *board,
+				   enum board_bank bank)
+{
+	const struct board_bank_memory *memory = board_bank(board, bank);
+
+	return (struct kvm_memory){
+		.name = memory->name,
+		.slot = bank,
+		.gpa = memory->gpa,
+		.size_bytes = memory->size_bytes,
+		.hva = memory->hva,
+		.readonly = memory->readonly,
+	};
+}
+
+int machine_set_mapped(struct machine *m, enum board_bank bank, bool mapped,
+		       struct error *e)
+{
+	const struct kvm_memory slot = bank_slot(m->board, bank);
+
+	return mapped ? kvm_vm_map(m->vm, &slot, e)
+		      : kvm_vm_unmap(m->vm, &slot, e);
+}
+
+static int make_vcpus(struct machine *m, uint64_t *affinities, struct error *e)
+{
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < m->n_vcpus; i++) {
+		r = kvm_vcpu_new(m->vm, i, &m->env, &m->vcpus[i], e);
+		if (!r)
+			r = kvm_vcpu_affinity(m->vcpus[i], &affinities[i], e);
+	}
+	/* The firmware is the first thing to run (FW-2). */
+	return r ? r
+		 : kvm_vcpu_set_entry(m->vcpus[0], BOARD_FLASH_CODE_BASE, e);
+}
+
+int machine_assemble(struct machine *m, struct board *board, struct error *e)
+{
+	static const struct kvm_gic_params gic = {
+		.dist_base = BOARD_GIC_DIST_BASE,
+		.redist_base = BOARD_GIC_REDIST_BASE,
+		.its_base = BOARD_GIC_ITS_BASE,
+		.n_irqs = BOARD_GIC_IRQS,
+	};
+	_cleanup_free_ uint64_t *affinities = calloc(m->n_vcpus,
+						     sizeof(*affinities));
+	int r = 0;
+
+	if (!affinities)
+		return error_set(e, -ENOMEM, "out of memory");
+	m->board = board;
+	m->env.bus = board_bus(board);
+	for (int i = 0; !r && i < BOARD_BANK_COUNT; i++)
+		r = machine_set_mapped(m, i, true, e);
+	if (!r)
+		r = make_vcpus(m, affinities, e);
+	if (!r)
+		r = kvm_gic_create(m->vm, &gic, e);
+	return r ? r : boot_write_fdt(board, affinities, m->n_vcpus, e);
+}
+
+int machine_start(struct machine *m, struct error *e)
+{
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < m->n_vcpus; i++)
+		r = kvm_vcpu_start(m->vcpus[i], e);
+	return r;
+}
+
+void machine_open(struct machine *m)
+{
+	run_gate_set(&m->gate, RUN_GATE_OPEN);
+}
+
+void machine_halt(struct machine *m)
+{
+	run_gate_set(&m->gate, RUN_GATE_CLOSED);
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		kvm_vcpu_kick(m->vcpus[i]);
+	run_gate_wait(&m->gate);
+}
+
+int machine_rebuild(struct machine *m, struct error *e)
+{
+	int r;
+
+	machine_end_vcpus(m);
+	/* Devices let go of the old machine's interrupts and doorbells. */
+	board_reset(m->board);
+	kvm_irq_rebind(m->irq, NULL);
+	m->vm = kvm_vm_free(m->vm);
+	r = kvm_vm_new(m->kvm_fd, m->ipa_bits, &m->vm, e);
+	if (r)
+		return r;
+	kvm_irq_rebind(m->irq, m->vm);
+	r = machine_assemble(m, m->board, e);
+	return r ? r : machine_start(m, e);
+}
+
+void machine_stats(struct machine *m, struct kvm_vcpu_stats *ret)
+{
+	*ret = m->ended;
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		if (m->vcpus[i])
+			kvm_vcpu_stats_add(m->vcpus[i], ret);
+}

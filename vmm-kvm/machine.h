@@ -1,0 +1,66 @@
+/*
+ * The running part of a VM: KVM's virtual machine, its vCPUs with their
+ * threads and its interrupt controller, around a board that outlives them.
+ *
+ * A reset does not repair this state, it makes it anew: threads end, devices
+ * are reset, RAM is emptied, and a fresh virtual machine is assembled against
+ * the same board, so that nothing stale is left in the kernel.
+ *
+ * Life: init → assemble → start → (open ⇄ halt | rebuild)* → done.
+ * Thread: the loop thread, but for machine_set_mapped().
+ */
+#ifndef VMM_KVM_MACHINE_H
+#define VMM_KVM_MACHINE_H
+
+#include "vmm-kvm/board.h"
+#include "vmm-kvm/kvm_irq.h"
+#include "vmm-kvm/kvm_vcpu.h"
+#include "vmm-kvm/run_gate.h"
+
+struct machine {
+	int kvm_fd;
+	unsigned ipa_bits;
+	struct kvm_vm *vm;
+	struct kvm_irq *irq;
+	struct board *board; /* borrowed; NULL until assembled */
+	struct kvm_vcpu **vcpus;
+	unsigned n_vcpus;
+	struct run_gate gate;
+	struct kvm_vcpu_env env;
+	struct kvm_vcpu_stats ended; /* of vCPUs before the last rebuild */
+};
+
+/*
+ * An empty virtual machine, to make a board for. `kvm_fd` is consumed, also on
+ * failure; machine_done() is due in any case. `stopped` is kvm_vcpu.h's.
+ */
+int machine_init(struct machine *m, int kvm_fd, unsigned ipa_bits,
+		 unsigned n_vcpus,
+		 void (*stopped)(void *cookie, enum kvm_vcpu_stop why,
+				 const char *detail),
+		 void *cookie, struct error *e) must_check;
+/* Ends threads and vCPUs; what the board borrowed (the interrupts) stays. */
+void machine_end_vcpus(struct machine *m);
+/* After machine_end_vcpus() and the board's end. */
+void machine_done(struct machine *m);
+
+/* Memory, vCPUs, interrupt controller, device tree. */
+int machine_assemble(struct machine *m, struct board *board,
+		     struct error *e) must_check;
+/* Makes the threads; the gate is closed. */
+int machine_start(struct machine *m, struct error *e) must_check;
+
+/* Let the guest run. */
+void machine_open(struct machine *m);
+/* Returns with every vCPU out of the guest and waiting. */
+void machine_halt(struct machine *m);
+/* After halt: everything as after power-on, threads waiting. */
+int machine_rebuild(struct machine *m, struct error *e) must_check;
+
+/* With the device lock held, any thread. */
+int machine_set_mapped(struct machine *m, enum board_bank bank, bool mapped,
+		       struct error *e) must_check;
+
+void machine_stats(struct machine *m, struct kvm_vcpu_stats *ret);
+
+#endif
