@@ -26,23 +26,23 @@
  * The first row whose errno matches is the code error_set() derives; rows
  * further down with the same errno are only reached by error_set_code().
  */
-#define ERROR_TABLE(X)                                            \
-	X(INTERNAL, "internal", EIO, -32603, 500, 1)              \
-	X(INVALID, "invalid", EINVAL, -32602, 400, 2)             \
-	X(NOT_FOUND, "not-found", ENOENT, -32001, 404, 3)         \
-	X(EXISTS, "exists", EEXIST, -32002, 409, 4)               \
-	X(STATE, "wrong-state", EPROTO, -32003, 409, 5)           \
-	X(BUSY, "busy", EBUSY, -32004, 409, 6)                    \
-	X(DENIED, "denied", EACCES, -32005, 403, 7)               \
-	X(TIMEOUT, "timeout", ETIMEDOUT, -32006, 504, 8)          \
-	X(NO_SPACE, "no-space", ENOSPC, -32007, 507, 9)           \
+#define ERROR_TABLE(X)                                                 \
+	X(INTERNAL, "internal", EIO, -32603, 500, 1)                   \
+	X(INVALID, "invalid", EINVAL, -32602, 400, 2)                  \
+	X(NOT_FOUND, "not-found", ENOENT, -32001, 404, 3)              \
+	X(EXISTS, "exists", EEXIST, -32002, 409, 4)                    \
+	X(STATE, "wrong-state", EPROTO, -32003, 409, 5)                \
+	X(BUSY, "busy", EBUSY, -32004, 409, 6)                         \
+	X(DENIED, "denied", EACCES, -32005, 403, 7)                    \
+	X(TIMEOUT, "timeout", ETIMEDOUT, -32006, 504, 8)               \
+	X(NO_SPACE, "no-space", ENOSPC, -32007, 507, 9)                \
 	X(NOT_SUPPORTED, "not-supported", EOPNOTSUPP, -32008, 422, 10) \
-	X(NO_DAEMON, "no-daemon", ECONNREFUSED, -32009, 503, 11)  \
-	X(CANCELLED, "cancelled", ECANCELED, -32010, 409, 12)     \
-	X(RESOURCE, "no-resource", ENOMEM, -32011, 503, 13)       \
-	X(BAD_IMAGE, "bad-image", EBADMSG, -32012, 422, 14)       \
-	X(PARSE, "parse-error", EILSEQ, -32700, 400, 2)           \
-	X(BAD_REQUEST, "bad-request", EBADRQC, -32600, 400, 2)    \
+	X(NO_DAEMON, "no-daemon", ECONNREFUSED, -32009, 503, 11)       \
+	X(CANCELLED, "cancelled", ECANCELED, -32010, 409, 12)          \
+	X(RESOURCE, "no-resource", ENOMEM, -32011, 503, 13)            \
+	X(BAD_IMAGE, "bad-image", EBADMSG, -32012, 422, 14)            \
+	X(PARSE, "parse-error", EILSEQ, -32700, 400, 2)                \
+	X(BAD_REQUEST, "bad-request", EBADRQC, -32600, 400, 2)         \
 	X(NO_METHOD, "no-method", ENOSYS, -32601, 404, 2)
 
 enum error_code {
@@ -67,8 +67,7 @@ struct error {
  * Fill `e` (may be NULL) and return `err` (a negative errno), so that
  * `return error_set(e, -ENOENT, "VM %s does not exist", name);` reads well.
  */
-int error_set(struct error *e, int err, const char *fmt, ...)
-	printf_like(3, 4);
+int error_set(struct error *e, int err, const char *fmt, ...) printf_like(3, 4);
 
 /* The same with an explicit code; returns the code's -errno. */
 int error_set_code(struct error *e, enum error_code code, const char *fmt, ...)

@@ -56,7 +56,10 @@ struct json_field {
 	const char *doc; /* one line for generated documentation */
 };
 
-#define JSON_END {.name = NULL}
+#define JSON_END             \
+	{                    \
+		.name = NULL \
+	}
 
 /*
  * `path` names the object in errors ("" for the top level: fields are then

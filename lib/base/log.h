@@ -27,9 +27,9 @@ void log_open(const char *program, enum log_level max);
 void log_vm(enum log_level level, const char *vm, const char *fmt, ...)
 	printf_like(3, 4);
 
-#define log_error(...) log_vm(LOG_LEVEL_ERROR, NULL, __VA_ARGS__)
+#define log_error(...)	 log_vm(LOG_LEVEL_ERROR, NULL, __VA_ARGS__)
 #define log_warning(...) log_vm(LOG_LEVEL_WARNING, NULL, __VA_ARGS__)
-#define log_info(...) log_vm(LOG_LEVEL_INFO, NULL, __VA_ARGS__)
-#define log_debug(...) log_vm(LOG_LEVEL_DEBUG, NULL, __VA_ARGS__)
+#define log_info(...)	 log_vm(LOG_LEVEL_INFO, NULL, __VA_ARGS__)
+#define log_debug(...)	 log_vm(LOG_LEVEL_DEBUG, NULL, __VA_ARGS__)
 
 #endif

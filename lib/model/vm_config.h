@@ -15,19 +15,23 @@
 #include "lib/base/json.h"
 #include "lib/base/parse.h"
 
-#define VM_NAME_MAX 64
-#define VM_DISKS_MAX 16
-#define VM_NICS_MAX 16
-#define VM_VCPUS_MAX 512
-#define VM_MEMORY_MIN	MIB(128) /* what the stock firmware needs to start */
-#define VM_MEMORY_MAX	GIB(1024)
-#define VM_MEMORY_STEP	MIB(1)
-/* Of a disk or NIC; what virtio-blk has room for as a serial (VIRTIO 1.1,
- * 5.2.6.1), so that an id can serve as one. */
+#define VM_NAME_MAX    64
+#define VM_DISKS_MAX   16
+#define VM_NICS_MAX    16
+#define VM_VCPUS_MAX   512
+#define VM_MEMORY_MIN  MIB(128) /* what the stock firmware needs to start */
+#define VM_MEMORY_MAX  GIB(1024)
+#define VM_MEMORY_STEP MIB(1)
+/* Of a disk or NIC; what virtio-blk has room for as a serial (VIRTIO 1.2,
+ * 5.2.6), so that an id can serve as one. */
 #define VM_DEVICE_ID_MAX 20
 
-enum vm_hypervisor { VM_HYPERVISOR_AUTO, VM_HYPERVISOR_KVM, VM_HYPERVISOR_XEN,
-		     VM_HYPERVISOR_NULL };
+enum vm_hypervisor {
+	VM_HYPERVISOR_AUTO,
+	VM_HYPERVISOR_KVM,
+	VM_HYPERVISOR_XEN,
+	VM_HYPERVISOR_NULL
+};
 enum vm_arch { VM_ARCH_AARCH64, VM_ARCH_AARCH32 };
 
 struct disk_config {

@@ -11,13 +11,13 @@
 #include "lib/base/error.h"
 
 /* X(STATE, name, a process (supervisor) belongs to it) */
-#define VM_STATE_TABLE(X)                    \
-	X(STOPPED, "stopped", false)         \
-	X(STARTING, "starting", true)        \
-	X(RUNNING, "running", true)          \
-	X(PAUSED, "paused", true)            \
+#define VM_STATE_TABLE(X)                       \
+	X(STOPPED, "stopped", false)            \
+	X(STARTING, "starting", true)           \
+	X(RUNNING, "running", true)             \
+	X(PAUSED, "paused", true)               \
 	X(SHUTTING_DOWN, "shutting-down", true) \
-	X(STOPPING, "stopping", true)        \
+	X(STOPPING, "stopping", true)           \
 	X(CRASHED, "crashed", false)
 
 enum vm_state {

@@ -55,7 +55,8 @@ DEFINE_CLEANUP(channel_free, struct channel *)
  * takes at once is sent before this returns. Never calls back: a peer found
  * gone is reported by closed() from the loop.
  * -EMSGSIZE when too large, -E2BIG too many descriptors, -ENOBUFS when the peer
- * has stopped reading for so long that the queue is full, -EPIPE after closed().
+ * has stopped reading for so long that the queue is full, -EPIPE after
+ * closed().
  */
 int channel_send(struct channel *c, json_object *message, const int *fds,
 		 size_t n_fds) must_check;

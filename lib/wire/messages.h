@@ -37,21 +37,21 @@
 #define WIRE_VERSION 1
 
 /* X(NAME, text, direction, most descriptors it may carry) */
-#define WIRE_MESSAGE_TABLE(X)                         \
-	X(HELLO, "hello", 'D', 0)                     \
-	X(CONFIGURE, "configure", 'D', FD_PASS_MAX)   \
-	X(START, "start", 'D', 0)                     \
-	X(SHUTDOWN, "shutdown", 'D', 0)               \
-	X(STOP, "stop", 'D', 0)                       \
-	X(RESET, "reset", 'D', 0)                     \
-	X(PAUSE, "pause", 'D', 0)                     \
-	X(RESUME, "resume", 'D', 0)                   \
-	X(CONSOLE, "console", 'D', 1)                 \
-	X(NVRAM_ACK, "nvram-ack", 'D', 0)             \
-	X(STATS, "stats", 'D', 0)                     \
-	X(REPLY, "reply", 'S', 0)                     \
-	X(STATE, "state", 'S', 0)                     \
-	X(EVENT, "event", 'S', 0)                     \
+#define WIRE_MESSAGE_TABLE(X)                       \
+	X(HELLO, "hello", 'D', 0)                   \
+	X(CONFIGURE, "configure", 'D', FD_PASS_MAX) \
+	X(START, "start", 'D', 0)                   \
+	X(SHUTDOWN, "shutdown", 'D', 0)             \
+	X(STOP, "stop", 'D', 0)                     \
+	X(RESET, "reset", 'D', 0)                   \
+	X(PAUSE, "pause", 'D', 0)                   \
+	X(RESUME, "resume", 'D', 0)                 \
+	X(CONSOLE, "console", 'D', 1)               \
+	X(NVRAM_ACK, "nvram-ack", 'D', 0)           \
+	X(STATS, "stats", 'D', 0)                   \
+	X(REPLY, "reply", 'S', 0)                   \
+	X(STATE, "state", 'S', 0)                   \
+	X(EVENT, "event", 'S', 0)                   \
 	X(NVRAM, "nvram", 'S', 0)
 
 enum wire_message {
