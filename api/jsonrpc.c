@@ -120,6 +120,42 @@ json_object *jsonrpc_result(json_object *id, json_object *result)
 	return o;
 }
 
+/* Bytes of the UTF-8 character at p, 0 if it is none (RFC 3629). */
+static size_t utf8_length(const unsigned char *p)
+{
+	size_t n = p[0] < 0x80	 ? 1
+		   : p[0] < 0xc2 ? 0
+		   : p[0] < 0xe0 ? 2
+		   : p[0] < 0xf0 ? 3
+		   : p[0] < 0xf5 ? 4
+				 : 0;
+
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90))
+		return 0;
+	return n;
+}
+
+/* A message may quote a file name of any bytes, or have been cut within a
+ * character; JSON is UTF-8 (RFC 8259, section 8.1). */
+static json_object *message_object(const struct error *why)
+{
+	char text[ERROR_MESSAGE_MAX];
+
+	memcpy(text, why->message, sizeof(text));
+	for (char *p = text; *p;) {
+		size_t n = utf8_length((unsigned char *)p);
+
+		if (n == 0)
+			*p = '?';
+		p += MAX(n, 1);
+	}
+	return json_object_new_string(text);
+}
+
 json_object *jsonrpc_error(json_object *id, const struct error *why)
 {
 	json_object *o = envelope(), *error, *data;
@@ -133,8 +169,7 @@ json_object *jsonrpc_error(json_object *id, const struct error *why)
 		json_object_new_string(error_code_name(why->code)));
 	json_object_object_add(error, "code",
 			       json_object_new_int(error_code_rpc(why->code)));
-	json_object_object_add(error, "message",
-			       json_object_new_string(why->message));
+	json_object_object_add(error, "message", message_object(why));
 	json_object_object_add(error, "data", data);
 	json_object_object_add(o, "error", error);
 	json_object_object_add(o, "id", json_object_get(id));
