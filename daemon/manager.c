@@ -232,7 +232,7 @@ struct manager *manager_free(struct manager *m)
 	for (struct vm *vm = m->vms; vm; vm = vm->next) {
 		if (vm->supervisor)
 			link_abandon(vm->supervisor);
-		vm_start_ended(vm);
+		vm_start_ended(vm, ERROR_CANCELLED, "armvmd is stopping");
 		vm_wait_cancel(vm);
 	}
 	m->server = api_server_free(m->server);

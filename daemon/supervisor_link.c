@@ -184,7 +184,7 @@ static void closed_cb(void *cookie, const struct error *why)
 		link_finish(s);
 		return;
 	}
-	if (why && why->err)
+	if (why && why->err && why->err != ECONNRESET)
 		log_vm(LOG_LEVEL_WARNING, s->vm->config.name,
 		       "lost its supervisor's channel: %s", why->message);
 	uv_timer_start(&s->retry, link_retry_cb, RECONNECT_MS, 0);

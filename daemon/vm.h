@@ -28,8 +28,9 @@ struct vm {
 	int64_t revision;
 	struct vm_config config;
 	enum vm_state state;
-	char reason[ERROR_MESSAGE_MAX]; /* why it is stopped or crashed; "" if nothing */
-	int64_t started_ms; /* Unix time; 0 when not active */
+	char reason[ERROR_MESSAGE_MAX]; /* why it is stopped or crashed; "" if
+					   nothing */
+	int64_t started_ms;		/* Unix time; 0 when not active */
 	struct supervisor *supervisor;
 	/* The deadline of a shutdown that waits for the guest. */
 	uv_timer_t shutdown_timer;
@@ -38,9 +39,10 @@ struct vm {
 	/* What the supervisor said of its end, until the process is gone. */
 	bool ended_well;
 	char end_reason[ERROR_MESSAGE_MAX];
+	enum error_code end_code;
 	/* Calls that wait for the process to be gone (vm.stop). */
 	struct vm_waiter *waiters;
-	struct start_op *failed_start; /* its process is being ended */
+	struct start_op *starting; /* until it runs or its process is gone */
 };
 
 /* From a row of the store; joins the manager's list. -EINVAL when the stored

@@ -130,6 +130,8 @@ static void handle_state(struct vm *vm, json_object *message)
 	if (vm->state == VM_SHUTTING_DOWN && next == VM_RUNNING)
 		return;
 	vm_set_state(vm, next, "");
+	if (next == VM_RUNNING)
+		vm_start_running(vm);
 }
 
 static void handle_event(struct vm *vm, json_object *message)
@@ -268,6 +270,7 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 	_cleanup_free_ char *path = manager_socket_path(vm->manager,
 							vm->config.uuid);
 	bool well = vm->ended_well || vm->stop_requested;
+	enum error_code code = vm->end_code;
 	struct error e = ERROR_INIT;
 	char reason[sizeof(vm->end_reason)];
 
@@ -282,11 +285,12 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 		 : vm->stop_requested ? "stopped by request"
 				      : how);
 	vm->end_reason[0] = '\0';
+	vm->end_code = ERROR_INTERNAL;
 	vm->ended_well = false;
 	vm->stop_requested = false;
 	vm_set_state(vm, well ? VM_STOPPED : VM_CRASHED, reason);
 	log_vm(well ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, vm->config.name, "%s",
 	       reason);
-	vm_start_ended(vm);
+	vm_start_ended(vm, code, reason);
 	vm_wait_ended(vm);
 }

@@ -13,8 +13,9 @@ typedef void (*vm_done_fn)(struct vm *vm, void *cookie, const struct error *e);
 /* Open, spawn, configure, start; on failure everything is undone first. */
 void vm_start(struct vm *vm, vm_done_fn done, void *cookie);
 
-/* The process has ended: a start that failed is now told so. */
-void vm_start_ended(struct vm *vm);
+/* The guest runs, or the process has ended: a start under way is told so. */
+void vm_start_running(struct vm *vm);
+void vm_start_ended(struct vm *vm, enum error_code code, const char *reason);
 
 /* Press the power button. */
 void vm_shutdown(struct vm *vm, vm_done_fn done, void *cookie);

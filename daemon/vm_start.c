@@ -14,45 +14,60 @@ struct start_op {
 	struct vm *vm;
 	int hypervisor; /* "auto" resolved */
 	struct resources resources;
-	size_t sent;	    /* resources handed over so far */
-	struct error error; /* why it failed, while its process is ending */
+	size_t sent; /* resources handed over so far */
 	vm_done_fn done;
 	void *cookie;
 };
 
+/* Once the request is on its way, vm->starting names it until its end. */
 static void start_finish(struct start_op *op, const struct error *e)
 {
 	struct vm *vm = op->vm;
 
+	vm->starting = NULL;
+	op->done(vm, op->cookie, e);
 	resources_done(&op->resources);
-	if (e && vm->supervisor) {
-		/* Told when the process is gone: a retry may follow at once. */
-		op->error = *e;
-		vm->failed_start = op;
-		vm->stop_requested = true;
-		snprintf(vm->end_reason, sizeof(vm->end_reason), "%s",
-			 e->message);
-		link_kill(vm->supervisor);
+	free(op);
+}
+
+/* Told when the process is gone (vm_start_ended): a retry may follow at once.
+ */
+static void start_fail(struct start_op *op, const struct error *e)
+{
+	struct vm *vm = op->vm;
+
+	if (!vm->supervisor) {
+		start_finish(op, e);
 		return;
 	}
-	op->done(vm, op->cookie, e);
-	free(op);
+	vm->stop_requested = true;
+	snprintf(vm->end_reason, sizeof(vm->end_reason), "%s", e->message);
+	vm->end_code = e->code;
+	link_kill(vm->supervisor);
 }
 
-void vm_start_ended(struct vm *vm)
+void vm_start_running(struct vm *vm)
 {
-	struct start_op *op = TAKE_PTR(vm->failed_start);
-
-	if (!op)
-		return;
-	op->done(vm, op->cookie, &op->error);
-	free(op);
+	if (vm->starting)
+		start_finish(vm->starting, NULL);
 }
 
+void vm_start_ended(struct vm *vm, enum error_code code, const char *reason)
+{
+	struct error e = ERROR_INIT;
+
+	if (!vm->starting)
+		return;
+	error_set_code(&e, code, "%s", reason);
+	start_finish(vm->starting, &e);
+}
+
+/* Success is told by the state, when the first instruction runs. */
 static void started_cb(struct vm *vm, void *cookie, json_object *reply,
 		       int *fds, size_t n_fds, const struct error *e)
 {
-	start_finish(cookie, e);
+	if (e)
+		start_fail(cookie, e);
 }
 
 static void configure_next(struct start_op *op);
@@ -63,7 +78,7 @@ static void configured_cb(struct vm *vm, void *cookie, json_object *reply,
 	struct start_op *op = cookie;
 
 	if (e)
-		start_finish(op, e);
+		start_fail(op, e);
 	else if (op->sent < op->resources.count)
 		configure_next(op);
 	else
@@ -113,7 +128,7 @@ static void hello_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
 	struct start_op *op = cookie;
 
 	if (e)
-		start_finish(op, e);
+		start_fail(op, e);
 	else
 		configure_next(op);
 }
@@ -140,15 +155,15 @@ void vm_start(struct vm *vm, vm_done_fn done, void *cookie)
 	if (r == 0)
 		r = link_spawn(vm, &e);
 	if (vm->supervisor) {
+		vm->starting = op;
 		vm_set_state(vm, VM_STARTING, "");
-		vm->supervisor->nvram_fd = fcntl(
-			resources_find(&op->resources, "nvram"),
-			F_DUPFD_CLOEXEC, 3);
 	}
 	if (r < 0) {
-		start_finish(op, &e);
+		start_fail(op, &e);
 		return;
 	}
+	vm->supervisor->nvram_fd = fcntl(
+		resources_find(&op->resources, "nvram"), F_DUPFD_CLOEXEC, 3);
 	body = json_object_new_object();
 	json_object_object_add(body, "version",
 			       json_object_new_int(WIRE_VERSION));

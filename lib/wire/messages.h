@@ -49,7 +49,7 @@
 	X(CONSOLE, "console", 'D', 1)               \
 	X(NVRAM_ACK, "nvram-ack", 'D', 0)           \
 	X(STATS, "stats", 'D', 0)                   \
-	X(REPLY, "reply", 'S', 0)                   \
+	X(REPLY, "reply", 'S', 1)                   \
 	X(STATE, "state", 'S', 0)                   \
 	X(EVENT, "event", 'S', 0)                   \
 	X(NVRAM, "nvram", 'S', 0)
