@@ -6,6 +6,8 @@
 #   TESTS     unit tests, one program each
 # and `make lint` checks that no source is left out.
 MAKEFLAGS += --no-builtin-rules
+# Objects of tests are kept: the next run builds only what changed.
+.SECONDARY:
 SHELL := /bin/bash
 
 ARCH_HERE := $(shell uname -m)
