@@ -8,7 +8,8 @@
  * store_commit().
  *
  * Errors: -ENOENT, -EEXIST as documented; -ENOSPC full disk; -EBUSY locked by
- * another process; -EIO otherwise, with SQLite's own words.
+ * another process; -EACCES read-only; -ENOMEM; -EIO otherwise, with SQLite's
+ * own words. A vm_id without its VM is -ENOENT.
  * Thread: the daemon's loop thread. Single writer: a second daemon on the same
  * directory is refused (-EBUSY) by a lock file.
  */
@@ -20,19 +21,28 @@
 
 struct store;
 
-/* Opens or makes DIR/armvmd.sqlite (dir 0700) and migrates its schema. A
- * database newer than this program or damaged is refused and left untouched. */
+/*
+ * Opens or makes DIR/armvmd.sqlite (dir 0700) and migrates its schema. A
+ * database that is damaged, newer than this program or another program's is
+ * refused (-EBADMSG, with the way on) and left untouched.
+ */
 int store_open(const char *dir, struct store **ret, struct error *e) must_check;
 struct store *store_close(struct store *s);
 
+/*
+ * One transaction around several writes. A write that fails inside undoes only
+ * itself; the caller decides between store_commit() and store_rollback() for
+ * the rest. When SQLite had to undo the whole transaction, store_commit() fails
+ * (-EIO). A failed store_commit() leaves it open: roll back.
+ */
 int store_begin(struct store *s, struct error *e) must_check;
 int store_commit(struct store *s, struct error *e) must_check;
 void store_rollback(struct store *s);
 
 struct store_vm {
-	int64_t id;    /* row, stable for the life of the VM, never reused */
+	int64_t id; /* row, stable for the life of the VM, never reused */
 	char *uuid, *name;
-	char *config;  /* JSON text as validated */
+	char *config; /* JSON text as validated */
 	int64_t revision;
 	int64_t created_ms; /* Unix time */
 };
@@ -40,8 +50,8 @@ void store_vm_done(struct store_vm *vm);
 
 /* *ret_id is the new row. -EEXIST names what is taken (name or uuid). */
 int store_vm_add(struct store *s, const char *uuid, const char *name,
-		 const char *config, int64_t *ret_id, struct error *e)
-	must_check;
+		 const char *config, int64_t *ret_id,
+		 struct error *e) must_check;
 /* By name or uuid. -ENOENT. */
 int store_vm_get(struct store *s, const char *name, struct store_vm *ret,
 		 struct error *e) must_check;
@@ -61,8 +71,8 @@ int store_vm_delete(struct store *s, int64_t vm_id, struct error *e) must_check;
 /* Fills image; blocks never written are left as they are in `image`.
  * *ret_blocks counts those that were (0: a new VM). */
 int store_nvram_load(struct store *s, int64_t vm_id, uint8_t *image,
-		     uint64_t size, uint64_t *ret_blocks, struct error *e)
-	must_check;
+		     uint64_t size, uint64_t *ret_blocks,
+		     struct error *e) must_check;
 
 /*
  * One transaction: the blocks covering [offset, offset+size) of `image`, and,
@@ -78,10 +88,27 @@ int store_nvram_commit(struct store *s, int64_t vm_id, const uint8_t *image,
 int store_vars_list(struct store *s, int64_t vm_id, struct uefi_vars *ret,
 		    int64_t *ret_generation, struct error *e) must_check;
 
-/* What runs: written before a supervisor is spawned, cleared when it is gone. */
+/*
+ * The log of changes to variables, newest first, at most `limit` lines; the
+ * last STORE_VAR_LOG_MAX of a VM are kept (a guest can write without end). The
+ * callback borrows, must not write to the store, and stops it with != 0.
+ */
+#define STORE_VAR_LOG_MAX    1000
+#define STORE_VAR_CHANGE_MAX 128 /* longest `change`, with its terminator */
+struct store_var_log {
+	int64_t generation, time_ms;
+	const char *by, *guid;
+	const char *change; /* "Boot0003 added", "... changed", "... deleted" */
+};
+int store_var_log_each(struct store *s, int64_t vm_id, int64_t limit,
+		       int (*each)(void *cookie, const struct store_var_log *l),
+		       void *cookie, struct error *e) must_check;
+
+/* What runs: written before a supervisor is spawned, cleared when it is gone.
+ */
 struct store_run {
 	int64_t vm_id;
-	int64_t pid;	    /* 0 until known */
+	int64_t pid;	     /* 0 until known */
 	uint64_t start_time; /* field 22 of /proc/PID/stat */
 	char boot_id[40];
 };
@@ -92,7 +119,14 @@ int store_run_each(struct store *s,
 		   int (*each)(void *cookie, const struct store_run *run),
 		   void *cookie, struct error *e) must_check;
 
-/* Events: `text` is a JSON object; *ret_seq its number (ascending, no gaps). */
+/*
+ * Events: `text` is a JSON object; *ret_seq its number (ascending, no gaps),
+ * *ret_time_ms its Unix time; both may be NULL. vm_uuid NULL: of the host. The
+ * last STORE_EVENTS_MAX are kept. store_event_each starts after after_seq,
+ * stops after `limit` (< 0: none) or when the callback returns != 0; the
+ * callback must not write to the store.
+ */
+#define STORE_EVENTS_MAX 100000
 int store_event_add(struct store *s, const char *vm_uuid, const char *kind,
 		    const char *text, int64_t *ret_seq, int64_t *ret_time_ms,
 		    struct error *e) must_check;
@@ -104,8 +138,9 @@ int store_event_each(struct store *s, int64_t after_seq, int64_t limit,
 		     int (*each)(void *cookie, const struct store_event *ev),
 		     void *cookie, struct error *e) must_check;
 
-/* Fault injection for tests: the next `n` writes succeed, the one after fails
- * with `err` (-ENOSPC, ...). n < 0 turns it off. */
+/* Fault injection for tests: the next `n` writes (calls of the functions above
+ * that write) succeed, the one after fails with `err` (-ENOSPC, ...), later
+ * ones succeed again. n < 0 turns it off. */
 void store_fail_after(struct store *s, int n, int err);
 
 #endif

@@ -1,0 +1,155 @@
+/*
+ * What the files of store/ share; nobody else includes it.
+ *
+ * Two idioms carry the whole folder:
+ *
+ *   _cleanup_stmt_ sqlite3_stmt *q = NULL;
+ *   r = store_stmt(s, STMT_X, &q, e);
+ *     a statement of the table below, prepared once, reset when it leaves
+ *     scope;
+ *
+ *   _cleanup_txn_ struct store_txn t;
+ *   r = store_txn_begin(s, &t, e); ... return store_txn_commit(&t, e);
+ *     a transaction, or a savepoint inside one the caller opened; leaving
+ *     scope without commit undoes exactly what this function did.
+ */
+#ifndef STORE_STORE_INTERNAL_H
+#define STORE_STORE_INTERNAL_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+
+#include "store/store.h"
+
+/* "ARMV" in the database header: the file is ours. */
+#define STORE_APPLICATION_ID 0x41524d56
+
+/* How long another process (an administrator's sqlite3) may hold the lock. */
+#define STORE_BUSY_TIMEOUT_MS 2000
+
+#define STORE_VM_COLUMNS "id, uuid, name, config, revision, created_ms"
+
+/* X(NAME, SQL) */
+#define STORE_STMT_TABLE(X)                                                    \
+	X(BEGIN, "BEGIN IMMEDIATE")                                            \
+	X(COMMIT, "COMMIT")                                                    \
+	X(ROLLBACK, "ROLLBACK")                                                \
+	X(SAVEPOINT, "SAVEPOINT inner_write")                                  \
+	X(RELEASE, "RELEASE inner_write")                                      \
+	X(ROLLBACK_TO, "ROLLBACK TO inner_write")                              \
+	X(VM_TAKEN, "SELECT name, uuid FROM vm "                               \
+		    "WHERE name IN (?1, ?2) OR uuid IN (?1, ?2) LIMIT 1")      \
+	X(VM_ADD, "INSERT INTO vm (uuid, name, config, created_ms) "           \
+		  "VALUES (?1, ?2, ?3, ?4)")                                   \
+	X(VM_GET,                                                              \
+	  "SELECT " STORE_VM_COLUMNS " FROM vm WHERE name = ?1 OR uuid = ?1")  \
+	X(VM_EACH, "SELECT " STORE_VM_COLUMNS " FROM vm ORDER BY name")        \
+	X(VM_DELETE, "DELETE FROM vm WHERE id = ?1")                           \
+	X(BLOCK_EACH, "SELECT block, data FROM nvram_block WHERE vm_id = ?1")  \
+	X(BLOCK_PUT, "INSERT INTO nvram_block (vm_id, block, data) "           \
+		     "VALUES (?1, ?2, ?3) "                                    \
+		     "ON CONFLICT (vm_id, block) DO UPDATE "                   \
+		     "SET data = excluded.data WHERE data != excluded.data")   \
+	X(GENERATION, "SELECT var_generation FROM vm WHERE id = ?1")           \
+	X(GENERATION_SET, "UPDATE vm SET var_generation = ?2 WHERE id = ?1")   \
+	X(VAR_EACH, "SELECT guid, name, attributes, timestamp, "               \
+		    "monotonic_count, pubkey_index, data FROM variable "       \
+		    "WHERE vm_id = ?1 ORDER BY name, guid")                    \
+	X(VAR_PUT, "INSERT OR REPLACE INTO variable (vm_id, guid, name, "      \
+		   "attributes, timestamp, monotonic_count, pubkey_index, "    \
+		   "data, generation) "                                        \
+		   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")              \
+	X(VAR_DELETE, "DELETE FROM variable "                                  \
+		      "WHERE vm_id = ?1 AND guid = ?2 AND name = ?3")          \
+	X(VAR_LOG_ADD, "INSERT INTO var_log (vm_id, generation, time_ms, "     \
+		       "actor, guid, change) VALUES (?1, ?2, ?3, ?4, ?5, ?6)") \
+	X(VAR_LOG_PRUNE, "DELETE FROM var_log WHERE vm_id = ?1 AND id <= "     \
+			 "(SELECT id FROM var_log WHERE vm_id = ?1 "           \
+			 "ORDER BY id DESC LIMIT 1 OFFSET ?2)")                \
+	X(VAR_LOG_EACH, "SELECT generation, time_ms, actor, guid, change "     \
+			"FROM var_log WHERE vm_id = ?1 "                       \
+			"ORDER BY id DESC LIMIT ?2")                           \
+	X(RUN_SET, "INSERT OR REPLACE INTO run (vm_id, pid, start_time, "      \
+		   "boot_id) VALUES (?1, ?2, ?3, ?4)")                         \
+	X(RUN_CLEAR, "DELETE FROM run WHERE vm_id = ?1")                       \
+	X(RUN_EACH, "SELECT vm_id, pid, start_time, boot_id FROM run "         \
+		    "ORDER BY vm_id")                                          \
+	X(EVENT_ADD, "INSERT INTO event (time_ms, vm_uuid, kind, text) "       \
+		     "VALUES (?1, ?2, ?3, ?4)")                                \
+	X(EVENT_PRUNE, "DELETE FROM event WHERE seq <= ?1")                    \
+	X(EVENT_EACH, "SELECT seq, time_ms, vm_uuid, kind, text FROM event "   \
+		      "WHERE seq > ?1 ORDER BY seq LIMIT ?2")
+
+enum store_stmt_id {
+#define X(name, sql) STMT_##name,
+	STORE_STMT_TABLE(X)
+#undef X
+		STMT_COUNT
+};
+
+struct store {
+	sqlite3 *db;
+	char *path; /* of the database, for messages */
+	int lock_fd;
+	bool in_transaction; /* between store_begin and commit or rollback */
+	int fail_after, fail_err;
+	sqlite3_stmt *stmts[STMT_COUNT];
+};
+
+/*
+ * Turn an SQLite result code into -errno with "cannot `doing`: SQLite's
+ * words". -ENOSPC full, -EBUSY locked, -EEXIST unique, -ENOENT foreign key,
+ * -EIO else.
+ */
+int store_error(sqlite3 *db, int rc, const char *doing, struct error *e);
+
+/* Run SQL that returns no rows; `doing` as in store_error. */
+int store_exec(sqlite3 *db, const char *sql, const char *doing,
+	       struct error *e) must_check;
+
+/* First column of the first row as a number. */
+int store_query_int(sqlite3 *db, const char *sql, int64_t *ret,
+		    struct error *e) must_check;
+
+/* *ret is borrowed from the store; one user at a time. */
+int store_stmt(struct store *s, enum store_stmt_id id, sqlite3_stmt **ret,
+	       struct error *e) must_check;
+
+static inline void store_stmt_resetp(sqlite3_stmt **stmt)
+{
+	if (*stmt) {
+		sqlite3_reset(*stmt);
+		sqlite3_clear_bindings(*stmt);
+	}
+}
+#define _cleanup_stmt_ _cleanup_(store_stmt_resetp)
+
+/* Step a statement that returns no row. */
+int store_step_done(struct store *s, sqlite3_stmt *stmt, const char *doing,
+		    struct error *e) must_check;
+
+struct store_txn {
+	struct store *s; /* NULL: nothing to undo */
+	bool nested;
+};
+int store_txn_begin(struct store *s, struct store_txn *t,
+		    struct error *e) must_check;
+int store_txn_commit(struct store_txn *t, struct error *e) must_check;
+void store_txn_done(struct store_txn *t);
+#define _cleanup_txn_ _cleanup_(store_txn_done)
+
+/* Milliseconds of Unix time. */
+int64_t store_now_ms(void);
+
+/*
+ * Bring an open database from its user_version to `n_steps`; step i makes
+ * schema i + 1. The database is judged first and left untouched when it is
+ * damaged, newer or not ours (-EBADMSG, message says what to do).
+ */
+int store_migrate(sqlite3 *db, const char *path, const char *const *steps,
+		  int n_steps, struct error *e) must_check;
+
+extern const char *const store_migrations[];
+extern const int store_migrations_count;
+
+#endif

@@ -1,0 +1,123 @@
+/*
+ * Judging a database before touching it, then bringing its schema up to date.
+ */
+#include "store/store_internal.h"
+
+#include <stdio.h>
+
+static int refuse_damaged(const char *path, const char *words, struct error *e)
+{
+	return error_set(e, -EBADMSG,
+			 "database %s is damaged (%s) and was left as it is; "
+			 "copy it, then try: sqlite3 %s .recover | sqlite3 "
+			 "%s.new",
+			 path, words, path, path);
+}
+
+/* PRAGMA quick_check answers one row "ok", or rows of complaints. */
+static int check_integrity(sqlite3 *db, const char *path, struct error *e)
+{
+	sqlite3_stmt *stmt = NULL;
+	const char *words;
+	int r = 0, rc;
+
+	rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW) {
+		words = (const char *)sqlite3_column_text(stmt, 0);
+		if (!words || !streq(words, "ok"))
+			r = refuse_damaged(path, words ? words : "no answer",
+					   e);
+	} else if (rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB) {
+		r = refuse_damaged(path, sqlite3_errmsg(db), e);
+	} else {
+		r = store_error(db, rc, "check the database", e);
+	}
+	sqlite3_finalize(stmt);
+	return r;
+}
+
+static int read_pragma(sqlite3 *db, const char *path, const char *sql,
+		       int64_t *ret, struct error *e)
+{
+	int r = store_query_int(db, sql, ret, e), rc = sqlite3_errcode(db);
+
+	if (r < 0 && (rc == SQLITE_NOTADB || rc == SQLITE_CORRUPT))
+		return refuse_damaged(path, sqlite3_errmsg(db), e);
+	return r;
+}
+
+/* Ours or empty, not newer, sound; *ret_version is its schema. */
+static int judge(sqlite3 *db, const char *path, int newest,
+		 int64_t *ret_version, struct error *e)
+{
+	int64_t id = 0, version = 0, tables = 0;
+	int r;
+
+	r = read_pragma(db, path, "PRAGMA application_id", &id, e);
+	if (r == 0)
+		r = read_pragma(db, path, "PRAGMA user_version", &version, e);
+	if (r == 0)
+		r = read_pragma(db, path, "SELECT count(*) FROM sqlite_schema",
+				&tables, e);
+	if (r < 0)
+		return r;
+	if (id != STORE_APPLICATION_ID && (id || version || tables))
+		return error_set(e, -EBADMSG,
+				 "%s is a database of another program and was "
+				 "left as it is; move it away or name another "
+				 "directory",
+				 path);
+	if (version > newest || version < 0)
+		return error_set(e, -EBADMSG,
+				 "database %s was written by a newer armvmd "
+				 "(schema %lld, this one knows up to %d) and "
+				 "was left as it is; run the newer armvmd, or "
+				 "move the file away to start empty",
+				 path, (long long)version, newest);
+	r = check_integrity(db, path, e);
+	if (r == 0)
+		*ret_version = version;
+	return r;
+}
+
+/* One step and the number that records it are one transaction. */
+static int apply(sqlite3 *db, const char *sql, int version, struct error *e)
+{
+	char mark[96];
+	int r;
+
+	snprintf(mark, sizeof(mark),
+		 "PRAGMA application_id = %d; PRAGMA user_version = %d",
+		 STORE_APPLICATION_ID, version);
+	r = store_exec(db, "BEGIN IMMEDIATE", "begin a migration", e);
+	if (r < 0)
+		return r;
+	r = store_exec(db, sql, "migrate the schema", e);
+	if (r == 0)
+		r = store_exec(db, mark, "record the schema version", e);
+	if (r == 0)
+		r = store_exec(db, "COMMIT", "commit a migration", e);
+	if (r < 0 && !sqlite3_get_autocommit(db))
+		(void)!store_exec(db, "ROLLBACK", "roll back", NULL);
+	return r;
+}
+
+int store_migrate(sqlite3 *db, const char *path, const char *const *steps,
+		  int n_steps, struct error *e)
+{
+	int64_t version = 0;
+	int r;
+
+	r = judge(db, path, n_steps, &version, e);
+	if (r < 0)
+		return r;
+	for (int i = (int)version; i < n_steps; i++) {
+		r = apply(db, steps[i], i + 1, e);
+		if (r < 0)
+			return error_prefix(e, r, "database %s, schema %d",
+					    path, i + 1);
+	}
+	return 0;
+}
