@@ -161,6 +161,7 @@ static int handle_shutdown(struct supervisor *s, const struct request *q,
 static int handle_stop(struct supervisor *s, const struct request *q,
 		       struct reply *reply, struct error *e)
 {
+	s->dismissed = true;
 	supervisor_rest(s, VM_STOPPED, "stopped on request");
 	return 0;
 }
@@ -234,19 +235,18 @@ static int handle_stats(struct supervisor *s, const struct request *q,
 static const struct {
 	handler_fn *handle;
 	const struct json_field *fields;
-	size_t fds_max;
 	bool no_reply;
 } handlers[WIRE_MESSAGE_COUNT] = {
 	[WIRE_HELLO] = {handle_hello, hello_fields},
-	[WIRE_CONFIGURE] = {handle_configure, configure_fields, FD_PASS_MAX},
+	[WIRE_CONFIGURE] = {handle_configure, configure_fields},
 	[WIRE_START] = {handle_start, bare_fields},
 	[WIRE_SHUTDOWN] = {handle_shutdown, bare_fields},
 	[WIRE_STOP] = {handle_stop, bare_fields},
 	[WIRE_RESET] = {handle_reset, bare_fields},
 	[WIRE_PAUSE] = {handle_pause, bare_fields},
 	[WIRE_RESUME] = {handle_resume, bare_fields},
-	[WIRE_CONSOLE] = {handle_console, bare_fields, 1},
-	[WIRE_NVRAM_ACK] = {handle_nvram_ack, ack_fields, 0, true},
+	[WIRE_CONSOLE] = {handle_console, bare_fields},
+	[WIRE_NVRAM_ACK] = {handle_nvram_ack, ack_fields, true},
 	[WIRE_STATS] = {handle_stats, bare_fields},
 };
 
@@ -258,10 +258,6 @@ static int run(struct supervisor *s, enum wire_message m, json_object *message,
 	r = json_decode(message, handlers[m].fields, q, "", e);
 	if (r < 0)
 		return r;
-	if (q->n_fds > handlers[m].fds_max)
-		return error_set(
-			e, -EINVAL, "%s takes at most %zu descriptors, not %zu",
-			wire_message_text(m), handlers[m].fds_max, q->n_fds);
 	if (m != WIRE_HELLO && !s->greeted)
 		return error_set_code(e, ERROR_STATE,
 				      "the first request must be hello");

@@ -8,6 +8,7 @@
 #include "supervisor/null_backend.h"
 
 #define LINE_MAX_BYTES 1024
+#define INPUT_BYTES    256
 /* As long as a guest that shuts down quickly: long enough to be seen. */
 #define SHUTDOWN_MS 50
 
@@ -20,6 +21,9 @@ struct vmm {
 	uint64_t nvram_size;
 	uv_timer_t timer; /* announces `next` */
 	enum vmm_event_kind next;
+	/* Typed and not yet read: a guest that stands still reads on later. */
+	uint8_t input[INPUT_BYTES];
+	size_t input_size;
 	char line[LINE_MAX_BYTES];
 	size_t line_size;
 	bool running, paused;
@@ -137,27 +141,63 @@ static void run_line(struct vmm *v)
 			announce(v, words[i].kind, 0);
 }
 
+static bool standing_still(const struct vmm *v)
+{
+	return !v->running || v->paused || v->held;
+}
+
+/* Up to the end of a line, or of the input; returns how much was read. */
+static size_t read_line(struct vmm *v)
+{
+	size_t n = 0;
+
+	while (n < v->input_size) {
+		char c = (char)v->input[n++];
+
+		if (c == '\n' || c == '\r') {
+			chardev_write(v->console, v->input, n);
+			run_line(v);
+			return n;
+		}
+		if (v->line_size < sizeof(v->line) - 1)
+			v->line[v->line_size++] = c;
+	}
+	chardev_write(v->console, v->input, n);
+	return n;
+}
+
+static void read_input(struct vmm *v)
+{
+	while (v->input_size > 0 && !standing_still(v)) {
+		size_t n = read_line(v);
+
+		v->bytes_in += n;
+		v->input_size -= n;
+		memmove(v->input, v->input + n, v->input_size);
+	}
+}
+
 static size_t can_receive(void *cookie)
 {
 	struct vmm *v = cookie;
 
-	/* One byte at a time: a line may hold the guest, and what was typed
-	 * behind it has to wait. */
-	return v->running && !v->paused && !v->held ? 1 : 0;
+	return standing_still(v) ? 0 : sizeof(v->input) - v->input_size;
 }
 
 static void receive(void *cookie, const uint8_t *data, size_t size)
 {
 	struct vmm *v = cookie;
 
-	for (size_t i = 0; i < size; i++) {
-		v->bytes_in++;
-		chardev_write(v->console, data + i, 1);
-		if (data[i] == '\n' || data[i] == '\r')
-			run_line(v);
-		else if (v->line_size < sizeof(v->line) - 1)
-			v->line[v->line_size++] = (char)data[i];
-	}
+	size = MIN(size, sizeof(v->input) - v->input_size);
+	memcpy(v->input + v->input_size, data, size);
+	v->input_size += size;
+	read_input(v);
+}
+
+static void go_on(struct vmm *v)
+{
+	read_input(v);
+	chardev_guest_ready(v->console);
 }
 
 static const struct chardev_guest console_guest = {
@@ -243,8 +283,8 @@ static int null_pause(struct vmm *v, struct error *e)
 static int null_resume(struct vmm *v, struct error *e)
 {
 	v->paused = false;
-	chardev_guest_ready(v->console);
 	v->events->event(v->cookie, VMM_EVENT_RESUMED, "");
+	go_on(v);
 	return 0;
 }
 
@@ -265,7 +305,7 @@ static void null_nvram_committed(struct vmm *v)
 {
 	v->held = false;
 	say(v, "committed\n");
-	chardev_guest_ready(v->console);
+	go_on(v);
 }
 
 static void null_stats(struct vmm *v, struct vmm_stats *ret)

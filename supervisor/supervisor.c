@@ -69,8 +69,8 @@ static void on_rest(uv_timer_t *timer)
 	supervisor_set_state(s, s->final_state, s->reason);
 	if (s->greeted)
 		supervisor_told(s);
-	else if (!s->started)
-		close_all(s); /* nobody waits for a VM that never ran */
+	else if (s->dismissed)
+		close_all(s);
 }
 
 void supervisor_rest(struct supervisor *s, enum vm_state final_state,
@@ -217,9 +217,10 @@ static void on_disconnected(void *cookie, const struct error *why)
 	if (s->at_rest)
 		return;
 	log_vm(LOG_LEVEL_INFO, s->name, "the daemon is gone: %s", why->message);
-	if (!s->started)
-		supervisor_rest(s, VM_STOPPED,
-				"the daemon left before the start");
+	if (s->started)
+		return;
+	s->dismissed = true;
+	supervisor_rest(s, VM_STOPPED, "the daemon left before the start");
 }
 
 static const struct control_events control_events = {
@@ -232,6 +233,7 @@ static void on_orphan(uv_timer_t *timer)
 {
 	struct supervisor *s = timer->data;
 
+	s->dismissed = true;
 	supervisor_rest(s, VM_CRASHED, "no daemon came to configure the VM");
 }
 
@@ -240,7 +242,7 @@ static void on_sigterm(uv_signal_t *signal, int number)
 	struct supervisor *s = signal->data;
 
 	log_vm(LOG_LEVEL_INFO, s->name, "told to terminate");
-	/* At rest already: whoever waits for the reason is not coming. */
+	s->dismissed = true;
 	if (s->at_rest)
 		close_all(s);
 	else

@@ -11,7 +11,7 @@
  *  2. Whoever asks learns how the VM ended: the final state and its reason are
  *     sent to the connected daemon, or kept until the next one says hello.
  *     Kept means for as long as it takes, in a process that has given up the
- *     guest's memory, disks and taps.
+ *     guest's memory, disks and taps. SIGTERM ends that process, too.
  *  3. The backend is destroyed from the loop, never inside its own event.
  *  4. The exit status is 0 for a VM that stopped and 1 for one that crashed.
  *
@@ -37,6 +37,9 @@ struct supervisor {
 	struct control control;
 	bool greeted; /* the connected daemon said hello */
 	bool told;    /* a daemon knows the final state */
+	/* Nobody will ask how it ended: a daemon's own stop, SIGTERM, a VM
+	 * that never ran. */
+	bool dismissed;
 	bool configured, started, at_rest, ending;
 
 	enum vm_state state;

@@ -4,6 +4,8 @@
  * (own uid, namespaces) are tested where root is to be had.
  */
 #include <fcntl.h>
+#include <liburing.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -19,6 +21,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <uv.h>
 
 #include "supervisor/sandbox.h"
 
@@ -209,9 +212,69 @@ static int use_signals(void)
 	return syscall(SYS_tgkill, getpid(), gettid(), SIGUSR1) < 0;
 }
 
+static void *thread_main(void *arg)
+{
+	*(int *)arg = 0;
+	return NULL;
+}
+
+/* vCPUs: glibc tries clone3, is refused, and uses clone. */
+static int use_threads(void)
+{
+	pthread_t thread;
+	int result = 1;
+
+	if (pthread_create(&thread, NULL, thread_main, &result) != 0)
+		return 2;
+	return pthread_join(thread, NULL) ? 3 : result;
+}
+
+static void on_work(uv_work_t *work)
+{
+	*(int *)work->data = 0;
+}
+
+static void on_worked(uv_work_t *work, int status)
+{
+}
+
+/* The main thread, and blockdev where the host forbids io_uring. */
+static int use_loop(void)
+{
+	int result = 1;
+	uv_work_t work = {.data = &result};
+	uv_loop_t loop;
+
+	if (uv_loop_init(&loop) < 0 ||
+	    uv_queue_work(&loop, &work, on_work, on_worked) < 0)
+		return 2;
+	uv_run(&loop, UV_RUN_DEFAULT);
+	return result;
+}
+
+static int use_io_uring(void)
+{
+	struct io_uring ring;
+	struct io_uring_cqe *cqe;
+	int r = io_uring_queue_init(8, &ring, 0);
+
+	if (r == -ENOSYS || r == -EPERM)
+		return 0; /* the host forbids it, not the filter */
+	if (r < 0)
+		return 1;
+	io_uring_prep_nop(io_uring_get_sqe(&ring));
+	r = io_uring_submit_and_wait(&ring, 1) != 1 ||
+	    io_uring_peek_cqe(&ring, &cqe) < 0;
+	io_uring_queue_exit(&ring);
+	return r;
+}
+
 static void test_lets_work(void **state)
 {
-	attempt_fn *const attempts[] = {use_memory, use_files, use_signals};
+	attempt_fn *const attempts[] = {
+		use_memory,  use_files, use_signals,
+		use_threads, use_loop,	use_io_uring,
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(attempts); i++) {
 		int status = run_filtered(attempts[i]);
