@@ -243,7 +243,7 @@ static int read_definition(const char *path, json_object **ret, struct error *e)
 	r = read_all(is_stdin ? STDIN_FILENO : opened, path, &text, e);
 	if (r < 0)
 		return r;
-	r = json_parse(text.data, text.size, &config, e);
+	r = json_parse(text.size ? text.data : "", text.size, &config, e);
 	if (r < 0)
 		return error_prefix(e, r, "%s", path);
 	if (!json_object_is_type(config, json_type_object))

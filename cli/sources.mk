@@ -3,4 +3,4 @@ SRCS += cli/args.c cli/call.c cli/commands.c cli/completion.c cli/console.c \
 	cli/host_info.c cli/image_check.c cli/list.c cli/output.c cli/pause.c \
 	cli/reset.c cli/resume.c cli/show.c cli/shutdown.c cli/start.c \
 	cli/stop.c cli/terminal.c cli/var_list.c
-TESTS +=
+TESTS += tests/unit/test_cli_args.c
