@@ -11,4 +11,5 @@ SRCS += vmm-kvm/devices/iov.c vmm-kvm/devices/msix.c vmm-kvm/devices/pci.c \
 	vmm-kvm/devices/virtio_blk.c vmm-kvm/devices/virtio_net.c \
 	vmm-kvm/devices/virtio_pci.c vmm-kvm/devices/virtio_pci_regs.c \
 	vmm-kvm/devices/virtio_rng.c vmm-kvm/devices/virtqueue.c
-TESTS += tests/unit/test_virtqueue.c
+TESTS += tests/unit/test_msix.c tests/unit/test_pci.c \
+	tests/unit/test_virtio_pci.c tests/unit/test_virtqueue.c
