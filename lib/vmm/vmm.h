@@ -24,13 +24,13 @@ struct vmm;
 
 /* Why a machine came to rest, or what it wants. */
 enum vmm_event_kind {
-	VMM_EVENT_RUNNING,   /* the first guest instruction is about to run */
+	VMM_EVENT_RUNNING, /* the first guest instruction is about to run */
 	VMM_EVENT_PAUSED,
 	VMM_EVENT_RESUMED,
-	VMM_EVENT_POWEROFF,  /* the guest turned itself off: now at rest */
-	VMM_EVENT_RESET,     /* the guest rebooted; the machine goes on */
-	VMM_EVENT_PANIC,     /* the guest reported a crash */
-	VMM_EVENT_FATAL,     /* the backend cannot go on: now at rest */
+	VMM_EVENT_POWEROFF, /* the guest turned itself off: now at rest */
+	VMM_EVENT_RESET,    /* the guest rebooted; the machine goes on */
+	VMM_EVENT_PANIC,    /* the guest reported a crash */
+	VMM_EVENT_FATAL,    /* the backend cannot go on: now at rest */
 };
 
 struct vmm_events {
@@ -60,16 +60,16 @@ struct vmm_params {
 	void *cookie;
 	int hypervisor_fd; /* /dev/kvm; -1 for others */
 	int firmware_fd;   /* read-only regular file; -1 for none */
-	int nvram_fd;      /* memfd of nvram_size bytes, read-write, shared */
+	int nvram_fd;	   /* memfd of nvram_size bytes, read-write, shared */
 	uint64_t nvram_size;
 	struct vmm_disk disks[VM_DISKS_MAX]; /* config->n_disks of them */
 	struct vmm_nic nics[VM_NICS_MAX];    /* config->n_nics of them */
-	struct chardev *console; /* borrowed */
+	struct chardev *console;	     /* borrowed */
 };
 
 struct vmm_stats {
 	uint64_t exits_mmio, exits_total;
-	uint64_t vcpu_ns; /* CPU time of all vCPU threads */
+	uint64_t vcpu_ns;	      /* CPU time of all vCPU threads */
 	uint64_t accesses_unanswered; /* to addresses with nothing there */
 };
 

@@ -48,8 +48,8 @@ struct doorbell_sink {
 	 * does not reach the bus any more. match < 0: any value. */
 	int (*add)(void *cookie, uint64_t gpa, unsigned size, int64_t match,
 		   int fd);
-	void (*remove)(void *cookie, uint64_t gpa, unsigned size,
-		       int64_t match, int fd);
+	void (*remove)(void *cookie, uint64_t gpa, unsigned size, int64_t match,
+		       int fd);
 	void *cookie;
 };
 
