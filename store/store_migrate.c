@@ -7,11 +7,12 @@
 
 static int refuse_damaged(const char *path, const char *words, struct error *e)
 {
+	/* Debian 12 builds sqlite3 without the page table .recover reads. */
 	return error_set(e, -EBADMSG,
 			 "database %s is damaged (%s) and was left as it is; "
-			 "copy it, then try: sqlite3 %s .recover | sqlite3 "
-			 "%s.new",
-			 path, words, path, path);
+			 "keep a copy, then try: sqlite3 %s .recover >rows.sql "
+			 "(with sqlite.org's build: Debian 12's finds no rows)",
+			 path, words, path);
 }
 
 /* PRAGMA quick_check answers one row "ok", or rows of complaints. */
@@ -76,6 +77,8 @@ static int judge(sqlite3 *db, const char *path, int newest,
 				 "was left as it is; run the newer armvmd, or "
 				 "move the file away to start empty",
 				 path, (long long)version, newest);
+	if (version > 0 && tables == 0)
+		return refuse_damaged(path, "its tables are gone", e);
 	r = check_integrity(db, path, e);
 	if (r == 0)
 		*ret_version = version;

@@ -55,7 +55,7 @@ enum varstore_condition {
 
 /* The stock firmware's layout on QEMU's `virt`: bytes. */
 #define VARSTORE_BLOCK KIB(256)
-#define VARSTORE_SIZE (3 * VARSTORE_BLOCK) /* variables, working, spare */
+#define VARSTORE_SIZE  (3 * VARSTORE_BLOCK) /* variables, working, spare */
 
 /*
  * Decode the image of `size` bytes. Variables that are valid now are returned,

@@ -192,6 +192,13 @@ static void test_cut_short_is_refused(void **state)
 	expect_refused("damaged");
 }
 
+/* What an unlucky recovery makes: our marks, no tables. */
+static void test_empty_shell_is_refused(void **state)
+{
+	raw_exec("PRAGMA application_id = 1095912790; PRAGMA user_version = 1");
+	expect_refused("its tables are gone");
+}
+
 static void test_steps_run_once_and_in_order(void **state)
 {
 	static const char *const steps[] = {
@@ -250,6 +257,7 @@ int main(void)
 		each(test_text_file_is_refused),
 		each(test_damage_is_refused),
 		each(test_cut_short_is_refused),
+		each(test_empty_shell_is_refused),
 		each(test_steps_run_once_and_in_order),
 		each(test_failing_step_leaves_the_schema_before),
 	};
