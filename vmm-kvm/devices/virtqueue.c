@@ -28,6 +28,12 @@ static void store16(uint8_t *at, uint16_t value)
 	__atomic_store_n((uint16_t *)at, value, __ATOMIC_RELEASE);
 }
 
+/* ThreadSanitizer knows no __atomic fence. */
+static void full_barrier(void)
+{
+	__sync_synchronize();
+}
+
 void virtqueue_init(struct virtqueue *q, const struct guest_mem *mem,
 		    uint16_t size_max)
 {
@@ -182,7 +188,7 @@ static int wait_for_more(struct virtqueue *q)
 	if (!q->event_index)
 		return 0; /* without it we never suppress notifications */
 	store16(q->used + AVAIL_EVENT(q->size), q->last_avail);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	full_barrier();
 	return available(q);
 }
 
@@ -239,22 +245,19 @@ void virtqueue_push(struct virtqueue *q, uint16_t head, uint32_t written)
 
 bool virtqueue_should_notify(struct virtqueue *q)
 {
-	uint16_t before = q->signalled;
-	bool valid = q->signalled_valid;
-	uint16_t event;
+	uint16_t before = q->signalled, event;
 
-	if (!q->ready || q->broken)
+	if (!q->ready || q->broken || q->used_index == before)
 		return false;
+	q->signalled = q->used_index;
 	/* Our used index is written before the driver's wish is read; pairs
 	 * with the driver's barrier after it wrote the wish (2.7.7.2). */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	full_barrier();
 	if (!q->event_index)
 		return !(load16(q->avail + RING_FLAGS) &
 			 VIRTQ_AVAIL_NO_INTERRUPT);
-	q->signalled = q->used_index;
-	q->signalled_valid = true;
+	/* Whether used_event lies within what was used since last time. */
 	event = load16(q->avail + USED_EVENT(q->size));
-	/* 2.7.7.2: used_event lies within what was used since last time. */
-	return !valid || (uint16_t)(q->used_index - event - 1) <
-				 (uint16_t)(q->used_index - before);
+	return (uint16_t)(q->used_index - event - 1) <
+	       (uint16_t)(q->used_index - before);
 }

@@ -51,7 +51,6 @@ struct virtqueue {
 	bool event_index, indirect; /* negotiated features */
 	uint8_t *desc, *avail, *used;
 	uint16_t last_avail, used_index, signalled;
-	bool signalled_valid;
 };
 
 /* A popped chain: buffers the device reads (out), then those it writes (in). */
