@@ -214,9 +214,14 @@ static void on_disconnected(void *cookie, const struct error *why)
 	s->greeted = false;
 	if (s->nvram)
 		nvram_disconnected(s->nvram);
-	if (s->at_rest)
-		return;
 	log_vm(LOG_LEVEL_INFO, s->name, "the daemon is gone: %s", why->message);
+	if (s->at_rest) {
+		/* It may have gone without reading how the VM ended. */
+		if (s->told && !s->dismissed)
+			uv_timer_stop(&s->timer);
+		s->told = false;
+		return;
+	}
 	if (s->started)
 		return;
 	s->dismissed = true;

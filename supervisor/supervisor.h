@@ -11,7 +11,9 @@
  *  2. Whoever asks learns how the VM ended: the final state and its reason are
  *     sent to the connected daemon, or kept until the next one says hello.
  *     Kept means for as long as it takes, in a process that has given up the
- *     guest's memory, disks and taps. SIGTERM ends that process, too.
+ *     guest's memory, disks and taps. SIGTERM ends that process, too. A
+ *     daemon that was told stays connected until the process has ended; one
+ *     that leaves earlier may not have read it, so the next is told again.
  *  3. The backend is destroyed from the loop, never inside its own event.
  *  4. The exit status is 0 for a VM that stopped and 1 for one that crashed.
  *

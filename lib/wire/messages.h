@@ -25,6 +25,10 @@
  *                                              vcpu_ns}
  *  S state        {state, reason}           state: a vm_state name; reason: a
  *                                           sentence ("the guest powered off")
+ *                                           After "stopped" and "crashed" the
+ *                                           daemon stays connected until the
+ *                                           process has ended, or the next
+ *                                           one is told again
  *  S event        {kind, detail}            "reset", "panic", ...
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged
@@ -62,7 +66,8 @@ enum wire_message {
 };
 
 /* The supervisor's inherited descriptors and arguments:
- *   armvm-supervisor --control-fd 3 --uid N --name VM [--null]
+ *   armvm-supervisor --control-fd 3 --uid N --name VM
+ *                    [--log-level LEVEL] [--seccomp kill|log]
  * fd 3 is the listening SEQPACKET socket the daemon bound. */
 #define WIRE_CONTROL_FD 3
 

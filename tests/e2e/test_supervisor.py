@@ -226,6 +226,10 @@ def test_daemon_comes_back():
         check("without the guest's memory",
               not any("memfd" in x for x in s.descriptors()),
               s.descriptors())
+        hasty = s.daemon()
+        hasty.close()
+        time.sleep(0.2)
+        check("even when one left at once", s.proc.poll() is None)
         d = s.daemon()
         equal("which is told", (d.hello["state"], d.hello["reason"]),
               ("stopped", "the guest powered off"))
