@@ -19,7 +19,7 @@ json_object *cli_name_params(const char *name)
 	return params;
 }
 
-static int connected(struct cli *cli, struct error *e)
+int cli_connect(struct cli *cli, struct error *e)
 {
 	return cli->client ? 0 : api_client_open(cli->socket, &cli->client, e);
 }
@@ -27,7 +27,7 @@ static int connected(struct cli *cli, struct error *e)
 int cli_call(struct cli *cli, const char *method, json_object *params,
 	     json_object **ret_result, int *ret_fd, struct error *e)
 {
-	int r = connected(cli, e);
+	int r = cli_connect(cli, e);
 
 	if (r < 0) {
 		json_object_put(params);
@@ -43,7 +43,7 @@ int cli_call_progress(struct cli *cli, const char *method, json_object *params,
 {
 	bool show = cli->format == OUTPUT_TABLE && isatty(STDERR_FILENO);
 	int64_t began = cli_now_ms(), id;
-	int r = connected(cli, e);
+	int r = cli_connect(cli, e);
 
 	if (r < 0) {
 		json_object_put(params);

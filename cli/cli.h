@@ -88,7 +88,10 @@ int cli_command_find(char *const *words, size_t n_words,
 void cli_help(FILE *out);
 void cli_help_command(FILE *out, const struct cli_command *command);
 
-/* cli/call.c: connect on the first call. `params` is consumed. */
+/* cli/call.c: every call connects first; this alone tells early whether there
+ * is a daemon. */
+int cli_connect(struct cli *cli, struct error *e) must_check;
+/* `params` is consumed. */
 int cli_call(struct cli *cli, const char *method, json_object *params,
 	     json_object **ret_result, int *ret_fd, struct error *e) must_check;
 /*

@@ -6,8 +6,11 @@
 
 #include "cli/terminal.h"
 #include "lib/base/fd.h"
+#include "lib/model/vm_state.h"
 
-#define ESCAPE 0x1d /* Ctrl-] */
+#define ESCAPE	     0x1d /* Ctrl-] */
+#define SETTLE_TRIES 40
+#define SETTLE_US    50000
 
 enum { POLL_CONSOLE, POLL_INPUT, POLL_SIGNAL, POLL_COUNT };
 enum ending { GOING_ON, LEFT, CLOSED, SIGNALLED, FAILED };
@@ -97,21 +100,42 @@ static void say_attached(const char *name, bool raw)
 		    raw ? " Ctrl-] leaves it." : "");
 }
 
-/* The console closes when the VM ends; say how that came about. */
+/*
+ * The console closes when the VM ends, some moments before that is its state:
+ * look until it is at rest. NULL when the daemon or the VM is gone.
+ */
+static json_object *look_at_end(struct cli *cli, const char *name)
+{
+	json_object *vm = NULL;
+	enum vm_state state;
+
+	for (int tries = 0; tries < SETTLE_TRIES; tries++) {
+		json_object_put(vm);
+		vm = NULL;
+		if (cli_call(cli, "vm.get", cli_name_params(name), &vm, NULL,
+			     NULL) < 0)
+			return NULL;
+		if (vm_state_by_name(field_text(vm, "state"), &state) < 0 ||
+		    !vm_state_active(state))
+			break;
+		usleep(SETTLE_US);
+	}
+	return vm;
+}
+
 static void say_closed(struct cli *cli, const char *name)
 {
-	_cleanup_json_ json_object *vm = NULL;
-	struct error e = ERROR_INIT;
-	const char *reason;
+	_cleanup_json_ json_object *vm = look_at_end(cli, name);
+	const char *reason = field_text(vm, "reason");
 
-	if (cli_call(cli, "vm.get", cli_name_params(name), &vm, NULL, &e) < 0) {
+	if (!vm)
 		output_line(stderr, "\nThe console of %s was closed.", name);
-		return;
-	}
-	reason = field_text(vm, "reason");
-	output_line(stderr, "\nThe console of %s was closed: it is %s%s%s%s.",
-		    name, field_text(vm, "state"), *reason ? " (" : "", reason,
-		    *reason ? ")" : "");
+	else
+		output_line(stderr,
+			    "\nThe console of %s was closed: it is "
+			    "%s%s%s%s.",
+			    name, field_text(vm, "state"), *reason ? " (" : "",
+			    reason, *reason ? ")" : "");
 }
 
 static int attach(struct cli *cli, const char *name, int fd, struct error *e)

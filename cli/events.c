@@ -100,9 +100,13 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 		r = parse_u64(since, "--since", 0, INT64_MAX, &number, e);
 		last = r == 0 ? (int64_t)number : 0;
 	}
-	if (r == 0 && cli->format == OUTPUT_TABLE)
+	if (r == 0)
+		r = cli_connect(cli, e);
+	if (r == 0 && cli->format == OUTPUT_TABLE) {
 		printf("%-6s  %-19s  %-12s  %-8s  %s\n", "SEQ", "WHEN", "NAME",
 		       "KIND", "WHAT");
+		r = output_flush(e);
+	}
 	if (r == 0)
 		r = replay(cli, &last, e);
 	if (r == 0 && following)
