@@ -103,24 +103,6 @@ static void test_batch_waits_for_its_slowest_call(void **state)
 	fixture_stop(&f);
 }
 
-static void test_batch_size_is_bounded(void **state)
-{
-	_cleanup_buf_ struct buf line = {0};
-	struct fixture f;
-	struct raw r;
-
-	assert_int_equal(buf_append(&line, "[1", 2), 0);
-	for (int i = 1; i < 257; i++)
-		assert_int_equal(buf_append(&line, ",1", 2), 0);
-	assert_int_equal(buf_append(&line, "]", 1), 0);
-	fixture_start(&f);
-	raw_connect(&f, &r);
-	raw_say(&r, line.data);
-	raw_expect_error(&r, -32600, "null");
-	raw_close(&r);
-	fixture_stop(&f);
-}
-
 static void test_replies_come_as_they_are_ready(void **state)
 {
 	struct fixture f;
@@ -222,28 +204,6 @@ static void test_random_lines(void **state)
 	raw_expect(&r, GOT("77", "end"));
 	raw_close(&r);
 	fixture_stop(&f);
-}
-
-static void test_long_line_is_refused_once(void **state)
-{
-	size_t size = MIB(3);
-	char *line = malloc(size);
-	struct fixture f;
-	struct raw r;
-
-	memset(line, ' ', size);
-	fixture_start(&f);
-	raw_connect(&f, &r);
-	assert_int_equal(raw_send(&r, line, size), size);
-	raw_expect_error(&r, -32600, "null");
-	raw_expect_silence(&r);
-	raw_say(&r, GET("1", "tail"));
-	raw_expect_silence(&r);
-	raw_say(&r, GET("2", "web"));
-	raw_expect(&r, GOT("2", "web"));
-	raw_close(&r);
-	fixture_stop(&f);
-	free(line);
 }
 
 static void test_line_in_pieces(void **state)
@@ -359,97 +319,21 @@ static void test_events_reach_subscribers_only(void **state)
 	fixture_stop(&f);
 }
 
-static void test_slow_subscriber_is_told_and_dropped(void **state)
-{
-	char *text = malloc(LARGE_SIZE);
-	json_object *event, *line;
-	struct fixture f;
-	struct raw r;
-	bool told = false;
-
-	memset(text, 'x', LARGE_SIZE);
-	event = json_object_new_string_len(text, LARGE_SIZE);
-	fixture_start(&f);
-	raw_connect(&f, &r);
-	raw_say(&r, "{\"jsonrpc\":\"2.0\",\"method\":\"event.subscribe\","
-		    "\"params\":{\"since\":-1},\"id\":1}");
-	for (int i = 0; i < 200; i++)
-		api_server_notify(f.server, event);
-	json_object_put(event);
-	while ((line = raw_line(&r))) {
-		told = strstr(json_text(line), "event.lost");
-		json_object_put(line);
-	}
-	assert_true(told);
-	assert_true(raw_closed(&r));
-	raw_close(&r);
-	fixture_stop(&f);
-	free(text);
-}
-
-/* A client that does not read is not read from, and loses nothing. */
-static void test_client_that_does_not_read(void **state)
-{
-	struct fixture f;
-	struct raw r;
-	unsigned before;
-
-	fixture_start(&f);
-	raw_connect(&f, &r);
-	for (int i = 0; i < 50; i++)
-		raw_say(&r, "{\"jsonrpc\":\"2.0\",\"method\":\"vm.list\","
-			    "\"id\":1}");
-	before = f.n_large;
-	assert_in_range(before, 1, 20);
-	for (int i = 0; i < 50; i++)
-		json_object_put(raw_line(&r));
-	assert_int_equal(f.n_large, 50);
-	raw_expect_silence(&r);
-	raw_close(&r);
-	fixture_stop(&f);
-}
-
-static void test_calls_under_way_are_bounded(void **state)
-{
-	struct fixture f;
-	struct raw r;
-
-	fixture_start(&f);
-	raw_connect(&f, &r);
-	for (int i = 0; i < 100; i++)
-		raw_say(&r, CALL("1", "vm.start"));
-	assert_int_equal(f.n_held, 32);
-	for (size_t i = 0; i < 100; i++) {
-		if (i == f.n_held)
-			fixture_turn(&f);
-		assert_true(i < f.n_held);
-		api_call_reply(f.held[i], NULL, -1);
-	}
-	assert_int_equal(f.n_held, 100);
-	raw_close(&r);
-	fixture_stop(&f);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_examples_of_the_specification),
 		cmocka_unit_test(test_batches),
 		cmocka_unit_test(test_batch_waits_for_its_slowest_call),
-		cmocka_unit_test(test_batch_size_is_bounded),
 		cmocka_unit_test(test_replies_come_as_they_are_ready),
 		cmocka_unit_test(test_bad_params_and_missing_handlers),
 		cmocka_unit_test(test_garbage_gets_parse_errors),
 		cmocka_unit_test(test_random_lines),
-		cmocka_unit_test(test_long_line_is_refused_once),
 		cmocka_unit_test(test_line_in_pieces),
 		cmocka_unit_test(test_half_closed_client_gets_all_replies),
 		cmocka_unit_test(test_call_outlives_its_client_and_server),
 		cmocka_unit_test(test_console_rides_with_its_reply),
 		cmocka_unit_test(test_events_reach_subscribers_only),
-		cmocka_unit_test(test_slow_subscriber_is_told_and_dropped),
-		cmocka_unit_test(test_client_that_does_not_read),
-		cmocka_unit_test(test_calls_under_way_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
