@@ -61,9 +61,17 @@ def fdt_alone_describes_it():
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as f:
         f.write(blob)
-    r = subprocess.run(["dtc", "-I", "dtb", "-O", "dts", "-o",
-                        host.dir + "/guest.dts", path], text=True,
-                       stderr=subprocess.PIPE, check=False)
+    # The kernel's EFI stub adds its own to /chosen; what is judged is ours.
+    out = subprocess.run(["fdtget", "-p", path, "/chosen"], check=True,
+                         stdout=subprocess.PIPE, text=True).stdout
+    for name in out.split():
+        if name.startswith(("linux,uefi-", "linux,initrd-")):
+            subprocess.run(["fdtput", "-d", path, "/chosen", name], check=True)
+    # interrupt_provider asks for #address-cells where pl061's binding forbids
+    # it; the kernel's own device trees are built without that check, too.
+    r = subprocess.run(["dtc", "-W", "no-interrupt_provider", "-I", "dtb",
+                        "-O", "dts", "-o", host.dir + "/guest.dts", path],
+                       text=True, stderr=subprocess.PIPE, check=False)
     report.equal("dtc has no complaint", (r.returncode, r.stderr.strip()),
                  (0, ""))
     with open(host.dir + "/guest.dts", encoding="utf-8") as f:

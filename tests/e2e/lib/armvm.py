@@ -182,13 +182,12 @@ class Console:
     def run(self, command, timeout=60):
         """Run it in the guest's shell: (output, status)."""
         self.at = len(self.seen)
-        # The echoed command line never holds the mark itself.
-        self.send(f"{command}; echo \"=en\"\"d=$?=\"\n")
-        text = self.expect(r"=end=(\d+)=\n", timeout)
+        # The echoed (and wrapped) command line never holds a whole mark.
+        self.send(f"echo \"=be\"\"gin=\"; {command}; echo \"=en\"\"d=$?=\"\n")
+        text = self.expect(r"=begin=\n.*?=end=(\d+)=\n", timeout)
         self.expect(re.escape(self.PROMPT), timeout)
-        status = int(re.search(r"=end=(\d+)=\n", text).group(1))
-        body = text[:text.rindex("=end=")]
-        return body.split("\n", 1)[1] if "\n" in body else "", status
+        m = re.search(r"=begin=\n(.*?)=end=(\d+)=\n", text, re.S)
+        return m.group(1), int(m.group(2))
 
 
 class Host:
