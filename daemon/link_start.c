@@ -96,8 +96,8 @@ static int spawn_process(const struct vm *vm, int control_fd, pid_t *ret_pid,
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attr);
 	if (r != 0)
-		return error_set(e, -r, "cannot start %s: %s", program,
-				 strerror(r));
+		return error_set_code(e, ERROR_INTERNAL, "cannot start %s: %s",
+				      program, strerror(r));
 	return 0;
 }
 

@@ -29,6 +29,7 @@ struct supervisor {
 	/* A commit that could not be stored yet. */
 	int64_t nvram_seq;
 	uint64_t nvram_offset, nvram_size;
+	bool replay_due;    /* the spill file is not stored yet */
 	bool nvram_failing; /* told once, not at each retry */
 	bool ended;
 	int open_handles;

@@ -165,9 +165,17 @@ static void nvram_try_commit(struct vm *vm)
 	struct supervisor *s = vm->supervisor;
 	struct error e = ERROR_INIT;
 	json_object *ack;
+	int r = 0;
 
-	if (vm_nvram_commit(vm, s->nvram_fd, s->nvram_offset, s->nvram_size,
-			    &e) < 0) {
+	/* What was spilled is older: it goes first, or nothing does. */
+	if (s->replay_due) {
+		r = vm_nvram_replay(vm, &e);
+		s->replay_due = r < 0;
+	}
+	if (r == 0)
+		r = vm_nvram_commit(vm, s->nvram_fd, s->nvram_offset,
+				    s->nvram_size, &e);
+	if (r < 0) {
 		/* The guest waits: nothing is acknowledged that is not
 		 * stored, and it goes on by itself when the cause is gone. */
 		if (!s->nvram_failing)
@@ -250,7 +258,8 @@ static void adopted_cb(struct vm *vm, void *cookie, json_object *reply,
 	if (s->nvram_fd < 0 && n_fds == 1 && vm_nvram_fd_valid(fds[0]))
 		s->nvram_fd = TAKE_FD(fds[0]);
 	/* Before any later commit: the order of updates is theirs. */
-	if (vm_nvram_replay(vm, &why) < 0)
+	s->replay_due = vm_nvram_replay(vm, &why) < 0;
+	if (s->replay_due)
 		vm_event(vm, "nvram-stalled", why.message);
 	handle_state(vm, reply);
 }

@@ -1,5 +1,3 @@
-#include <inttypes.h>
-
 #include "api/api.h"
 #include "daemon/vm_wait.h"
 
@@ -57,10 +55,10 @@ static void deadline_cb(uv_timer_t *timer)
 	struct error e = ERROR_INIT;
 
 	error_set(&e, -ETIMEDOUT,
-		  "%s did not power off within %" PRIu64 " s: the guest has no "
+		  "%s did not power off within %g s: the guest has no "
 		  "driver for the power button (gpio-keys), or is busy; it is "
 		  "still running. End it at once with: armvmctl stop %s",
-		  vm->config.name, vm->shutdown_timeout_ms / 1000,
+		  vm->config.name, (double)vm->shutdown_timeout_ms / 1000,
 		  vm->config.name);
 	if (vm->state == VM_SHUTTING_DOWN)
 		vm_set_state(vm, VM_RUNNING,

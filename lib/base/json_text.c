@@ -62,7 +62,7 @@ int json_parse(const char *text, size_t size, json_object **ret,
 	if (size > INT_MAX)
 		return error_set(e, -EILSEQ, "a text of %zu bytes is too long",
 				 size);
-	nul = memchr(text, '\0', size);
+	nul = size ? memchr(text, '\0', size) : NULL;
 	if (nul)
 		return error_set(e, -EILSEQ, "not JSON at byte %zu: a NUL",
 				 (size_t)(nul - text));

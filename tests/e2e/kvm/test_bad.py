@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 
-from scene import Host, alive, guarded, image, report
+from scene import Host, alive, guarded, image, report, wait_for
 
 host = Host().start()
 disk = image(host, "good")
@@ -71,7 +71,7 @@ def firmware_and_memory():
             "small.fd", "12345", "64 KiB")
     refused("missing firmware", create("--firmware", f"{dir_}/none.fd"), 3,
             "none.fd")
-    refused("too little memory", create(memory="64M"), 2, "memory", "64M")
+    refused("too little memory", create(memory="64M"), 2, "memory", "64 MiB")
     refused("no size", create(memory="12Q"), 2, "memory", "12Q", "2G")
 
 
@@ -108,15 +108,17 @@ def network():
 
 
 def no_kvm():
-    """The daemon sees no /dev/kvm: in a mount namespace of its own."""
+    """The daemon has a /dev of its own, without kvm."""
     other = Host()
-    script = ("mount --bind /dev/null /dev/kvm && exec \"$@\"")
+    script = ("mkdir /run/dev.$$ && mount -t tmpfs dev /run/dev.$$ && "
+              "cd /run/dev.$$ && cp -a /dev/null /dev/urandom /dev/net . && "
+              "mount --move /run/dev.$$ /dev && cd / && rmdir /run/dev.$$ && "
+              "exec \"$@\"")
     log = open(other.log, "a", encoding="utf-8")
     other.proc = subprocess.Popen(
         ["unshare", "--mount", "sh", "-c", script, "sh",
          os.environ["ARMVM_BIN"] + "/armvmd", "--state-dir", other.state,
          "--runtime-dir", other.runtime], stdout=log, stderr=log)
-    from scene import wait_for
     wait_for("armvmd answers", other.answers, 30)
     code, _, err = other.ctl("create", "web", "--disk", disk)
     if code == 0:
