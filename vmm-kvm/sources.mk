@@ -3,5 +3,5 @@ SRCS += vmm-kvm/board.c vmm-kvm/board_memory.c vmm-kvm/boot.c \
 ARM_SRCS += vmm-kvm/backend.c vmm-kvm/kvm_gic.c vmm-kvm/kvm_ioctls.c \
 	vmm-kvm/kvm_irq.c vmm-kvm/kvm_vcpu.c vmm-kvm/kvm_vm.c \
 	vmm-kvm/machine.c
-TESTS += tests/unit/test_nvram_commits.c \
+TESTS += tests/unit/test_board.c tests/unit/test_nvram_commits.c \
 	tests/unit/test_run_gate.c

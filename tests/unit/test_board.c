@@ -1,0 +1,448 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+#include <libfdt.h>
+
+#include "lib/base/fd.h"
+#include "vmm-kvm/board_layout.h"
+#include "vmm-kvm/boot.h"
+
+#define FIRMWARE_SIZE KIB(512)
+#define NVRAM_SIZE    KIB(768)
+#define VECTORS	      32
+
+/* A board on sinks that only remember. */
+struct fixture {
+	uv_loop_t loop;
+	struct chardev *console;
+	struct vm_config config;
+	struct disk_config disks[VM_DISKS_MAX];
+	struct vmm_params params;
+	struct board_space space;
+	struct board *board;
+	uint64_t lines; /* bit per INTID */
+	int vectors[VECTORS];
+	size_t n_vectors;
+	unsigned commits;
+	uint64_t commit_offset, commit_size;
+};
+
+static void on_line(void *cookie, uint32_t intid, bool level)
+{
+	struct fixture *f = cookie;
+
+	assert_in_range(intid, 32, BOARD_GIC_IRQS - 1);
+	f->lines &= ~(1ull << intid);
+	f->lines |= (uint64_t)level << intid;
+}
+
+static int vector_new(void *cookie, uint32_t *ret_vector, int *ret_fd)
+{
+	struct fixture *f = cookie;
+
+	assert_true(f->n_vectors < VECTORS);
+	*ret_vector = (uint32_t)f->n_vectors;
+	*ret_fd = f->vectors[f->n_vectors++] = memfd_create("vector",
+							    MFD_CLOEXEC);
+	return 0;
+}
+
+static void vector_free(void *cookie, uint32_t vector)
+{
+	struct fixture *f = cookie;
+
+	f->vectors[vector] = fd_close(f->vectors[vector]);
+}
+
+static int vector_set(void *cookie, uint32_t vector, uint64_t address,
+		      uint32_t data, uint32_t device_id)
+{
+	return 0;
+}
+
+static void vector_mask(void *cookie, uint32_t vector)
+{
+}
+
+static void on_set_mapped(void *cookie, enum board_bank bank, bool mapped)
+{
+}
+
+static void on_commit(void *cookie, uint64_t offset, uint64_t size)
+{
+	struct fixture *f = cookie;
+
+	f->commits++;
+	f->commit_offset = offset;
+	f->commit_size = size;
+}
+
+static int file_of(uint64_t size)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	return fd;
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	uv_loop_init(&f->loop);
+	assert_int_equal(chardev_new(&f->loop, &f->console), 0);
+	f->config.disks = f->disks;
+	f->config.vcpus = 2;
+	f->params = (struct vmm_params){
+		.config = &f->config,
+		.loop = &f->loop,
+		.console = f->console,
+		.hypervisor_fd = -1,
+		.firmware_fd = file_of(FIRMWARE_SIZE),
+		.nvram_fd = file_of(NVRAM_SIZE),
+		.nvram_size = NVRAM_SIZE,
+	};
+	assert_int_equal(board_space_plan(MIB(128), 40, &f->space, NULL), 0);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	board_free(f->board);
+	chardev_free(f->console);
+	uv_run(&f->loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&f->loop), 0);
+	for (size_t i = 0; i < f->n_vectors; i++)
+		assert_int_equal(f->vectors[i], -1);
+	fd_close(f->params.firmware_fd);
+	fd_close(f->params.nvram_fd);
+	free(f);
+	return 0;
+}
+
+static int make_board(struct fixture *f, struct error *e)
+{
+	static struct msi_sink msi;
+	struct board_params p = {
+		.vmm = &f->params,
+		.space = &f->space,
+		.line = {.set = on_line, .cookie = f},
+		.msi = &msi,
+		.set_mapped = on_set_mapped,
+		.commit = on_commit,
+		.cookie = f,
+	};
+
+	msi = (struct msi_sink){
+		.vector_new = vector_new,
+		.vector_free = vector_free,
+		.vector_set = vector_set,
+		.vector_mask = vector_mask,
+		.cookie = f,
+	};
+	return board_new(&p, &f->board, e);
+}
+
+static void need_board(struct fixture *f)
+{
+	struct error e = ERROR_INIT;
+	int r = make_board(f, &e);
+
+	if (r)
+		fail_msg("%s", e.message);
+}
+
+static uint32_t read32(struct fixture *f, uint64_t addr)
+{
+	uint64_t value = 0;
+
+	assert_true(bus_read(board_bus(f->board), addr, 4, &value));
+	return (uint32_t)value;
+}
+
+static void write32(struct fixture *f, uint64_t addr, uint32_t value)
+{
+	assert_true(bus_write(board_bus(f->board), addr, 4, value));
+}
+
+/* The address of a node, by the device tree in the board's RAM. */
+static uint64_t node_base(const void *fdt, const char *compatible)
+{
+	int node = fdt_node_offset_by_compatible(fdt, -1, compatible);
+	const fdt64_t *reg;
+
+	if (node < 0)
+		fail_msg("no %s: %s", compatible, fdt_strerror(node));
+	reg = fdt_getprop(fdt, node, "reg", NULL);
+	assert_non_null(reg);
+	return fdt64_ld(reg);
+}
+
+static void test_space_has_ram_below_and_pci_above(void **state)
+{
+	struct board_space s;
+
+	assert_int_equal(board_space_plan(GIB(1), 48, &s, NULL), 0);
+	assert_int_equal(s.ipa_bits, 40);
+	assert_int_equal(s.mmio64_base, GIB(512));
+	assert_int_equal(s.mmio64_size, GIB(512));
+	/* Exactly as much as fits below the window, and one page more. */
+	assert_int_equal(board_space_plan(GIB(511), 48, &s, NULL), 0);
+	assert_int_equal(s.ipa_bits, 40);
+	assert_int_equal(board_space_plan(GIB(511) + KIB(4), 48, &s, NULL), 0);
+	assert_int_equal(s.ipa_bits, 41);
+	assert_int_equal(s.mmio64_base, GIB(1024));
+}
+
+static void test_space_of_a_narrow_host(void **state)
+{
+	struct error e = ERROR_INIT;
+	struct board_space s;
+
+	assert_int_equal(board_space_plan(GIB(1), 36, &s, &e), 0);
+	assert_int_equal(s.ipa_bits, 36);
+	assert_int_equal(s.mmio64_base, GIB(32));
+	assert_int_equal(board_space_plan(GIB(31), 36, &s, &e), 0);
+	assert_int_equal(board_space_plan(GIB(31) + 1, 36, &s, &e), -EINVAL);
+	assert_non_null(strstr(e.message, "memory"));
+	assert_non_null(strstr(e.message, "31"));
+	assert_int_equal(board_space_plan(UINT64_MAX, 48, &s, &e), -EINVAL);
+}
+
+static void test_tree_names_what_answers(void **state)
+{
+	static const uint64_t cpus[] = {0, 1};
+	struct fixture *f = *state;
+	struct error e = ERROR_INIT;
+	const void *fdt;
+
+	need_board(f);
+	assert_int_equal(boot_write_fdt(f->board, cpus, 2, &e), 0);
+	fdt = board_bank(f->board, BOARD_BANK_RAM)->hva;
+	assert_int_equal(fdt_check_full(fdt, fdt_totalsize(fdt)), 0);
+	/* Each by its PrimeCell identification, DDI 0183 3.3.17 and so on. */
+	assert_int_equal(read32(f, node_base(fdt, "arm,pl011") + 0xfe0), 0x11);
+	assert_int_equal(read32(f, node_base(fdt, "arm,pl031") + 0xfe0), 0x31);
+	assert_int_equal(read32(f, node_base(fdt, "arm,pl061") + 0xfe0), 0x61);
+	/* Slot 1 of bus 0 is the entropy device: 1af4:1044. */
+	assert_int_equal(
+		read32(f, node_base(fdt, "pci-host-ecam-generic") + (1 << 15)),
+		0x10441af4);
+	assert_int_equal(read32(f, node_base(fdt, "cfi-flash")), 0);
+}
+
+static void test_seeds_are_fresh(void **state)
+{
+	static const uint64_t cpus[] = {0};
+	struct fixture *f = *state;
+	_cleanup_free_ void *a = NULL, *b = NULL;
+	size_t size_a, size_b;
+
+	assert_int_equal(boot_build_fdt(&f->space, cpus, 1, &a, &size_a, NULL),
+			 0);
+	assert_int_equal(boot_build_fdt(&f->space, cpus, 1, &b, &size_b, NULL),
+			 0);
+	assert_int_equal(size_a, size_b);
+	assert_memory_not_equal(a, b, size_a);
+}
+
+static void test_tree_of_most_cpus_fits(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_free_ void *blob = NULL;
+	uint64_t cpus[BOARD_VCPUS_MAX];
+	size_t size;
+
+	for (unsigned i = 0; i < BOARD_VCPUS_MAX; i++)
+		cpus[i] = (i >> 4) << 8 | (i & 15);
+	assert_int_equal(boot_build_fdt(&f->space, cpus, BOARD_VCPUS_MAX, &blob,
+					&size, NULL),
+			 0);
+	assert_true(size <= BOARD_FDT_SIZE_MAX);
+	/* Their redistributors end where PCI's I/O ports begin, or before. */
+	assert_true(BOARD_GIC_REDIST_BASE +
+			    BOARD_VCPUS_MAX * BOARD_GIC_REDIST_SIZE <=
+		    BOARD_PCI_IO_BASE);
+}
+
+static void test_power_button_raises_the_gpio(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t gpio = BOARD_PL061_BASE;
+
+	need_board(f);
+	/* GPIOIBE both edges, GPIOIE. */
+	write32(f, gpio + 0x408, 1 << BOARD_POWER_KEY_PIN);
+	write32(f, gpio + 0x410, 1 << BOARD_POWER_KEY_PIN);
+	board_press_power(f->board);
+	assert_true(f->lines & 1ull << BOARD_SPI_PL061);
+	assert_int_equal(read32(f, gpio + 0x3fc), 1 << BOARD_POWER_KEY_PIN);
+	write32(f, gpio + 0x41c, 0xff);
+	assert_false(f->lines & 1ull << BOARD_SPI_PL061);
+	/* It is let go by itself. */
+	while (read32(f, gpio + 0x3fc))
+		uv_run(&f->loop, UV_RUN_ONCE);
+	assert_true(f->lines & 1ull << BOARD_SPI_PL061);
+}
+
+/* Program one word of the variables: command, value, back to reading. */
+static void program(struct fixture *f, uint64_t offset, uint32_t value,
+		    bool finish)
+{
+	const uint64_t at = BOARD_FLASH_VARS_BASE + offset;
+
+	write32(f, at, 0x00200020);
+	write32(f, at, 0x00d000d0);
+	write32(f, at, 0x00400040);
+	write32(f, at, value);
+	if (finish)
+		write32(f, at, 0x00ff00ff);
+}
+
+static void test_variables_are_committed(void **state)
+{
+	struct fixture *f = *state;
+	const uint8_t *nvram;
+
+	need_board(f);
+	nvram = board_bank(f->board, BOARD_BANK_VARS)->hva;
+	program(f, KIB(256) + 16, 0x12345678, true);
+	assert_int_equal(f->commits, 1);
+	assert_true(f->commit_offset <= KIB(256));
+	assert_true(f->commit_offset + f->commit_size >= KIB(256) + 20);
+	assert_memory_equal(nvram + KIB(256) + 16, "\x78\x56\x34\x12", 4);
+	board_sync(f->board);
+	assert_int_equal(f->commits, 1);
+}
+
+static void test_reset_commits_and_empties_ram(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *ram, *nvram;
+
+	need_board(f);
+	ram = board_bank(f->board, BOARD_BANK_RAM)->hva;
+	nvram = board_bank(f->board, BOARD_BANK_VARS)->hva;
+	ram[MIB(5)] = 0xaa;
+	program(f, 0, 0xfeedface, false);
+	assert_int_equal(f->commits, 0);
+	board_reset(f->board);
+	assert_int_equal(f->commits, 1);
+	assert_int_equal(ram[MIB(5)], 0);
+	assert_memory_equal(nvram, "\xce\xfa\xed\xfe", 4);
+}
+
+static void expect_refused(struct fixture *f, const char *word)
+{
+	struct error e = ERROR_INIT;
+
+	assert_int_equal(make_board(f, &e), -EINVAL);
+	assert_null(f->board);
+	if (!strstr(e.message, word))
+		fail_msg("\"%s\" is not in: %s", word, e.message);
+}
+
+static void test_firmware_of_wrong_size_is_refused(void **state)
+{
+	static const uint64_t sizes[] = {0, 1000, MIB(65)};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		assert_int_equal(
+			ftruncate(f->params.firmware_fd, (off_t)sizes[i]), 0);
+		expect_refused(f, "firmware");
+	}
+}
+
+static void test_firmware_that_is_no_file_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	int pair[2];
+
+	assert_int_equal(pipe(pair), 0);
+	fd_close(f->params.firmware_fd);
+	fd_close(pair[1]);
+	f->params.firmware_fd = pair[0];
+	expect_refused(f, "firmware");
+}
+
+static void test_short_nvram_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(ftruncate(f->params.nvram_fd, NVRAM_SIZE - 1), 0);
+	expect_refused(f, "variable store");
+}
+
+static void test_too_many_devices_are_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	f->config.n_disks = VM_DISKS_MAX;
+	f->config.n_nics = VM_NICS_MAX;
+	expect_refused(f, "at most 30");
+}
+
+static void test_bad_disk_is_named(void **state)
+{
+	struct fixture *f = *state;
+	int pair[2];
+
+	assert_int_equal(pipe(pair), 0);
+	fd_close(pair[1]);
+	f->disks[0].id = strdup("web-root");
+	f->params.disks[0].fd = pair[0];
+	f->config.n_disks = 1;
+	expect_refused(f, "web-root");
+	assert_int_equal(f->params.disks[0].fd, -1);
+	free(f->disks[0].id);
+}
+
+static void test_disks_are_found_on_pci(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < 2; i++) {
+		f->disks[i].id = strdup("disk");
+		f->params.disks[i].fd = file_of(MIB(1));
+	}
+	f->config.n_disks = 2;
+	need_board(f);
+	for (uint64_t slot = 2; slot <= 3; slot++)
+		assert_int_equal(read32(f, BOARD_PCI_ECAM_BASE + (slot << 15)),
+				 0x10421af4);
+	for (unsigned i = 0; i < 2; i++)
+		free(f->disks[i].id);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_space_has_ram_below_and_pci_above),
+		cmocka_unit_test(test_space_of_a_narrow_host),
+		T(test_tree_names_what_answers),
+		T(test_seeds_are_fresh),
+		T(test_tree_of_most_cpus_fits),
+		T(test_power_button_raises_the_gpio),
+		T(test_variables_are_committed),
+		T(test_reset_commits_and_empties_ram),
+		T(test_firmware_of_wrong_size_is_refused),
+		T(test_firmware_that_is_no_file_is_refused),
+		T(test_short_nvram_is_refused),
+		T(test_too_many_devices_are_refused),
+		T(test_bad_disk_is_named),
+		T(test_disks_are_found_on_pci),
+	};
+#undef T
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
