@@ -36,7 +36,7 @@ void fdt_prop_bytes(struct fdt_builder *b, const char *name, const void *data,
 /* reg = <base_hi base_lo size_hi size_lo>, for 2/2 address and size cells. */
 void fdt_prop_reg(struct fdt_builder *b, uint64_t base, uint64_t size);
 
-#define FDT_CELLS(...)                 \
+#define FDT_CELLS(...)                     \
 	((const uint32_t[]){__VA_ARGS__}), \
 		(sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
 
@@ -44,7 +44,7 @@ void fdt_prop_reg(struct fdt_builder *b, uint64_t base, uint64_t size);
 uint32_t fdt_phandle_new(struct fdt_builder *b);
 
 /* The finished blob, malloc'ed, owned by the caller. */
-int fdt_builder_finish(struct fdt_builder *b, void **ret_blob,
-		       size_t *ret_size, struct error *e) must_check;
+int fdt_builder_finish(struct fdt_builder *b, void **ret_blob, size_t *ret_size,
+		       struct error *e) must_check;
 
 #endif
