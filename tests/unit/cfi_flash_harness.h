@@ -24,6 +24,9 @@ struct fixture {
 	struct bus *bus;
 	bool mapped;
 	unsigned remaps, commits;
+	/* Called when `durable` has what a commit brought. */
+	void (*committed)(struct fixture *f);
+	void *cookie;
 	uint64_t offset, size; /* of the last commit */
 	/* What commits made durable: content as the daemon would copy it. */
 	uint8_t durable[CONTENT];
@@ -49,6 +52,8 @@ static inline void on_commit(void *cookie, uint64_t offset, uint64_t size)
 	f->offset = offset;
 	f->size = size;
 	memcpy(f->durable + offset, (uint8_t *)f->content + offset, size);
+	if (f->committed)
+		f->committed(f);
 }
 
 static inline struct fixture *fixture_new(bool readonly)
@@ -167,6 +172,36 @@ static inline uint32_t edk2_erase(struct fixture *f, uint64_t block)
 		command(f, 0, 0x50);
 	command(f, 0, 0xff);
 	return status;
+}
+
+#define PIECE 128
+
+/* The loop of NorFlashWriteFullBlock, up to piece `end`: those that are all
+ * ones are left out. Does not go back to the array. */
+static inline void edk2_fill(struct fixture *f, uint64_t block,
+			     const uint8_t *image, unsigned end)
+{
+	static const uint8_t ones[PIECE] = {[0 ... PIECE - 1] = 0xff};
+	uint32_t words[PIECE / 4];
+
+	for (unsigned i = 0; i < end; i++) {
+		if (memcmp(image + i * PIECE, ones, PIECE) == 0)
+			continue;
+		memcpy(words, image + i * PIECE, PIECE);
+		assert_int_equal(edk2_write_buffer(f, block + i * PIECE, words,
+						   PIECE / 4),
+				 STATUS_READY);
+	}
+}
+
+/* NorFlashWriteSingleBlock where bits are to be set, or more than 256 bytes. */
+static inline void edk2_rewrite(struct fixture *f, uint64_t block,
+				const uint8_t *image)
+{
+	command(f, 0, 0xff);
+	assert_int_equal(edk2_erase(f, block), STATUS_READY);
+	edk2_fill(f, block, image, BLOCK / PIECE);
+	command(f, 0, 0xff);
 }
 
 /* NorFlashWriteSingleWord */

@@ -44,31 +44,11 @@ static void command_end(struct cfi_flash *f, uint8_t errors, uint64_t address)
 	view_set(f, MODE_STATUS, address);
 }
 
-static void dirty_add(struct cfi_flash *f, uint64_t offset, uint64_t size)
-{
-	if (f->dirty_start == f->dirty_end) {
-		f->dirty_start = offset;
-		f->dirty_end = offset + size;
-		return;
-	}
-	f->dirty_start = MIN(f->dirty_start, offset);
-	f->dirty_end = MAX(f->dirty_end, offset + size);
-}
-
-static void commit(struct cfi_flash *f)
-{
-	uint64_t start = f->dirty_start, size = f->dirty_end - start;
-
-	f->dirty_start = f->dirty_end = 0;
-	if (size && f->p.commit)
-		f->p.commit(f->p.cookie, start, size);
-}
-
 static void array_show(struct cfi_flash *f)
 {
 	f->step = STEP_COMMAND;
 	view_set(f, MODE_ARRAY, 0);
-	commit(f);
+	journal_array(f);
 }
 
 /* 0, or the status bits that say why not. */
@@ -88,14 +68,15 @@ static void word_program(struct cfi_flash *f, const struct cycle *c)
 	if (after == before)
 		return;
 	content_store(f, c->offset, after);
-	dirty_add(f, c->offset, 4);
+	journal_changed(f, c->offset, 4);
 }
 
 static void block_erase(struct cfi_flash *f, uint64_t block)
 {
-	uint64_t size = MIN(CFI_FLASH_BLOCK_BYTES, f->p.content_size - block);
+	uint64_t size = block_size(f, block);
 	bool changed = false;
 
+	journal_erase(f, block);
 	for (uint64_t at = block; at < block + size; at += 4) {
 		if (content_load(f, at) == UINT32_MAX)
 			continue;
@@ -106,7 +87,7 @@ static void block_erase(struct cfi_flash *f, uint64_t block)
 	if (!changed)
 		return;
 	content_publish(f, block, size);
-	dirty_add(f, block, size);
+	journal_changed(f, block, size);
 }
 
 /*
@@ -154,9 +135,11 @@ static void step_command(struct cfi_flash *f, const struct cycle *c)
 		break;
 	case CMD_PROGRAM:
 	case CMD_PROGRAM_ALT:
+		journal_program(f, c->offset);
 		setup(f, STEP_PROGRAM, c->offset);
 		break;
 	case CMD_BUFFERED:
+		journal_program(f, c->offset);
 		setup(f, STEP_COUNT, c->offset);
 		break;
 	case CMD_ERASE:
@@ -289,12 +272,14 @@ static const struct mmio_ops flash_ops = {
 
 void cfi_flash_sync(struct cfi_flash *f)
 {
+	view_restore(f);
+	journal_cut(f);
 	array_show(f);
 }
 
 void cfi_flash_reset(struct cfi_flash *f)
 {
-	array_show(f);
+	cfi_flash_sync(f);
 	f->status = SR_READY;
 }
 
@@ -310,6 +295,7 @@ static bool params_valid(const struct cfi_flash_params *p)
 int cfi_flash_new(const struct cfi_flash_params *params, struct cfi_flash **ret)
 {
 	struct cfi_flash *f;
+	int r;
 
 	if (!params_valid(params))
 		return -EINVAL;
@@ -317,6 +303,11 @@ int cfi_flash_new(const struct cfi_flash_params *params, struct cfi_flash **ret)
 	if (!f)
 		return -ENOMEM;
 	f->p = *params;
+	r = journal_init(f);
+	if (r < 0) {
+		free(f);
+		return r;
+	}
 	f->status = SR_READY;
 	f->mapped = true;
 	f->region = (struct mmio_region){
@@ -334,6 +325,7 @@ struct cfi_flash *cfi_flash_free(struct cfi_flash *f)
 {
 	if (f) {
 		view_restore(f);
+		journal_done(f);
 		free(f);
 	}
 	return NULL;

@@ -24,8 +24,36 @@
  *     the content holds no patched word.
  *  2. Content only changes by a program or erase command, programming only
  *     clears bits, and a read-only bank never changes.
- *  3. Every changed byte is in a range given to commit() once the chips show
- *     their array again.
+ *  3. Every changed byte is in a range given to commit() at the first return
+ *     to the array that invariant 4 does not hold back.
+ *  4. Rewriting a block is one step: from its erase (begun with the array
+ *     shown and all that was programmed committed) until the chips go back to
+ *     their array with something programmed since, commit() is not called. So
+ *     every image that commit() sees is from before a rewrite or from after
+ *     its end, in the order in which the guest made them.
+ *  5. What was programmed is never held back: commit() is called before the
+ *     write that goes back to the array returns. Only erased blocks wait, for
+ *     the next programming anywhere or for cfi_flash_sync().
+ *  6. A guest turned off or reset in the middle of a rewrite finds that block
+ *     as it was before: what it had begun is undone.
+ *  7. A guest costs one copy of a block and one range, whatever it does, and
+ *     each of its writes at most the work of erasing a block.
+ *
+ * Why 4: to set a bit, ArmVirt's driver reads a block of 256 KiB into memory,
+ * erases it and programs it anew, with no fault tolerant write around it, and
+ * does so in most SetVariable calls. The variables are in the guest's memory
+ * alone meanwhile: an image from that time would have lost them all. The
+ * driver (EDK2 2022.11 and later) goes back to the array after the erase and
+ * after the last word. Older ones do so after each 128 bytes, too; to them
+ * this is a flash like any other, with invariant 5 before 4.
+ *
+ * Why erased blocks may wait: they hold nothing that could be lost. The fault
+ * tolerant write of a full store erases the spare, working or variable block
+ * only when what is durable without that erase is what it recovers from, and
+ * erases the spare block last, when its content counts no more.
+ *
+ * Why no time limit on 4: a machine that is paused or starved right after the
+ * erase would have the erased block stored, the very image to avoid.
  *
  * Thread: every function with the device lock held.
  */
@@ -64,8 +92,9 @@ DEFINE_CLEANUP(cfi_flash_free, struct cfi_flash *)
 /* Borrowed; the owner sets base and adds it to a bus. */
 struct mmio_region *cfi_flash_region(struct cfi_flash *f);
 
-/* Back to showing the array, dropping a half-given command, and commit what
- * changed: for a guest that was turned off or reset. */
+/* Back to showing the array, dropping a half-given command and a half-done
+ * rewrite, and commit what changed: only for a guest that was turned off or is
+ * being reset. */
 void cfi_flash_sync(struct cfi_flash *f);
 /* cfi_flash_sync() and a clear status register. */
 void cfi_flash_reset(struct cfi_flash *f);

@@ -1,6 +1,7 @@
 /*
- * Between the two halves of the flash: cfi_flash.c understands what is
- * written, cfi_flash_view.c decides what is read.
+ * Between the parts of the flash: cfi_flash.c understands what is written,
+ * cfi_flash_view.c decides what is read, cfi_flash_journal.c when a change is
+ * given to commit().
  */
 #ifndef VMM_KVM_DEVICES_CFI_FLASH_INTERNAL_H
 #define VMM_KVM_DEVICES_CFI_FLASH_INTERNAL_H
@@ -23,6 +24,13 @@ enum step {
 	STEP_COUNT,
 	STEP_DATA,
 	STEP_CONFIRM,
+};
+
+/* How far the rewriting of a block is; invariants 4 to 6 of cfi_flash.h. */
+enum rewrite {
+	REWRITE_NONE,	/* what changed is committed with the array */
+	REWRITE_ERASED, /* erased, nothing programmed since: not yet */
+	REWRITE_FILLING /* being programmed: the array ends it */
 };
 
 /* One write as the chips see it: a word, and which of its bytes are meant. */
@@ -52,11 +60,20 @@ struct cfi_flash {
 	unsigned n_buffer, n_expected;
 
 	uint64_t dirty_start, dirty_end; /* equal: nothing */
+	enum rewrite rewrite;
+	uint64_t rewrite_block; /* unless REWRITE_NONE */
+	uint8_t *before;	/* that block as it was before its erase */
 };
 
 static inline uint64_t block_of(uint64_t offset)
 {
 	return ALIGN_DOWN(offset, CFI_FLASH_BLOCK_BYTES);
+}
+
+/* What the content has of a block that starts inside it. */
+static inline uint64_t block_size(const struct cfi_flash *f, uint64_t block)
+{
+	return MIN(CFI_FLASH_BLOCK_BYTES, f->p.content_size - block);
 }
 
 static inline uint32_t *content_word(const struct cfi_flash *f, uint64_t offset)
@@ -85,5 +102,21 @@ void view_restore(struct cfi_flash *f);
 void view_set(struct cfi_flash *f, enum mode mode, uint64_t address);
 /* mmio_ops.read */
 uint64_t view_read(void *dev, uint64_t offset, unsigned size);
+
+/* -ENOMEM. A read-only bank needs no journal. */
+int journal_init(struct cfi_flash *f) must_check;
+void journal_done(struct cfi_flash *f);
+
+/* These bytes changed. */
+void journal_changed(struct cfi_flash *f, uint64_t offset, uint64_t size);
+/* This block of the content is about to be erased; no patches are set. */
+void journal_erase(struct cfi_flash *f, uint64_t block);
+/* A command to program at this place was given. */
+void journal_program(struct cfi_flash *f, uint64_t offset);
+/* The array is shown: commit what may be. */
+void journal_array(struct cfi_flash *f);
+/* The guest stops here: undo a rewrite that has not ended, so that all that
+ * is left may be committed. No patches are set. */
+void journal_cut(struct cfi_flash *f);
 
 #endif
