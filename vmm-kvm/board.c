@@ -1,21 +1,9 @@
-#include "lib/base/fd.h"
+#include "lib/host/blockdev.h"
 #include "vmm-kvm/board_internal.h"
-#include "vmm-kvm/board_layout.h"
-#include "vmm-kvm/devices/virtio_blk.h"
-#include "vmm-kvm/devices/virtio_net.h"
-#include "vmm-kvm/devices/virtio_rng.h"
 
 /* How long the power button is held: longer than a guest needs to come and
  * look at the pin (gpio-keys debounces for 5 ms). */
 #define POWER_PRESS_MS 250
-
-static struct irq_line line_to(const struct board_params *p, uint32_t intid)
-{
-	struct irq_line line = p->line;
-
-	line.intid = intid;
-	return line;
-}
 
 static int place(struct board *b, struct mmio_region *region, uint64_t base)
 {
@@ -28,7 +16,7 @@ static int add_serial(struct board *b, const struct board_params *p)
 	struct pl011_params params = {
 		.chardev = p->vmm->console,
 		.bus = b->bus,
-		.irq = line_to(p, BOARD_SPI_PL011),
+		.irq = board_line(p, BOARD_SPI_PL011),
 	};
 	int r = pl011_new(&params, &b->pl011);
 
@@ -40,7 +28,7 @@ static int add_rtc(struct board *b, const struct board_params *p)
 	struct pl031_params params = {
 		.loop = p->vmm->loop,
 		.bus = b->bus,
-		.irq = line_to(p, BOARD_SPI_PL031),
+		.irq = board_line(p, BOARD_SPI_PL031),
 	};
 	int r = pl031_new(&params, &b->pl031);
 
@@ -49,10 +37,19 @@ static int add_rtc(struct board *b, const struct board_params *p)
 
 static int add_gpio(struct board *b, const struct board_params *p)
 {
-	struct pl061_params params = {.irq = line_to(p, BOARD_SPI_PL061)};
+	struct pl061_params params = {.irq = board_line(p, BOARD_SPI_PL061)};
 	int r = pl061_new(&params, &b->pl061);
 
 	return r ? r : place(b, pl061_region(b->pl061), BOARD_PL061_BASE);
+}
+
+/* Firmware from 2026 on does not start without it; it offers no file, so
+ * nothing but the device tree describes the machine. */
+static int add_fw_cfg(struct board *b)
+{
+	int r = fw_cfg_new(&b->guest_mem, &b->fw_cfg);
+
+	return r ? r : place(b, fw_cfg_region(b->fw_cfg), BOARD_FW_CFG_BASE);
 }
 
 static void code_set_mapped(void *cookie, bool mapped)
@@ -111,111 +108,6 @@ static int add_flash(struct board *b)
 			 BOARD_FLASH_VARS_BASE);
 }
 
-static int add_pci_host(struct board *b, const struct board_params *p,
-			struct error *e)
-{
-	struct pci_host_params params = {
-		.bus = b->bus,
-		.ecam_base = BOARD_PCI_ECAM_BASE,
-		.n_buses = BOARD_PCI_BUSES,
-		.windows = {{BOARD_PCI_MMIO32_BASE, BOARD_PCI_MMIO32_SIZE},
-			    {p->space->mmio64_base, p->space->mmio64_size}},
-		.n_windows = 2,
-	};
-
-	for (uint32_t i = 0; i < PCI_HOST_WIRES; i++)
-		params.intx[i] = line_to(p, BOARD_SPI_PCI_INTX + i);
-	return pci_host_new(&params, &b->pci, e);
-}
-
-/* Puts a device (consumed) into the next free slot. */
-static int add_function(struct board *b, const struct board_params *p,
-			struct virtio_dev *device, struct error *e)
-{
-	struct virtio_pci_params params = {
-		.host = b->pci,
-		.devfn = PCI_DEVFN(BOARD_PCI_SLOT_FIRST + b->n_functions, 0),
-		.device = device,
-		.mem = &b->guest_mem,
-		.bus = b->bus,
-		.loop = p->vmm->loop,
-		.msi = p->msi,
-		.doorbells = p->doorbells,
-	};
-	int r = virtio_pci_new(&params, &b->functions[b->n_functions], e);
-
-	if (!r)
-		b->n_functions++;
-	return r;
-}
-
-static int add_rng(struct board *b, const struct board_params *p,
-		   struct error *e)
-{
-	struct virtio_dev *device;
-	int r = virtio_rng_new(&device, e);
-
-	return r ? r : add_function(b, p, device, e);
-}
-
-static int add_disk(struct board *b, const struct board_params *p, size_t i,
-		    struct error *e)
-{
-	const struct disk_config *disk = &p->vmm->config->disks[i];
-	struct virtio_blk_params params = {
-		.serial = disk->serial ? disk->serial : disk->id,
-	};
-	struct virtio_dev *device;
-	int r = blockdev_open(p->vmm->loop, TAKE_FD(p->vmm->disks[i].fd),
-			      disk->readonly, &params.blockdev, e);
-
-	if (!r)
-		r = virtio_blk_new(&params, &device, e);
-	if (!r)
-		r = add_function(b, p, device, e);
-	return r ? error_prefix(e, r, "disk \"%s\"", disk->id) : 0;
-}
-
-static int add_nic(struct board *b, const struct board_params *p, size_t i,
-		   struct error *e)
-{
-	const struct nic_config *nic = &p->vmm->config->nics[i];
-	struct virtio_net_params params = {
-		.loop = p->vmm->loop,
-		.tap_fd = -1,
-	};
-	struct virtio_dev *device;
-	int r = parse_mac(nic->mac, "mac", params.mac, e);
-
-	if (!r) {
-		params.tap_fd = TAKE_FD(p->vmm->nics[i].tap_fd);
-		r = virtio_net_new(&params, &device, e);
-	}
-	if (!r)
-		r = add_function(b, p, device, e);
-	return r ? error_prefix(e, r, "nic \"%s\"", nic->id) : 0;
-}
-
-static int add_functions(struct board *b, const struct board_params *p,
-			 struct error *e)
-{
-	const struct vm_config *c = p->vmm->config;
-	int r;
-
-	if (1 + c->n_disks + c->n_nics > BOARD_FUNCTIONS_MAX)
-		return error_set(e, -EINVAL,
-				 "%zu disks and %zu nics are %zu devices; at "
-				 "most %d fit",
-				 c->n_disks, c->n_nics, c->n_disks + c->n_nics,
-				 BOARD_FUNCTIONS_MAX - 1);
-	r = add_rng(b, p, e);
-	for (size_t i = 0; !r && i < c->n_disks; i++)
-		r = add_disk(b, p, i, e);
-	for (size_t i = 0; !r && i < c->n_nics; i++)
-		r = add_nic(b, p, i, e);
-	return r;
-}
-
 static int add_devices(struct board *b, const struct board_params *p,
 		       struct error *e)
 {
@@ -227,11 +119,12 @@ static int add_devices(struct board *b, const struct board_params *p,
 		r = add_rtc(b, p);
 	if (!r)
 		r = add_gpio(b, p);
+	if (!r)
+		r = add_fw_cfg(b);
 	if (r)
 		return error_set(e, r, "cannot make the board's devices: %s",
 				 strerror(-r));
-	r = add_pci_host(b, p, e);
-	return r ? r : add_functions(b, p, e);
+	return board_add_pci(b, p, e);
 }
 
 static int add_memory(struct board *b, const struct board_params *p,
@@ -300,6 +193,7 @@ struct board *board_free(struct board *b)
 	while (b->n_functions)
 		virtio_pci_free(b->functions[--b->n_functions]);
 	pci_host_free(b->pci);
+	fw_cfg_free(b->fw_cfg);
 	pl061_free(b->pl061);
 	pl031_free(b->pl031);
 	pl011_free(b->pl011);
@@ -332,9 +226,13 @@ void board_sync(struct board *b)
 void board_reset(struct board *b)
 {
 	uv_timer_stop(&b->power_timer);
+	/* Reads under way would land in the RAM of the next boot. */
+	for (unsigned i = 0; i < b->n_blockdevs; i++)
+		blockdev_drain(b->blockdevs[i]);
 	bus_lock(b->bus);
 	pl061_set_input(b->pl061, BOARD_POWER_KEY_PIN, false);
 	pci_host_reset(b->pci);
+	fw_cfg_reset(b->fw_cfg);
 	pl061_reset(b->pl061);
 	pl031_reset(b->pl031);
 	pl011_reset(b->pl011);

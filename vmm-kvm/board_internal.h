@@ -1,5 +1,5 @@
 /*
- * What board.c and boot.c share: the parts of a board.
+ * What board.c, board_pci.c and boot.c share: the parts of a board.
  */
 #ifndef VMM_KVM_BOARD_INTERNAL_H
 #define VMM_KVM_BOARD_INTERNAL_H
@@ -7,6 +7,7 @@
 #include "vmm-kvm/board.h"
 #include "vmm-kvm/board_layout.h"
 #include "vmm-kvm/devices/cfi_flash.h"
+#include "vmm-kvm/devices/fw_cfg.h"
 #include "vmm-kvm/devices/pl011.h"
 #include "vmm-kvm/devices/pl031.h"
 #include "vmm-kvm/devices/pl061.h"
@@ -23,14 +24,31 @@ struct board {
 	struct pl011 *pl011;
 	struct pl031 *pl031;
 	struct pl061 *pl061;
+	struct fw_cfg *fw_cfg;
 	struct pci_host *pci;
 	struct virtio_pci *functions[BOARD_FUNCTIONS_MAX];
 	unsigned n_functions;
+	/* Borrowed from the functions that own them. */
+	struct blockdev *blockdevs[BOARD_FUNCTIONS_MAX];
+	unsigned n_blockdevs;
 	uv_timer_t power_timer; /* its closing frees the board */
 	/* Of board_params. */
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
 	void *cookie;
 };
+
+static inline struct irq_line board_line(const struct board_params *p,
+					 uint32_t intid)
+{
+	struct irq_line line = p->line;
+
+	line.intid = intid;
+	return line;
+}
+
+/* The PCI host and every function on it. */
+int board_add_pci(struct board *b, const struct board_params *p,
+		  struct error *e) must_check;
 
 #endif

@@ -7,7 +7,7 @@
  *   0x0400_0000  flash bank 1, variables            64 MiB
  *   0x0800_0000  GIC distributor                    64 KiB
  *   0x0808_0000  GIC ITS                           128 KiB
- *   0x0900_0000  pl011, pl031, (fw_cfg), pl061       4 KiB each
+ *   0x0900_0000  pl011, pl031, fw_cfg, pl061         4 KiB each
  *   0x0a00_0000  GIC redistributors                 64 MiB, 512 vCPUs
  *   0x0eff_0000  PCI I/O ports                      64 KiB
  *   0x1000_0000  PCI memory below 4 GiB            512 MiB

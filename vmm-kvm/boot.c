@@ -118,6 +118,7 @@ int boot_build_fdt(const struct board_space *space, const uint64_t *affinities,
 	add_processors(t, &h, affinities, n_cpus);
 	fdt_add_flash(t, banks, BOARD_FLASH_BANK_SIZE);
 	add_primecells(t, &h);
+	fdt_add_fw_cfg(t, BOARD_FW_CFG_BASE, FW_CFG_SIZE);
 	add_pcie(t, &h, space);
 	return fdt_builder_finish(t, ret_blob, ret_size, e);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "lib/base/fd.h"
@@ -273,7 +274,11 @@ static void *vcpu_main(void *arg)
 {
 	struct kvm_vcpu *c = arg;
 	sigset_t kick;
+	char name[16];
 
+	/* By the thread itself: another's name is set through a file. */
+	snprintf(name, sizeof(name), "vcpu%u", c->index);
+	prctl(PR_SET_NAME, name);
 	sigemptyset(&kick);
 	sigaddset(&kick, KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
@@ -298,7 +303,6 @@ void kvm_vcpu_kick(struct kvm_vcpu *c)
 int kvm_vcpu_start(struct kvm_vcpu *c, struct error *e)
 {
 	sigset_t all, before;
-	char name[16];
 	int r;
 
 	/* Signals are the loop thread's; a vCPU only takes its kick. */
@@ -313,8 +317,6 @@ int kvm_vcpu_start(struct kvm_vcpu *c, struct error *e)
 				 c->index, strerror(r));
 	}
 	c->started = true;
-	snprintf(name, sizeof(name), "vcpu%u", c->index);
-	pthread_setname_np(c->thread, name);
 	return 0;
 }
 

@@ -193,6 +193,15 @@ void fdt_add_pl061(struct fdt_builder *b, const struct fdt_primecell *p,
 	fdt_node_end(b);
 }
 
+void fdt_add_fw_cfg(struct fdt_builder *b, uint64_t base, uint64_t size)
+{
+	fdt_node_begin(b, "fw-cfg@%" PRIx64, base);
+	fdt_prop_string(b, "compatible", "qemu,fw-cfg-mmio");
+	fdt_prop_reg(b, base, size);
+	fdt_prop_empty(b, "dma-coherent");
+	fdt_node_end(b);
+}
+
 void fdt_add_power_key(struct fdt_builder *b, uint32_t gpio_phandle,
 		       uint32_t pin)
 {

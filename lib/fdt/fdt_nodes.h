@@ -82,6 +82,9 @@ void fdt_add_pl031(struct fdt_builder *b, const struct fdt_primecell *p);
 void fdt_add_pl061(struct fdt_builder *b, const struct fdt_primecell *p,
 		   uint32_t phandle);
 
+/* firmware/qemu,fw-cfg-mmio. */
+void fdt_add_fw_cfg(struct fdt_builder *b, uint64_t base, uint64_t size);
+
 /* input/gpio-keys: a power button on `pin` of that GPIO controller. */
 void fdt_add_power_key(struct fdt_builder *b, uint32_t gpio_phandle,
 		       uint32_t pin);

@@ -53,15 +53,21 @@ int blockdev_open(uv_loop_t *loop, int fd, bool readonly, struct blockdev **ret,
 	return 0;
 }
 
-struct blockdev *blockdev_free(struct blockdev *b)
+void blockdev_drain(struct blockdev *b)
 {
-	if (!b)
-		return NULL;
 	b->closing = true;
 	while (b->accepted > 0) {
 		blockdev_submit(b);
 		b->engine->wait(b);
 	}
+	b->closing = false;
+}
+
+struct blockdev *blockdev_free(struct blockdev *b)
+{
+	if (!b)
+		return NULL;
+	blockdev_drain(b);
 	if (b->engine)
 		b->engine->close(b);
 	fd_close(b->fd);

@@ -38,6 +38,9 @@ int blockdev_open(uv_loop_t *loop, int fd, bool readonly, struct blockdev **ret,
  * loop runs next.
  */
 struct blockdev *blockdev_free(struct blockdev *b);
+/* Waits likewise, and takes new requests again afterwards: no memory given to
+ * a request before is written to any more. */
+void blockdev_drain(struct blockdev *b);
 DEFINE_CLEANUP(blockdev_free, struct blockdev *)
 
 uint64_t blockdev_capacity_sectors(const struct blockdev *b);

@@ -224,6 +224,23 @@ static void test_free_waits(void **state)
 	assert_int_equal(f->last, 0);
 }
 
+static void test_drain_waits_and_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	char buf[512];
+	struct iovec iov = {buf, sizeof(buf)};
+
+	blockdev_drain(f->b);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(
+			blockdev_readv(f->b, &iov, 1, 0, refuse_more, f), 0);
+	blockdev_drain(f->b);
+	assert_int_equal(f->done, 20);
+	assert_int_equal(blockdev_readv(f->b, &iov, 1, 0, count, f), 0);
+	wait_for(f, 21);
+	assert_int_equal(f->last, 0);
+}
+
 static void test_readonly(void **state)
 {
 	struct fixture *f = *state;
@@ -269,7 +286,7 @@ int main(void)
 		TEST(test_out_of_range), TEST(test_truncated_under_us),
 		TEST(test_many),	 TEST(test_request_from_callback),
 		TEST(test_free_waits),	 TEST(test_readonly),
-		TEST(test_not_a_disk),
+		TEST(test_not_a_disk),	 TEST(test_drain_waits_and_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

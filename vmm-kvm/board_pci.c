@@ -1,0 +1,117 @@
+#include "lib/base/fd.h"
+#include "vmm-kvm/board_internal.h"
+#include "vmm-kvm/devices/virtio_blk.h"
+#include "vmm-kvm/devices/virtio_net.h"
+#include "vmm-kvm/devices/virtio_rng.h"
+
+static int add_pci_host(struct board *b, const struct board_params *p,
+			struct error *e)
+{
+	struct pci_host_params params = {
+		.bus = b->bus,
+		.ecam_base = BOARD_PCI_ECAM_BASE,
+		.n_buses = BOARD_PCI_BUSES,
+		.windows = {{BOARD_PCI_MMIO32_BASE, BOARD_PCI_MMIO32_SIZE},
+			    {p->space->mmio64_base, p->space->mmio64_size}},
+		.n_windows = 2,
+	};
+
+	for (uint32_t i = 0; i < PCI_HOST_WIRES; i++)
+		params.intx[i] = board_line(p, BOARD_SPI_PCI_INTX + i);
+	return pci_host_new(&params, &b->pci, e);
+}
+
+/* Puts a device (consumed) into the next free slot. */
+static int add_function(struct board *b, const struct board_params *p,
+			struct virtio_dev *device, struct error *e)
+{
+	struct virtio_pci_params params = {
+		.host = b->pci,
+		.devfn = PCI_DEVFN(BOARD_PCI_SLOT_FIRST + b->n_functions, 0),
+		.device = device,
+		.mem = &b->guest_mem,
+		.bus = b->bus,
+		.loop = p->vmm->loop,
+		.msi = p->msi,
+		.doorbells = p->doorbells,
+	};
+	int r = virtio_pci_new(&params, &b->functions[b->n_functions], e);
+
+	if (!r)
+		b->n_functions++;
+	return r;
+}
+
+static int add_rng(struct board *b, const struct board_params *p,
+		   struct error *e)
+{
+	struct virtio_dev *device;
+	int r = virtio_rng_new(&device, e);
+
+	return r ? r : add_function(b, p, device, e);
+}
+
+static int add_disk(struct board *b, const struct board_params *p, size_t i,
+		    struct error *e)
+{
+	const struct disk_config *disk = &p->vmm->config->disks[i];
+	struct virtio_blk_params params = {
+		.serial = disk->serial ? disk->serial : disk->id,
+	};
+	struct virtio_dev *device;
+	struct blockdev *blockdev = NULL;
+	int r = blockdev_open(p->vmm->loop, TAKE_FD(p->vmm->disks[i].fd),
+			      disk->readonly, &blockdev, e);
+
+	params.blockdev = blockdev;
+
+	if (!r)
+		r = virtio_blk_new(&params, &device, e);
+	if (!r)
+		r = add_function(b, p, device, e);
+	if (!r)
+		b->blockdevs[b->n_blockdevs++] = blockdev;
+	return r ? error_prefix(e, r, "disk \"%s\"", disk->id) : 0;
+}
+
+static int add_nic(struct board *b, const struct board_params *p, size_t i,
+		   struct error *e)
+{
+	const struct nic_config *nic = &p->vmm->config->nics[i];
+	struct virtio_net_params params = {
+		.loop = p->vmm->loop,
+		.tap_fd = -1,
+	};
+	struct virtio_dev *device;
+	int r = parse_mac(nic->mac, "mac", params.mac, e);
+
+	if (!r) {
+		params.tap_fd = TAKE_FD(p->vmm->nics[i].tap_fd);
+		r = virtio_net_new(&params, &device, e);
+	}
+	if (!r)
+		r = add_function(b, p, device, e);
+	return r ? error_prefix(e, r, "nic \"%s\"", nic->id) : 0;
+}
+
+int board_add_pci(struct board *b, const struct board_params *p,
+		  struct error *e)
+{
+	const struct vm_config *c = p->vmm->config;
+	int r;
+
+	if (1 + c->n_disks + c->n_nics > BOARD_FUNCTIONS_MAX)
+		return error_set(e, -EINVAL,
+				 "%zu disks and %zu nics are %zu devices; at "
+				 "most %d fit",
+				 c->n_disks, c->n_nics, c->n_disks + c->n_nics,
+				 BOARD_FUNCTIONS_MAX - 1);
+	r = add_pci_host(b, p, e);
+	if (!r)
+		r = add_rng(b, p, e);
+	for (size_t i = 0; !r && i < c->n_disks; i++)
+		r = add_disk(b, p, i, e);
+	for (size_t i = 0; !r && i < c->n_nics; i++)
+		r = add_nic(b, p, i, e);
+	return r;
+}
