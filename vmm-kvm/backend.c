@@ -176,7 +176,8 @@ static void on_async(uv_async_t *async)
 		handle_stop(v, &stop);
 	start_commit(v);
 	/* A machine is off when its last variable is safe. */
-	if (v->announce.poweroff && !nvram_commits_busy(&v->commits)) {
+	if (v->phase != PHASE_DEAD && v->announce.poweroff &&
+	    !nvram_commits_busy(&v->commits)) {
 		v->announce.poweroff = false;
 		tell(v, VMM_EVENT_POWEROFF, "");
 	}

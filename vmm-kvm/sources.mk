@@ -5,3 +5,8 @@ ARM_SRCS += vmm-kvm/backend.c vmm-kvm/kvm_gic.c vmm-kvm/kvm_ioctls.c \
 	vmm-kvm/machine.c
 TESTS += tests/unit/test_board.c tests/unit/test_nvram_commits.c \
 	tests/unit/test_run_gate.c
+
+# A developer's tool, for AArch64: the backend without daemon and supervisor.
+TOOLS += vmm-run
+MAIN_vmm-run := tests/host/vmm-run.c
+LIBS_vmm-run := libuv json-c liburing
