@@ -114,7 +114,7 @@ def disk_by_checksum():
                        "sha256sum | cut -d' ' -f1", 120)
     report.equal("the guest reads the host's bytes", out.strip(),
                  hashlib.sha256(data).hexdigest())
-    out, _ = guest.run("cat /sys/block/vda/serial; cat /sys/block/vda/size")
+    out, _ = guest.run("cat /sys/block/vda/serial; echo; cat /sys/block/vda/size")
     serial, sectors = out.split()
     report.equal("serial", serial, "disk0")
     report.equal("size", int(sectors) * SECTOR, os.path.getsize(disk))
