@@ -118,7 +118,12 @@ int vm_nvram_commit(struct vm *vm, int fd, uint64_t offset, uint64_t size,
 	if (r < 0)
 		return error_set(e, r, "cannot read the variable store: %s",
 				 strerror(-r));
-	return store_image(vm, image, offset, size, e);
+	r = store_image(vm, image, offset, size, e);
+	if (r == 0)
+		log_vm(LOG_LEVEL_DEBUG, vm->config.name,
+		       "%llu bytes at %llu of its variable store are stored",
+		       (unsigned long long)size, (unsigned long long)offset);
+	return r;
 }
 
 int vm_nvram_spill_open(struct vm *vm, int *ret_fd, struct error *e)
