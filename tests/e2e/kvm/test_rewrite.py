@@ -13,7 +13,7 @@ from scene import Host, boot, define, guarded, image, report
 GUID = "12345678-1234-1234-1234-123456789abc"
 BLOCK = 256 * 1024
 FILL = 1000
-COMMITS_MAX = 8  # five writes of the firmware, and two to retire the old copy
+COMMITS_MAX = 6  # header, its state, data, state; two to retire the old copy
 SET = (f"{{ printf %08d $i; cat /tmp/fill; }} >/tmp/big; "
        f"uefivar set Big @/tmp/big {GUID}")
 host = Host().start("--debug")
