@@ -29,11 +29,11 @@ MAIN_armvm-supervisor := supervisor/main.c
 # Prints api/API.md from the table of methods; not installed.
 MAIN_armvm-apidoc := api/apidoc_main.c
 LIBS_armvm-apidoc := json-c libuv
-LIBS_armvmd := libuv json-c sqlite3 libsystemd
+LIBS_armvmd := libuv json-c sqlite3 libsystemd zlib libzstd
 LIBS_armvmctl := json-c smartcols libuv
-LIBS_armvm-supervisor := libuv json-c liburing libseccomp
+LIBS_armvm-supervisor := libuv json-c liburing libseccomp zlib libzstd
 LIBS_test := libuv json-c sqlite3 libsystemd liburing libseccomp smartcols \
-	cmocka
+	zlib libzstd cmocka
 
 CC := gcc
 PKG_CONFIG := pkg-config
@@ -84,7 +84,8 @@ else
 CFLAGS += -O2 -D_FORTIFY_SOURCE=2
 endif
 CFLAGS += $(HARDEN)
-ALL_LIBS := libuv json-c sqlite3 libsystemd liburing libseccomp smartcols
+ALL_LIBS := libuv json-c sqlite3 libsystemd liburing libseccomp smartcols \
+	zlib libzstd
 # Silent where pkg-config is missing: `make deps` must work then, too.
 CPPFLAGS += $(shell $(PKG_CONFIG) --cflags $(ALL_LIBS) 2>/dev/null)
 

@@ -33,6 +33,11 @@ static const struct cli_option options[] = {
 	{"nic", "tap=IF|bridge=IF", "a network card", .repeatable = true},
 	{"firmware", "PATH", "UEFI code (default: the distribution's)",
 	 .complete = COMPLETE_FILE},
+	{"kernel", "PATH", "start this Linux kernel, without firmware",
+	 .complete = COMPLETE_FILE},
+	{"initrd", "PATH", "with --kernel: its initial RAM disk",
+	 .complete = COMPLETE_FILE},
+	{"cmdline", "TEXT", "with --kernel: its command line"},
 	{"hypervisor", "TYPE", "auto, kvm, xen or null (no guest runs)",
 	 .values = hypervisors},
 	{"arch", "ARCH", "aarch64 or aarch32", .values = arches},
@@ -58,7 +63,9 @@ const struct cli_command cli_command_create = {
 		"  armvmctl create db --disk db.raw,serial=root --disk "
 		"data.raw,readonly\n"
 		"  armvmctl show web --output json | jq .config |\n"
-		"      armvmctl create web2 --from -\n",
+		"      armvmctl create web2 --from -\n"
+		"  armvmctl create tiny --kernel vmlinuz --initrd initrd.img "
+		"--cmdline quiet\n",
 	.options = options,
 	.run = run,
 };

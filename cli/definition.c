@@ -161,6 +161,16 @@ static int set_number(json_object *config, const char *key, uint64_t value)
 	return 0;
 }
 
+static const char *const path_options[] = {"firmware", "kernel", "initrd"};
+
+static bool is_path(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(path_options); i++)
+		if (streq(name, path_options[i]))
+			return true;
+	return false;
+}
+
 static int apply_option(json_object *config, const char *name,
 			const char *value, struct error *e)
 {
@@ -171,7 +181,7 @@ static int apply_option(json_object *config, const char *name,
 		return add_to_list(config, "disks", value, parse_disk, e);
 	if (streq(name, "nic"))
 		return add_to_list(config, "nics", value, parse_nic, e);
-	if (streq(name, "firmware"))
+	if (is_path(name))
 		return set_path(config, name, value, e);
 	if (streq(name, "memory")) {
 		r = parse_size(value, "--memory", &number, e);
@@ -211,10 +221,13 @@ static int paths_absolute(json_object *config, struct error *e)
 	size_t n = field_count(disks);
 	int r = 0;
 
-	if (json_object_is_type(field_get(config, "firmware"),
-				json_type_string))
-		r = set_path(config, "firmware", field_text(config, "firmware"),
-			     e);
+	for (size_t i = 0; i < ARRAY_SIZE(path_options) && r == 0; i++) {
+		const char *name = path_options[i];
+
+		if (json_object_is_type(field_get(config, name),
+					json_type_string))
+			r = set_path(config, name, field_text(config, name), e);
+	}
 	for (size_t i = 0; i < n && r == 0; i++) {
 		json_object *disk = json_object_array_get_idx(disks, i);
 

@@ -9,13 +9,6 @@
 #include "lib/base/fd.h"
 #include "lib/image/image.h"
 
-#define FIRMWARE_AARCH64 "/usr/share/AAVMF/AAVMF_CODE.fd"
-#define FIRMWARE_AARCH32 "/usr/share/AAVMF/AAVMF32_CODE.fd"
-/* What the stock firmware comes as: 2 MiB, or that padded to its bank. */
-#define FIRMWARE_MIN  MIB(1)
-#define FIRMWARE_MAX  MIB(64)
-#define FIRMWARE_UNIT KIB(64)
-
 void resources_done(struct resources *r)
 {
 	for (size_t i = 0; i < r->count; i++)
@@ -31,20 +24,13 @@ int resources_find(const struct resources *r, const char *role)
 	return -1;
 }
 
-static void resources_add(struct resources *r, const char *role, const char *id,
-			  int fd)
+void resources_add(struct resources *r, const char *role, const char *id,
+		   int fd)
 {
 	struct resource *at = &r->list[r->count++];
 
 	snprintf(at->role, sizeof(at->role), "%s%s", role, id);
 	at->fd = fd;
-}
-
-const char *resources_firmware_path(const struct vm_config *c)
-{
-	if (c->firmware)
-		return c->firmware;
-	return c->arch == VM_ARCH_AARCH32 ? FIRMWARE_AARCH32 : FIRMWARE_AARCH64;
 }
 
 static int kvm_open(int *ret, struct error *e)
@@ -137,7 +123,8 @@ static int disk_lock(int fd, const struct disk_config *d, struct error *e)
 			 d->path);
 }
 
-static int disks_check_bootable(const struct vm_config *c, struct error *e)
+/* That one can be booted from; with a kernel given, none need be. */
+static int disks_check(const struct vm_config *c, struct error *e)
 {
 	bool aarch64 = c->arch == VM_ARCH_AARCH64;
 	struct error first = ERROR_INIT;
@@ -148,6 +135,8 @@ static int disks_check_bootable(const struct vm_config *c, struct error *e)
 		struct error why = ERROR_INIT;
 		int r = disk_open(&c->disks[i], &fd, e);
 
+		if (r == 0 && c->kernel)
+			continue;
 		if (r == 0)
 			r = image_check(fd, c->disks[i].path, &report, e);
 		if (r < 0)
@@ -159,52 +148,21 @@ static int disks_check_bootable(const struct vm_config *c, struct error *e)
 			first = why;
 	}
 	/* Without any disk the firmware's own shell is what boots. */
-	if (c->n_disks == 0)
+	if (c->n_disks == 0 || c->kernel)
 		return 0;
 	*e = first;
 	return -first.err;
 }
 
-static int firmware_open(const struct vm_config *c, int *ret, struct error *e)
-{
-	const char *path = resources_firmware_path(c);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-
-	if (fd < 0)
-		return error_set(e, -errno, "cannot open firmware \"%s\": %m%s",
-				 path,
-				 c->firmware ? ""
-					     : "; install the package "
-					       "qemu-efi-aarch64");
-	if (fstat(fd, &st) < 0)
-		return error_set(e, -errno, "firmware \"%s\": %m", path);
-	if (!S_ISREG(st.st_mode))
-		return error_set(e, -EINVAL,
-				 "firmware \"%s\" is not a regular file", path);
-	if ((uint64_t)st.st_size < FIRMWARE_MIN ||
-	    (uint64_t)st.st_size > FIRMWARE_MAX ||
-	    (uint64_t)st.st_size % FIRMWARE_UNIT != 0)
-		return error_set(e, -EINVAL,
-				 "firmware \"%s\" has %lld bytes; a firmware "
-				 "has a multiple of 64 KiB between 1 and 64 "
-				 "MiB (the stock one: " FIRMWARE_AARCH64 ")",
-				 path, (long long)st.st_size);
-	*ret = TAKE_FD(fd);
-	return 0;
-}
-
 int resources_check(const struct vm_config *c, struct error *e)
 {
-	_cleanup_close_ int fd = -1;
+	_cleanup_resources_ struct resources opened = {0};
 	int hypervisor, r;
 
-	r = disks_check_bootable(c, e);
+	r = disks_check(c, e);
 	if (r == 0)
 		r = resources_hypervisor(c->hypervisor, &hypervisor, e);
-	if (r == 0 && (hypervisor != VM_HYPERVISOR_NULL || c->firmware))
-		r = firmware_open(c, &fd, e);
-	return r;
+	return r == 0 ? resources_open_boot(c, hypervisor, &opened, e) : r;
 }
 
 static int disks_open(struct vm *vm, struct resources *res, struct error *e)
@@ -242,7 +200,7 @@ static int open_into(struct vm *vm, int hypervisor, struct resources *res,
 {
 	int fd, r;
 
-	r = disks_check_bootable(&vm->config, e);
+	r = disks_check(&vm->config, e);
 	if (r == 0)
 		r = disks_open(vm, res, e);
 	if (r == 0)
@@ -252,12 +210,8 @@ static int open_into(struct vm *vm, int hypervisor, struct resources *res,
 		if (r == 0)
 			resources_add(res, "kvm", "", fd);
 	}
-	if (r == 0 &&
-	    (hypervisor != VM_HYPERVISOR_NULL || vm->config.firmware)) {
-		r = firmware_open(&vm->config, &fd, e);
-		if (r == 0)
-			resources_add(res, "firmware", "", fd);
-	}
+	if (r == 0)
+		r = resources_open_boot(&vm->config, hypervisor, res, e);
 	if (r == 0)
 		r = vm_nvram_open(vm, &fd, e);
 	if (r == 0) {

@@ -1,14 +1,14 @@
 /*
- * Everything a supervisor must have opened for it: disks, taps, firmware,
- * variable store, spill file, the hypervisor's device. The daemon
- * opens and judges, the supervisor receives.
+ * Everything a supervisor must have opened for it: disks, taps, firmware or
+ * kernel, variable store, spill file, the hypervisor's device. The daemon opens
+ * and judges, the supervisor receives.
  */
 #ifndef DAEMON_RESOURCE_H
 #define DAEMON_RESOURCE_H
 
 #include "daemon/vm.h"
 
-#define RESOURCE_MAX	  (4 + VM_DISKS_MAX + VM_NICS_MAX)
+#define RESOURCE_MAX	  (6 + VM_DISKS_MAX + VM_NICS_MAX)
 #define RESOURCE_ROLE_MAX 80
 
 struct resource {
@@ -28,6 +28,14 @@ void resources_done(struct resources *r);
  * `hypervisor` is never VM_HYPERVISOR_AUTO. */
 int resources_open(struct vm *vm, int hypervisor, struct resources *ret,
 		   struct error *e) must_check;
+
+/* `fd` is consumed, under the role `role``id`. */
+void resources_add(struct resources *r, const char *role, const char *id,
+		   int fd);
+
+/* resource_boot.c: adds the firmware, or kernel and initrd, judged. */
+int resources_open_boot(const struct vm_config *c, int hypervisor,
+			struct resources *res, struct error *e) must_check;
 
 /* The descriptor with that role, or -1; borrowed. */
 int resources_find(const struct resources *r, const char *role);

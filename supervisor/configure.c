@@ -3,7 +3,7 @@
 #include "supervisor/supervisor.h"
 
 static const char *const fixed_roles[] = {
-	"kvm", "firmware", "nvram", "spill", "console-log",
+	"kvm", "firmware", "kernel", "initrd", "nvram", "spill", "console-log",
 };
 
 static bool role_is_known(const char *role)
@@ -19,8 +19,8 @@ int handover_add(struct handover *h, const char *role, int *fd, struct error *e)
 	if (!role_is_known(role) || strlen(role) >= HANDOVER_ROLE_MAX)
 		return error_set(e, -EINVAL,
 				 "role \"%.*s\" is not accepted: kvm, "
-				 "firmware, nvram, spill, console-log, disk:ID "
-				 "and nic:ID are",
+				 "firmware, kernel, initrd, nvram, spill, "
+				 "console-log, disk:ID and nic:ID are",
 				 HANDOVER_ROLE_MAX, role);
 	for (size_t i = 0; i < h->n; i++)
 		if (streq(h->items[i].role, role))
@@ -81,6 +81,8 @@ static void params_close(struct vmm_params *p)
 {
 	fd_close(p->hypervisor_fd);
 	fd_close(p->firmware_fd);
+	fd_close(p->kernel_fd);
+	fd_close(p->initrd_fd);
 	fd_close(p->nvram_fd);
 	for (size_t i = 0; i < VM_DISKS_MAX; i++)
 		fd_close(p->disks[i].fd);
@@ -96,6 +98,8 @@ static int params_fill(struct vmm_params *p, struct handover *h,
 
 	p->hypervisor_fd = handover_take(h, "kvm", "");
 	p->firmware_fd = handover_take(h, "firmware", "");
+	p->kernel_fd = handover_take(h, "kernel", "");
+	p->initrd_fd = handover_take(h, "initrd", "");
 	p->nvram_fd = handover_take(h, "nvram", "");
 	for (size_t i = 0; i < VM_DISKS_MAX; i++)
 		p->disks[i].fd = -1;

@@ -233,6 +233,8 @@ static void close_all(const struct vmm_params *params)
 {
 	fd_close(params->hypervisor_fd);
 	fd_close(params->firmware_fd);
+	fd_close(params->kernel_fd);
+	fd_close(params->initrd_fd);
 	fd_close(params->nvram_fd);
 	for (size_t i = 0; i < params->config->n_disks; i++)
 		fd_close(params->disks[i].fd);

@@ -44,6 +44,8 @@ static void close_params(struct vmm_params *p)
 {
 	p->hypervisor_fd = fd_close(p->hypervisor_fd);
 	p->firmware_fd = fd_close(p->firmware_fd);
+	p->kernel_fd = fd_close(p->kernel_fd);
+	p->initrd_fd = fd_close(p->initrd_fd);
 	p->nvram_fd = fd_close(p->nvram_fd);
 	for (size_t i = 0; i < p->config->n_disks; i++)
 		p->disks[i].fd = fd_close(p->disks[i].fd);
@@ -219,10 +221,17 @@ static int check_params(const struct vmm_params *p, struct error *e)
 	const struct vm_config *c = p->config;
 	char size[16], least[16];
 
-	if (p->firmware_fd < 0 || p->nvram_fd < 0)
+	if (p->kernel_fd < 0 && (p->firmware_fd < 0 || p->nvram_fd < 0))
 		return error_set(e, -EINVAL,
 				 "a KVM machine needs a firmware and a "
-				 "variable store");
+				 "variable store, or a kernel");
+	if ((p->kernel_fd >= 0) != (c->kernel != NULL) ||
+	    (p->initrd_fd >= 0) != (c->initrd != NULL) ||
+	    (p->kernel_fd >= 0 && p->firmware_fd >= 0))
+		return error_set(e, -EINVAL,
+				 "the descriptors of kernel, initrd and "
+				 "firmware are not what the definition asks "
+				 "for");
 	if (c->arch != VM_ARCH_AARCH64)
 		return error_set(e, -EOPNOTSUPP,
 				 "the KVM backend runs AArch64 guests only");

@@ -111,7 +111,7 @@ static int add_flash(struct board *b)
 static int add_devices(struct board *b, const struct board_params *p,
 		       struct error *e)
 {
-	int r = add_flash(b);
+	int r = board_bank(b, BOARD_BANK_CODE)->hva ? add_flash(b) : 0;
 
 	if (!r)
 		r = add_serial(b, p);
@@ -160,6 +160,9 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 	if (!b)
 		return error_set(e, -ENOMEM, "out of memory");
 	b->space = *p->space;
+	b->config = p->vmm->config;
+	b->kernel_fd = p->vmm->kernel_fd;
+	b->initrd_fd = p->vmm->initrd_fd;
 	b->set_mapped = p->set_mapped;
 	b->commit = p->commit;
 	b->cookie = p->cookie;
@@ -218,6 +221,8 @@ const struct board_bank_memory *board_bank(const struct board *b,
 
 void board_sync(struct board *b)
 {
+	if (!b->flash_vars)
+		return;
 	bus_lock(b->bus);
 	cfi_flash_sync(b->flash_vars);
 	bus_unlock(b->bus);
@@ -236,8 +241,10 @@ void board_reset(struct board *b)
 	pl061_reset(b->pl061);
 	pl031_reset(b->pl031);
 	pl011_reset(b->pl011);
-	cfi_flash_reset(b->flash_vars);
-	cfi_flash_reset(b->flash_code);
+	if (b->flash_vars) {
+		cfi_flash_reset(b->flash_vars);
+		cfi_flash_reset(b->flash_code);
+	}
 	bus_unlock(b->bus);
 	board_memory_discard_ram(&b->memory);
 }

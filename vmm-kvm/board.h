@@ -37,7 +37,8 @@ struct board_params {
 struct board;
 
 /* Descriptors in params->vmm that were taken are set to -1, also on
- * failure. Everything else is borrowed for the board's life. */
+ * failure. Everything else is borrowed for the board's life; kernel and initrd
+ * are read again at every reset. */
 int board_new(const struct board_params *params, struct board **ret,
 	      struct error *e) must_check;
 /* Waits for I/O under way. */

@@ -31,7 +31,9 @@ struct board {
 	/* Borrowed from the functions that own them. */
 	struct blockdev *blockdevs[BOARD_FUNCTIONS_MAX];
 	unsigned n_blockdevs;
-	uv_timer_t power_timer; /* its closing frees the board */
+	const struct vm_config *config; /* borrowed */
+	int kernel_fd, initrd_fd;	/* borrowed; -1 for none */
+	uv_timer_t power_timer;		/* its closing frees the board */
 	/* Of board_params. */
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);

@@ -117,8 +117,9 @@ int board_memory_init(struct board_memory *m, uint64_t ram_size,
 				 (unsigned long long)ram_size,
 				 sysconf(_SC_PAGESIZE));
 	r = map_ram(&banks[BOARD_BANK_RAM], ram_size, e);
-	if (!r)
-		r = map_file(&banks[BOARD_BANK_CODE], firmware_fd, 0, false, e);
+	if (r || firmware_fd < 0)
+		return r;
+	r = map_file(&banks[BOARD_BANK_CODE], firmware_fd, 0, false, e);
 	if (!r)
 		r = map_file(&banks[BOARD_BANK_VARS], nvram_fd, nvram_size,
 			     true, e);

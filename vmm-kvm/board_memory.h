@@ -44,7 +44,8 @@ struct board_memory {
 /*
  * Both descriptors are borrowed and may be closed afterwards. The firmware is
  * mapped privately and read-only, so that machines share the page cache; the
- * variables shared. Sizes must be multiples of the host's page. `m` is zeroed.
+ * variables shared. Without a firmware (-1) those two banks are empty: their
+ * hva is NULL. Sizes must be multiples of the host's page. `m` is zeroed.
  */
 int board_memory_init(struct board_memory *m, uint64_t ram_size,
 		      int firmware_fd, int nvram_fd, uint64_t nvram_size,

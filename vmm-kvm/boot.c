@@ -11,9 +11,15 @@ struct handles {
 	uint32_t intc, its, clock, gpio;
 };
 
-static int add_chosen(struct fdt_builder *t, struct error *e)
+static int add_chosen(struct fdt_builder *t, const struct boot_tree *tree,
+		      struct error *e)
 {
-	struct fdt_chosen chosen = {.stdout_path = "serial0:115200n8"};
+	struct fdt_chosen chosen = {
+		.stdout_path = "serial0:115200n8",
+		.bootargs = tree->cmdline,
+		.initrd_start = tree->initrd_gpa,
+		.initrd_end = tree->initrd_gpa + tree->initrd_size,
+	};
 
 	if (getrandom(chosen.rng_seed, sizeof(chosen.rng_seed), 0) !=
 		    sizeof(chosen.rng_seed) ||
@@ -26,7 +32,7 @@ static int add_chosen(struct fdt_builder *t, struct error *e)
 }
 
 static void add_processors(struct fdt_builder *t, const struct handles *h,
-			   const uint64_t *affinities, size_t n_cpus)
+			   const struct boot_tree *tree)
 {
 	static const struct fdt_timer_ppis timer = {
 		.secure = BOARD_PPI_TIMER_SECURE,
@@ -38,14 +44,14 @@ static void add_processors(struct fdt_builder *t, const struct handles *h,
 		.dist_base = BOARD_GIC_DIST_BASE,
 		.dist_size = BOARD_GIC_DIST_SIZE,
 		.redist_base = BOARD_GIC_REDIST_BASE,
-		.redist_size = n_cpus * BOARD_GIC_REDIST_SIZE,
+		.redist_size = tree->n_cpus * BOARD_GIC_REDIST_SIZE,
 		.its_base = BOARD_GIC_ITS_BASE,
 		.its_size = BOARD_GIC_ITS_SIZE,
 		.phandle = h->intc,
 		.its_phandle = h->its,
 	};
 
-	fdt_add_cpus(t, affinities, n_cpus);
+	fdt_add_cpus(t, tree->affinities, tree->n_cpus);
 	fdt_add_psci(t);
 	fdt_add_timer(t, &timer);
 	fdt_add_gicv3(t, &gic);
@@ -92,9 +98,8 @@ static void add_pcie(struct fdt_builder *t, const struct handles *h,
 	fdt_add_pcie(t, &pcie);
 }
 
-int boot_build_fdt(const struct board_space *space, const uint64_t *affinities,
-		   size_t n_cpus, void **ret_blob, size_t *ret_size,
-		   struct error *e)
+int boot_build_fdt(const struct boot_tree *tree, void **ret_blob,
+		   size_t *ret_size, struct error *e)
 {
 	static const uint64_t banks[2] = {BOARD_FLASH_CODE_BASE,
 					  BOARD_FLASH_VARS_BASE};
@@ -111,30 +116,60 @@ int boot_build_fdt(const struct board_space *space, const uint64_t *affinities,
 		.gpio = fdt_phandle_new(t),
 	};
 	fdt_add_root(t, "armvmd virtual machine", h.intc);
-	r = add_chosen(t, e);
+	r = add_chosen(t, tree, e);
 	if (r)
 		return r;
-	fdt_add_memory(t, BOARD_RAM_BASE, space->ram_size);
-	add_processors(t, &h, affinities, n_cpus);
-	fdt_add_flash(t, banks, BOARD_FLASH_BANK_SIZE);
+	fdt_add_memory(t, BOARD_RAM_BASE, tree->space->ram_size);
+	add_processors(t, &h, tree);
+	if (tree->flash)
+		fdt_add_flash(t, banks, BOARD_FLASH_BANK_SIZE);
 	add_primecells(t, &h);
 	fdt_add_fw_cfg(t, BOARD_FW_CFG_BASE, FW_CFG_SIZE);
-	add_pcie(t, &h, space);
+	add_pcie(t, &h, tree->space);
 	return fdt_builder_finish(t, ret_blob, ret_size, e);
 }
 
-int boot_write_fdt(struct board *b, const uint64_t *affinities, size_t n_cpus,
-		   struct error *e)
+static int write_fdt(struct board *b, const struct boot_tree *tree,
+		     uint64_t gpa, struct error *e)
 {
 	_cleanup_free_ void *blob = NULL;
 	size_t size;
-	int r = boot_build_fdt(&b->space, affinities, n_cpus, &blob, &size, e);
+	int r = boot_build_fdt(tree, &blob, &size, e);
 
 	if (r)
 		return r;
 	if (size > BOARD_FDT_SIZE_MAX)
 		return error_set(e, -E2BIG, "the device tree has %zu bytes",
 				 size);
-	r = guest_mem_write(&b->guest_mem, BOARD_FDT_BASE, blob, size);
+	r = guest_mem_write(&b->guest_mem, gpa, blob, size);
 	return r ? error_set(e, r, "the device tree does not fit the RAM") : 0;
+}
+
+int boot_prepare(struct board *b, const uint64_t *affinities, size_t n_cpus,
+		 struct boot_entry *ret, struct error *e)
+{
+	struct boot_tree tree = {
+		.space = &b->space,
+		.affinities = affinities,
+		.n_cpus = n_cpus,
+		.flash = b->flash_code,
+	};
+	struct boot_kernel kernel;
+	int r;
+
+	if (b->kernel_fd < 0) {
+		/* The firmware is the first thing to run (FW-2). */
+		*ret = (struct boot_entry){.pc = BOARD_FLASH_CODE_BASE};
+		return write_fdt(b, &tree, BOARD_FDT_BASE, e);
+	}
+	r = boot_kernel_load(b, &kernel, e);
+	if (r)
+		return r;
+	tree.cmdline = b->config->cmdline;
+	tree.initrd_gpa = kernel.initrd_gpa;
+	tree.initrd_size = kernel.initrd_size;
+	*ret = (struct boot_entry){.pc = kernel.gpa};
+	/* r0 is 0 and r1 a machine type nobody looks at beside a tree. */
+	ret->args[b->config->arch == VM_ARCH_AARCH32 ? 2 : 0] = kernel.fdt_gpa;
+	return write_fdt(b, &tree, kernel.fdt_gpa, e);
 }

@@ -17,6 +17,9 @@
 #define REG_PC                                                 \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | \
 	 KVM_REG_ARM_CORE_REG(regs.pc))
+#define REG_X(n)                                               \
+	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | \
+	 (KVM_REG_ARM_CORE_REG(regs.regs[0]) + 2 * (n)))
 #define REG_MPIDR_EL1 ARM64_SYS_REG(3, 0, 0, 0, 5)
 
 /* MPIDR_EL1: Aff3 in 39..32, Aff2..Aff0 in 23..0; the rest are flags. */
@@ -52,14 +55,23 @@ int kvm_vcpu_affinity(struct kvm_vcpu *c, uint64_t *ret, struct error *e)
 	return 0;
 }
 
-int kvm_vcpu_set_entry(struct kvm_vcpu *c, uint64_t gpa, struct error *e)
+static int vcpu_set(struct kvm_vcpu *c, uint64_t id, uint64_t value)
 {
-	struct kvm_one_reg reg = {.id = REG_PC, .addr = (uintptr_t)&gpa};
+	struct kvm_one_reg reg = {.id = id, .addr = (uintptr_t)&value};
 
-	if (ioctl(c->fd, KVM_SET_ONE_REG, &reg))
-		return error_set(e, -errno, "KVM does not set vCPU %u's PC: %s",
-				 c->index, strerror(errno));
-	return 0;
+	return ioctl(c->fd, KVM_SET_ONE_REG, &reg) ? -errno : 0;
+}
+
+int kvm_vcpu_set_entry(struct kvm_vcpu *c, uint64_t pc, const uint64_t args[4],
+		       struct error *e)
+{
+	int r = vcpu_set(c, REG_PC, pc);
+
+	for (unsigned i = 0; !r && i < 4; i++)
+		r = vcpu_set(c, REG_X(i), args[i]);
+	return r ? error_set(e, r, "KVM does not set vCPU %u's registers: %s",
+			     c->index, strerror(-r))
+		 : 0;
 }
 
 static int vcpu_init(struct kvm_vcpu *c, struct kvm_vm *vm, struct error *e)

@@ -53,8 +53,8 @@ DEFINE_CLEANUP(kvm_vcpu_free, struct kvm_vcpu *)
 /* The affinity by which PSCI and the GIC know it. Before start. */
 int kvm_vcpu_affinity(struct kvm_vcpu *c, uint64_t *ret,
 		      struct error *e) must_check;
-/* Where vCPU 0 begins, with its MMU off. Before start. */
-int kvm_vcpu_set_entry(struct kvm_vcpu *c, uint64_t gpa,
+/* Where vCPU 0 begins, with its MMU off and args in x0 to x3. Before start. */
+int kvm_vcpu_set_entry(struct kvm_vcpu *c, uint64_t pc, const uint64_t args[4],
 		       struct error *e) must_check;
 
 int kvm_vcpu_start(struct kvm_vcpu *c, struct error *e) must_check;

@@ -86,9 +86,17 @@ static int make_vcpus(struct machine *m, uint64_t *affinities, struct error *e)
 		if (!r)
 			r = kvm_vcpu_affinity(m->vcpus[i], &affinities[i], e);
 	}
-	/* The firmware is the first thing to run (FW-2). */
-	return r ? r
-		 : kvm_vcpu_set_entry(m->vcpus[0], BOARD_FLASH_CODE_BASE, e);
+	return r;
+}
+
+/* Fill the RAM and put the first CPU where its guest begins. */
+static int prepare_boot(struct machine *m, const uint64_t *affinities,
+			struct error *e)
+{
+	struct boot_entry entry;
+	int r = boot_prepare(m->board, affinities, m->n_vcpus, &entry, e);
+
+	return r ? r : kvm_vcpu_set_entry(m->vcpus[0], entry.pc, entry.args, e);
 }
 
 int machine_assemble(struct machine *m, struct board *board, struct error *e)
@@ -108,12 +116,13 @@ int machine_assemble(struct machine *m, struct board *board, struct error *e)
 	m->board = board;
 	m->env.bus = board_bus(board);
 	for (int i = 0; !r && i < BOARD_BANK_COUNT; i++)
-		r = machine_set_mapped(m, i, true, e);
+		if (board_bank(board, i)->hva)
+			r = machine_set_mapped(m, i, true, e);
 	if (!r)
 		r = make_vcpus(m, affinities, e);
 	if (!r)
 		r = kvm_gic_create(m->vm, &gic, e);
-	return r ? r : boot_write_fdt(board, affinities, m->n_vcpus, e);
+	return r ? r : prepare_boot(m, affinities, e);
 }
 
 int machine_start(struct machine *m, struct error *e)

@@ -35,6 +35,10 @@ void fdt_add_chosen(struct fdt_builder *b, const struct fdt_chosen *c)
 	fdt_prop_string(b, "stdout-path", c->stdout_path);
 	if (c->bootargs)
 		fdt_prop_string(b, "bootargs", c->bootargs);
+	if (c->initrd_end > c->initrd_start) {
+		fdt_prop_u64(b, "linux,initrd-start", c->initrd_start);
+		fdt_prop_u64(b, "linux,initrd-end", c->initrd_end);
+	}
 	fdt_prop_bytes(b, "rng-seed", c->rng_seed, sizeof(c->rng_seed));
 	fdt_prop_u64(b, "kaslr-seed", c->kaslr_seed);
 	fdt_node_end(b);

@@ -22,6 +22,7 @@
 #define VM_MEMORY_MIN  MIB(128) /* what the stock firmware needs to start */
 #define VM_MEMORY_MAX  GIB(1024)
 #define VM_MEMORY_STEP MIB(1)
+#define VM_CMDLINE_MAX 2047 /* COMMAND_LINE_SIZE of Linux on ARM */
 /* Of a disk or NIC; what virtio-blk has room for as a serial (VIRTIO 1.2,
  * 5.2.6), so that an id can serve as one. */
 #define VM_DEVICE_ID_MAX 20
@@ -58,6 +59,10 @@ struct vm_config {
 	uint32_t vcpus;
 	uint64_t memory_bytes;
 	char *firmware; /* path; default: the distribution's for arch */
+	/* Direct boot: paths, no firmware then; initrd and cmdline only with a
+	 * kernel. */
+	char *kernel, *initrd;
+	char *cmdline;
 	struct disk_config *disks;
 	size_t n_disks;
 	struct nic_config *nics;

@@ -130,6 +130,20 @@ static int check_memory(uint64_t bytes, struct error *e)
 	return 0;
 }
 
+static int check_boot(const struct vm_config *c, struct error *e)
+{
+	if (!c->kernel && (c->initrd || c->cmdline))
+		return error_set(e, -EINVAL,
+				 "%s: has no use without a \"kernel\"; the "
+				 "firmware's boot loader has its own",
+				 c->initrd ? "initrd" : "cmdline");
+	if (c->kernel && c->firmware)
+		return error_set(e, -EINVAL,
+				 "kernel: a VM starts either a \"kernel\" or "
+				 "a \"firmware\"; give one of them");
+	return 0;
+}
+
 static int complete_disks(struct vm_config *c, struct error *e)
 {
 	const struct column id = DISK_COLUMN(c, id);
@@ -229,6 +243,8 @@ int vm_config_complete(struct vm_config *c, struct error *e)
 
 	if (r == 0)
 		r = check_memory(c->memory_bytes, e);
+	if (r == 0)
+		r = check_boot(c, e);
 	if (r == 0)
 		r = complete_disks(c, e);
 	if (r == 0)

@@ -60,6 +60,8 @@ struct vmm_params {
 	void *cookie;
 	int hypervisor_fd; /* /dev/kvm; -1 for others */
 	int firmware_fd;   /* read-only regular file; -1 for none */
+	int kernel_fd;	   /* likewise; started instead of a firmware */
+	int initrd_fd;	   /* likewise; -1 for none */
 	int nvram_fd;	   /* memfd of nvram_size bytes, read-write, shared */
 	uint64_t nvram_size;
 	struct vmm_disk disks[VM_DISKS_MAX]; /* config->n_disks of them */

@@ -12,9 +12,10 @@
  *                                              configured (a daemon that
  *                                              restarted has none)
  *  D configure    {config, nvram_size, roles[]} + fds, roles[i] says what fd i
- *                 is: "kvm", "firmware", "nvram", "spill", "console-log",
- *                 "disk:ID", "nic:ID". May be repeated to hand over more than
- *                 FD_PASS_MAX descriptors ("more": true on all but the last).
+ *                 is: "kvm", "firmware", "kernel", "initrd", "nvram",
+ *                 "spill", "console-log", "disk:ID", "nic:ID". May be repeated
+ *                 to hand over more than FD_PASS_MAX descriptors ("more": true
+ *                 on all but the last).
  *  D start        {}                        → {} once the guest is started
  *  D shutdown     {}                        → {} the button was pressed
  *  D stop         {}                        → {} then the process exits

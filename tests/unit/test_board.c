@@ -105,6 +105,8 @@ static int setup(void **state)
 		.console = f->console,
 		.hypervisor_fd = -1,
 		.firmware_fd = file_of(FIRMWARE_SIZE),
+		.kernel_fd = -1,
+		.initrd_fd = -1,
 		.nvram_fd = file_of(NVRAM_SIZE),
 		.nvram_size = NVRAM_SIZE,
 	};
@@ -189,46 +191,17 @@ static uint64_t node_base(const void *fdt, const char *compatible)
 	return fdt64_ld(reg);
 }
 
-static void test_space_has_ram_below_and_pci_above(void **state)
-{
-	struct board_space s;
-
-	assert_int_equal(board_space_plan(GIB(1), 48, &s, NULL), 0);
-	assert_int_equal(s.ipa_bits, 40);
-	assert_int_equal(s.mmio64_base, GIB(512));
-	assert_int_equal(s.mmio64_size, GIB(512));
-	/* Exactly as much as fits below the window, and one page more. */
-	assert_int_equal(board_space_plan(GIB(511), 48, &s, NULL), 0);
-	assert_int_equal(s.ipa_bits, 40);
-	assert_int_equal(board_space_plan(GIB(511) + KIB(4), 48, &s, NULL), 0);
-	assert_int_equal(s.ipa_bits, 41);
-	assert_int_equal(s.mmio64_base, GIB(1024));
-}
-
-static void test_space_of_a_narrow_host(void **state)
-{
-	struct error e = ERROR_INIT;
-	struct board_space s;
-
-	assert_int_equal(board_space_plan(GIB(1), 36, &s, &e), 0);
-	assert_int_equal(s.ipa_bits, 36);
-	assert_int_equal(s.mmio64_base, GIB(32));
-	assert_int_equal(board_space_plan(GIB(31), 36, &s, &e), 0);
-	assert_int_equal(board_space_plan(GIB(31) + 1, 36, &s, &e), -EINVAL);
-	assert_non_null(strstr(e.message, "memory"));
-	assert_non_null(strstr(e.message, "31"));
-	assert_int_equal(board_space_plan(UINT64_MAX, 48, &s, &e), -EINVAL);
-}
-
 static void test_tree_names_what_answers(void **state)
 {
 	static const uint64_t cpus[] = {0, 1};
 	struct fixture *f = *state;
 	struct error e = ERROR_INIT;
+	struct boot_entry entry;
 	const void *fdt;
 
 	need_board(f);
-	assert_int_equal(boot_write_fdt(f->board, cpus, 2, &e), 0);
+	assert_int_equal(boot_prepare(f->board, cpus, 2, &entry, &e), 0);
+	assert_int_equal(entry.pc, BOARD_FLASH_CODE_BASE);
 	fdt = board_bank(f->board, BOARD_BANK_RAM)->hva;
 	assert_int_equal(fdt_check_full(fdt, fdt_totalsize(fdt)), 0);
 	/* Each by its PrimeCell identification, DDI 0183 3.3.17 and so on. */
@@ -249,13 +222,13 @@ static void test_seeds_are_fresh(void **state)
 {
 	static const uint64_t cpus[] = {0};
 	struct fixture *f = *state;
+	const struct boot_tree tree = {
+		.space = &f->space, .affinities = cpus, .n_cpus = 1};
 	_cleanup_free_ void *a = NULL, *b = NULL;
 	size_t size_a, size_b;
 
-	assert_int_equal(boot_build_fdt(&f->space, cpus, 1, &a, &size_a, NULL),
-			 0);
-	assert_int_equal(boot_build_fdt(&f->space, cpus, 1, &b, &size_b, NULL),
-			 0);
+	assert_int_equal(boot_build_fdt(&tree, &a, &size_a, NULL), 0);
+	assert_int_equal(boot_build_fdt(&tree, &b, &size_b, NULL), 0);
 	assert_int_equal(size_a, size_b);
 	assert_memory_not_equal(a, b, size_a);
 }
@@ -265,13 +238,16 @@ static void test_tree_of_most_cpus_fits(void **state)
 	struct fixture *f = *state;
 	_cleanup_free_ void *blob = NULL;
 	uint64_t cpus[BOARD_VCPUS_MAX];
+	const struct boot_tree tree = {
+		.space = &f->space,
+		.affinities = cpus,
+		.n_cpus = BOARD_VCPUS_MAX,
+	};
 	size_t size;
 
 	for (unsigned i = 0; i < BOARD_VCPUS_MAX; i++)
 		cpus[i] = (i >> 4) << 8 | (i & 15);
-	assert_int_equal(boot_build_fdt(&f->space, cpus, BOARD_VCPUS_MAX, &blob,
-					&size, NULL),
-			 0);
+	assert_int_equal(boot_build_fdt(&tree, &blob, &size, NULL), 0);
 	assert_true(size <= BOARD_FDT_SIZE_MAX);
 	/* Their redistributors end where PCI's I/O ports begin, or before. */
 	assert_true(BOARD_GIC_REDIST_BASE +
@@ -425,8 +401,6 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_space_has_ram_below_and_pci_above),
-		cmocka_unit_test(test_space_of_a_narrow_host),
 		T(test_tree_names_what_answers),
 		T(test_seeds_are_fresh),
 		T(test_tree_of_most_cpus_fits),

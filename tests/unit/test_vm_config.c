@@ -142,6 +142,16 @@ static const struct bad_case bad_cases[] = {
 	{"\"arch\":\"x86_64\"",
 	 "arch: \"x86_64\" is not one of aarch64, aarch32"},
 	{"\"uuid\":\"1234\"", "uuid: \"1234\" is not a UUID; use e.g. " UUID},
+	{"\"initrd\":\"/i\"", "initrd: has no use without a \"kernel\"; the "
+			      "firmware's boot loader has its own"},
+	{"\"cmdline\":\"quiet\"",
+	 "cmdline: has no use without a \"kernel\"; the "
+	 "firmware's boot loader has its own"},
+	{"\"kernel\":\"/k\",\"firmware\":\"/f\"",
+	 "kernel: a VM starts either a \"kernel\" or a \"firmware\"; give one "
+	 "of them"},
+	{"\"kernel\":\"vmlinuz\"",
+	 "kernel: \"vmlinuz\" is not an absolute path"},
 	{"\"firmware\":\"fw.fd\"",
 	 "firmware: \"fw.fd\" is not an absolute path"},
 	{"\"disks\":[{}]", "disks[0].path: is required"},

@@ -1,0 +1,82 @@
+#!/usr/bin/python3
+"""Direct boot: a kernel as distributions ship it, initrd and command line,
+without firmware."""
+import subprocess
+import time
+
+from scene import GUEST, Host, boot, guarded, image, report
+
+host = Host().start()
+disk = image(host, "data")
+packed = host.dir + "/vmlinuz.zst"
+guest = None
+
+
+def define(name, **more):
+    return host.call("vm.define", config={
+        "name": name, "memory": "512MiB", "kernel": f"{GUEST}/vmlinuz",
+        "initrd": f"{GUEST}/initrd.img", "cmdline": "quiet panic=-1 armvm=1",
+        **more})
+
+
+def a_packed_kernel_boots_without_firmware():
+    global guest
+    subprocess.run(["zstd", "-q", "-1", f"{GUEST}/vmlinuz", "-o", packed],
+                   check=True)
+    define("direct", kernel=packed, vcpus=2, disks=[{"path": disk}])
+    began = time.monotonic()
+    guest = boot(host, "direct")
+    report.note(f"to the shell in {time.monotonic() - began:.1f} s")
+    report.check("no firmware spoke", "UEFI" not in guest.seen, guest.seen)
+    out, _ = guest.run("cat /proc/cmdline; ls /sys/firmware; nproc")
+    report.match("its command line", r"armvm=1", out)
+    report.check("no UEFI", "efi" not in out, out)
+    report.match("2 vCPUs", r"\n2\n", out)
+    out, _ = guest.run("ls /proc/device-tree; wc -c < /dev/vda")
+    report.check("no flash in the device tree", "flash" not in out, out)
+
+
+def reset_loads_it_again():
+    guest.send("reboot -f\n")
+    guest.ready(120)
+    out, _ = guest.run("cat /proc/cmdline")
+    report.match("after the reboot, the same command line", r"armvm=1", out)
+    guest.send("poweroff -f\n")
+    host.wait_state("direct", "stopped", 60)
+
+
+def a_plain_kernel_by_the_command_line():
+    status, _, err = host.ctl(
+        "create", "plain", "--kernel", f"{GUEST}/vmlinuz", "--initrd",
+        f"{GUEST}/initrd.img", "--cmdline", "quiet", "--memory", "256M")
+    report.equal("create", (status, err), (0, ""))
+    boot(host, "plain")
+    report.equal("a plain Image runs", host.vm("plain")["state"], "running")
+    host.call("vm.stop", name="plain")
+
+
+def what_is_no_kernel_is_refused():
+    notes = host.dir + "/notes.txt"
+    with open(notes, "w", encoding="utf-8") as f:
+        f.write("hello\n" * 1000)
+    for name, arguments, status, words in (
+            ("no kernel", ["--kernel", notes], 14, ["notes.txt", "Image"]),
+            ("wrong arch", ["--kernel", packed, "--arch", "aarch32"], 14,
+             ["aarch64", "aarch32"]),
+            ("missing", ["--kernel", "/nowhere"], 3, ["/nowhere"]),
+            ("initrd alone", ["--initrd", notes], 2, ["initrd", "kernel"]),
+            ("both", ["--kernel", packed, "--firmware", notes], 2,
+             ["firmware", "one of them"])):
+        code, _, err = host.ctl("create", "bad", *arguments)
+        report.equal(f"{name}: exit status", code, status)
+        for word in words:
+            report.check(f"{name}: says {word}", word in err, err)
+    define("small", memory="160MiB", initrd=disk)
+    code, _, err = host.ctl("start", "small")
+    report.check("too large for its memory: says so",
+                 code != 0 and "memory: kernel and initrd need" in err, err)
+
+
+guarded(a_packed_kernel_boots_without_firmware, reset_loads_it_again,
+        a_plain_kernel_by_the_command_line, what_is_no_kernel_is_refused)
+report.end()
