@@ -16,6 +16,7 @@ VARIANT ?= native
 SRCS :=
 ARM_SRCS :=
 TESTS :=
+TOOLS :=
 include $(sort $(wildcard lib/*/sources.mk)) \
 	$(sort $(wildcard vmm-kvm/sources.mk vmm-kvm/devices/sources.mk)) \
 	$(sort $(wildcard supervisor/sources.mk store/sources.mk)) \
@@ -55,6 +56,8 @@ endif
 endif
 ifeq ($(TARGET_ARCH),aarch64)
 SRCS += $(ARM_SRCS)
+# Developer's tools on the KVM API; not installed.
+PROGRAMS += $(TOOLS)
 HARDEN := -mbranch-protection=standard
 else
 HARDEN := -fcf-protection
@@ -91,7 +94,7 @@ CPPFLAGS += $(shell $(PKG_CONFIG) --cflags $(ALL_LIBS) 2>/dev/null)
 
 MAINS := $(foreach p,$(PROGRAMS),$(MAIN_$(p)))
 OBJS := $(SRCS:%.c=$(O)/%.o)
-BINS := $(PROGRAMS:%=$(O)/bin/%)
+BINS = $(PROGRAMS:%=$(O)/bin/%)
 TEST_BINS := $(TESTS:tests/unit/%.c=$(O)/tests/%)
 
 # Quiet by default, V=1 shows every command.
