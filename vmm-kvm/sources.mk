@@ -12,4 +12,4 @@ TESTS += tests/unit/test_board.c tests/unit/test_board_memory.c \
 # A developer's tool, for AArch64: the backend without daemon and supervisor.
 TOOLS += vmm-run
 MAIN_vmm-run := tests/host/vmm-run.c
-LIBS_vmm-run := libuv json-c liburing
+LIBS_vmm-run := libuv json-c liburing zlib libzstd
