@@ -31,7 +31,12 @@
 	X(VM_RESUME, "vm.resume")             \
 	X(VM_CONSOLE, "vm.console")           \
 	X(VM_DELETE, "vm.delete")             \
+	X(VM_UPDATE, "vm.update")             \
+	X(VM_RENAME, "vm.rename")             \
+	X(VM_CLONE, "vm.clone")               \
 	X(VAR_LIST, "var.list")               \
+	X(VAR_KEPT, "var.kept")               \
+	X(VAR_FORGET, "var.forget")           \
 	X(EVENT_SUBSCRIBE, "event.subscribe") \
 	X(RPC_DISCOVER, "rpc.discover")
 
@@ -49,6 +54,31 @@ struct api_name_params {
 struct api_define_params {
 	json_object *config; /* see lib/model/vm_config.h */
 };
+struct api_list_params {
+	char *cursor; /* of the page before; NULL: from the start */
+	uint32_t limit;
+	char *state;	     /* NULL: any */
+	json_object *labels; /* NULL: any; else an object of strings */
+};
+struct api_update_params {
+	char *name;
+	int64_t revision; /* 0: whatever it is */
+	json_object *config;
+};
+struct api_rename_params {
+	char *name, *new_name;
+};
+struct api_clone_params {
+	char *name, *new_name;
+	json_object *disks; /* NULL, or a list of paths */
+};
+struct api_delete_params {
+	char *name;
+	bool keep_variables;
+};
+struct api_uuid_params {
+	char *uuid;
+};
 struct api_shutdown_params {
 	char *name;
 	uint64_t timeout_ms; /* 0: do not wait for the guest's end */
@@ -64,7 +94,8 @@ struct api_empty_params {
  * A VM as vm.get, vm.list and every call that returns a VM show it:
  * { name, uuid, state, hypervisor, vcpus, memory (bytes), disks (count),
  *   nics (count), pid (0 if none), started_ms (Unix time, 0 if not running),
- *   revision, reason (why it is stopped or crashed, "" if nothing to say) };
+ *   revision, reason (why it is stopped or crashed, "" if nothing to say),
+ *   labels (an object of strings), autostart };
  * vm.get adds config (the whole definition). An event is
  * { seq, time_ms, vm (uuid), name, kind, ... }, kind "state" with
  * { state, previous, reason }, others as they come.
@@ -114,6 +145,9 @@ void api_call_subscribe(struct api_call *c);
 
 struct api_handlers {
 	void (*handle[API_METHOD_COUNT])(void *cookie, struct api_call *c);
+	/* May be NULL. True while changes wait to be made durable: replies and
+	 * notifications are then kept, in order, for api_server_release(). */
+	bool (*held)(void *cookie);
 	void *cookie;
 };
 
@@ -126,6 +160,10 @@ int api_server_new(uv_loop_t *loop, int listen_fd,
 /* Ends all connections; calls under way stay valid and go nowhere. The memory
  * is released by the loop, which must still run once. NULL is fine. */
 struct api_server *api_server_free(struct api_server *s);
+
+/* Send what was held back. With `why`, the changes behind it did not happen:
+ * each result becomes that error, and notifications are dropped. */
+void api_server_release(struct api_server *s, const struct error *why);
 
 /* A notification {"jsonrpc":"2.0","method":"event","params":event} to every
  * subscriber; `event` is borrowed. A subscriber too slow to take it is sent

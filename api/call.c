@@ -72,15 +72,38 @@ const void *api_call_params(const struct api_call *c)
 	return c->params;
 }
 
+void call_release(struct api_call *c, json_object *result, int fd,
+		  const struct error *e)
+{
+	if (!e) {
+		call_end(c, jsonrpc_result(c->id, result), fd);
+		return;
+	}
+	json_object_put(result);
+	fd_close(fd);
+	c->subscribe = false;
+	call_end(c, jsonrpc_error(c->id, e), -1);
+}
+
+static void call_answer(struct api_call *c, json_object *result, int fd,
+			const struct error *e)
+{
+	struct api_server *s = c->connection->server;
+
+	if (s && server_held(s))
+		server_hold(s, c, result, fd, e);
+	else
+		call_release(c, result, fd, e);
+}
+
 void api_call_reply(struct api_call *c, json_object *result, int fd)
 {
-	call_end(c, jsonrpc_result(c->id, result), fd);
+	call_answer(c, result, fd, NULL);
 }
 
 void api_call_fail(struct api_call *c, const struct error *e)
 {
-	c->subscribe = false;
-	call_end(c, jsonrpc_error(c->id, e), -1);
+	call_answer(c, NULL, -1, e);
 }
 
 void api_call_subscribe(struct api_call *c)

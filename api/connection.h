@@ -75,7 +75,18 @@ void connection_call_done(struct api_connection *c);
  * it asks; replies go to connection_send(). */
 void call_message(struct api_connection *c, const char *text, size_t size);
 
+/* Answer a call that was held: with `result`, or, when `e` is not NULL, with
+ * that. Consumes result and fd. */
+void call_release(struct api_call *call, json_object *result, int fd,
+		  const struct error *e);
+
 /* api/server.c */
+/* Whether answers wait now; if so they go through server_hold(). */
+bool server_held(const struct api_server *s);
+/* Keep the answer `result` or, when that is NULL, `e`; both of `call`, or, with
+ * call NULL, a notification of `result`. Consumes result and fd. */
+void server_hold(struct api_server *s, struct api_call *call,
+		 json_object *result, int fd, const struct error *e);
 const struct api_handlers *server_handlers(const struct api_server *s);
 void server_connection_closed(struct api_server *s);
 

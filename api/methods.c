@@ -30,6 +30,112 @@ static const struct json_field define_params[] = {
 	JSON_END,
 };
 
+#define NEW_NAME_FIELD(type)                                           \
+	{                                                              \
+		.name = "new_name", .kind = JSON_STRING,               \
+		.offset = offsetof(struct type, new_name),             \
+		.flags = JSON_REQUIRED, .max = VM_NAME_MAX,            \
+		.check = vm_name_check, .doc = "A name that is free.", \
+	}
+
+static const struct json_field list_params[] = {
+	{
+		.name = "cursor",
+		.kind = JSON_STRING,
+		.offset = offsetof(struct api_list_params, cursor),
+		.max = VM_NAME_MAX,
+		.doc = "As the page before gave it.",
+	},
+	{
+		.name = "limit",
+		.kind = JSON_U32,
+		.offset = offsetof(struct api_list_params, limit),
+		.min = 1,
+		.max = 1000,
+		.doc = "VMs a page; default 100, at most 1000.",
+	},
+	{
+		.name = "state",
+		.kind = JSON_STRING,
+		.offset = offsetof(struct api_list_params, state),
+		.max = 32,
+		.doc = "Only those in this state.",
+	},
+	{
+		.name = "labels",
+		.kind = JSON_ANY,
+		.offset = offsetof(struct api_list_params, labels),
+		.doc = "Only those with all of these labels: an object of "
+		       "strings.",
+	},
+	JSON_END,
+};
+
+static const struct json_field update_params[] = {
+	VM_NAME_FIELD(api_update_params),
+	{
+		.name = "revision",
+		.kind = JSON_I64,
+		.offset = offsetof(struct api_update_params, revision),
+		.min = 0,
+		.max = INT64_MAX,
+		.doc = "The revision the change was made from; when it is not "
+		       "the current one the error is \"conflict\". Without: "
+		       "whatever it is.",
+	},
+	{
+		.name = "config",
+		.kind = JSON_ANY,
+		.offset = offsetof(struct api_update_params, config),
+		.flags = JSON_REQUIRED,
+		.doc = "The whole new definition.",
+	},
+	JSON_END,
+};
+
+static const struct json_field rename_params[] = {
+	VM_NAME_FIELD(api_rename_params),
+	NEW_NAME_FIELD(api_rename_params),
+	JSON_END,
+};
+
+static const struct json_field clone_params[] = {
+	VM_NAME_FIELD(api_clone_params),
+	NEW_NAME_FIELD(api_clone_params),
+	{
+		.name = "disks",
+		.kind = JSON_ANY,
+		.offset = offsetof(struct api_clone_params, disks),
+		.doc = "Paths of the clone's own images, one for each disk, in "
+		       "order; without, both name the same.",
+	},
+	JSON_END,
+};
+
+static const struct json_field delete_params[] = {
+	VM_NAME_FIELD(api_delete_params),
+	{
+		.name = "keep_variables",
+		.kind = JSON_BOOL,
+		.offset = offsetof(struct api_delete_params, keep_variables),
+		.doc = "Keep its UEFI variables for a later definition with "
+		       "the same uuid.",
+	},
+	JSON_END,
+};
+
+static const struct json_field uuid_params[] = {
+	{
+		.name = "uuid",
+		.kind = JSON_STRING,
+		.offset = offsetof(struct api_uuid_params, uuid),
+		.flags = JSON_REQUIRED,
+		.max = 36,
+		.doc = "As var.kept lists it.",
+	},
+	JSON_END,
+};
+
 static const struct json_field shutdown_params[] = {
 	VM_NAME_FIELD(api_shutdown_params),
 	{
@@ -75,8 +181,10 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(VM_DEFINE, define, false, "the VM",
 	       "Define a VM. Its disks and firmware are judged now; nothing "
 	       "runs until vm.start."),
-	METHOD(VM_LIST, empty, false, "{vms: an array of VMs}",
-	       "All VMs there are."),
+	METHOD(VM_LIST, list, false,
+	       "{vms: an array of VMs, cursor: for the next page, if there is "
+	       "one}",
+	       "The VMs, in the order of their names."),
 	METHOD(VM_GET, name, false, "the VM, with config: its whole definition",
 	       "One VM."),
 	METHOD(VM_START, name, false, "the VM",
@@ -98,13 +206,27 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "Connect to a VM's console: what is read was printed by the "
 	       "guest, starting with the recent past; what is written is "
 	       "typed. Not in a batch."),
-	METHOD(VM_DELETE, name, false, "the VM as it was",
+	METHOD(VM_DELETE, delete, false, "the VM as it was",
 	       "Delete a stopped VM's definition and variables. Its disks are "
 	       "not touched."),
+	METHOD(VM_UPDATE, update, false, "the VM, with config",
+	       "Replace a VM's definition. While it runs only description, "
+	       "labels, autostart and policies can change."),
+	METHOD(VM_RENAME, rename, false, "the VM, with config",
+	       "Give a stopped VM another name."),
+	METHOD(VM_CLONE, clone, false, "the new VM, with config",
+	       "Define a copy of a VM with a uuid, MAC addresses and a "
+	       "variable store of its own."),
 	METHOD(VAR_LIST, name, false,
 	       "{generation, variables: [{name, guid, attributes "
 	       "(\"NV,BS,RT\"), attributes_bits, size, data (hex)}]}",
 	       "The UEFI variables of a VM, as last committed."),
+	METHOD(VAR_KEPT, empty, false,
+	       "{kept: [{uuid, name, kept_ms, variables}]}",
+	       "The variable stores that were kept when their VMs were "
+	       "deleted. Defining a VM with such a uuid picks its store up."),
+	METHOD(VAR_FORGET, uuid, false, "{}",
+	       "Delete a variable store that was kept."),
 	METHOD(EVENT_SUBSCRIBE, subscribe, false,
 	       "{events, last, more}: the replayed events, oldest first, the "
 	       "seq to go on from, and whether the replay was cut short "

@@ -9,6 +9,16 @@
 #define ACCEPT_PAUSE_MS 200
 #define ACCEPT_BURST	16
 
+/* An answer or notification that waits for its changes to be durable. */
+struct held {
+	struct held *next;
+	struct api_call *call; /* NULL: a notification */
+	json_object *result;
+	int fd;
+	bool failed;
+	struct error error; /* when it failed */
+};
+
 struct api_server {
 	struct api_handlers handlers;
 	uv_loop_t *loop;
@@ -18,6 +28,8 @@ struct api_server {
 	unsigned open_handles;
 	struct api_connection *connections;
 	unsigned n_connections, max_connections;
+	struct held *held, **held_tail;
+	bool releasing;
 };
 
 static void on_listen(uv_poll_t *poll, int status, int events);
@@ -106,6 +118,7 @@ int api_server_new(uv_loop_t *loop, int listen_fd,
 	s->poll.data = s->retry.data = s;
 	s->open_handles = 2;
 	s->handlers = *handlers;
+	s->held_tail = &s->held;
 	s->loop = loop;
 	s->listen_fd = listen_fd;
 	s->max_connections = connections_allowed();
@@ -128,6 +141,7 @@ struct api_server *api_server_free(struct api_server *s)
 
 	if (!s)
 		return NULL;
+	api_server_release(s, NULL);
 	for (c = s->connections; c; c = next) {
 		next = c->next;
 		c->server = NULL;
@@ -139,7 +153,41 @@ struct api_server *api_server_free(struct api_server *s)
 	return NULL;
 }
 
-void api_server_notify(struct api_server *s, json_object *event)
+static bool handlers_hold(const struct api_server *s)
+{
+	return s->handlers.held && s->handlers.held(s->handlers.cookie);
+}
+
+bool server_held(const struct api_server *s)
+{
+	/* What was held earlier goes first. */
+	return s->held || s->releasing || handlers_hold(s);
+}
+
+void server_hold(struct api_server *s, struct api_call *call,
+		 json_object *result, int fd, const struct error *e)
+{
+	struct held *h = calloc(1, sizeof(*h));
+	struct error why = ERROR_INIT;
+
+	if (!h) {
+		error_set(&why, -ENOMEM, "out of memory");
+		if (call)
+			call_release(call, result, fd, &why);
+		else
+			json_object_put(result);
+		return;
+	}
+	*h = (struct held){.call = call, .result = result, .fd = fd};
+	if (e) {
+		h->failed = true;
+		h->error = *e;
+	}
+	*s->held_tail = h;
+	s->held_tail = &h->next;
+}
+
+static void notify(struct api_server *s, json_object *event)
 {
 	json_object *message = jsonrpc_call(-1, "event",
 					    json_object_get(event));
@@ -150,4 +198,48 @@ void api_server_notify(struct api_server *s, json_object *event)
 		connection_notify(c, message);
 	}
 	json_object_put(message);
+}
+
+static void release_one(struct api_server *s, struct held *h,
+			const struct error *why)
+{
+	if (h->call) {
+		call_release(h->call, h->result, h->fd,
+			     h->failed ? &h->error : why);
+	} else {
+		if (!why)
+			notify(s, h->result);
+		json_object_put(h->result);
+	}
+	free(h);
+}
+
+/*
+ * Answering may run a client's next request. What that answers waits behind
+ * the rest (a subscription must not be told twice of an event that is next in
+ * line), and for its own changes, if it made any.
+ */
+void api_server_release(struct api_server *s, const struct error *why)
+{
+	s->releasing = true;
+	do {
+		struct held *h = s->held, *next;
+
+		s->held = NULL;
+		s->held_tail = &s->held;
+		for (; h; h = next) {
+			next = h->next;
+			release_one(s, h, why);
+		}
+		why = NULL;
+	} while (s->held && !handlers_hold(s));
+	s->releasing = false;
+}
+
+void api_server_notify(struct api_server *s, json_object *event)
+{
+	if (server_held(s))
+		server_hold(s, NULL, json_object_get(event), -1, NULL);
+	else
+		notify(s, event);
 }

@@ -183,7 +183,8 @@ int link_spawn(struct vm *vm, struct error *e)
 	return r;
 }
 
-int link_adopt(struct vm *vm, const struct store_run *run, struct error *e)
+int link_adopt(struct vm *vm, const struct store_run *run,
+	       const struct store_vm *row, struct error *e)
 {
 	_cleanup_close_ int pidfd = -1;
 	struct supervisor *s;
@@ -204,7 +205,7 @@ int link_adopt(struct vm *vm, const struct store_run *run, struct error *e)
 	if (!s)
 		return -ENOMEM;
 	vm->supervisor = s;
-	vm_set_state(vm, VM_STARTING, "being taken over");
+	vm_restore_state(vm, row);
 	if (link_connect(s, e) == 0)
 		vm_supervisor_connected(vm);
 	else

@@ -9,8 +9,10 @@
 #include "daemon/manager.h"
 #include "daemon/rpc.h"
 #include "daemon/supervisor_link.h"
+#include "daemon/turn.h"
 #include "daemon/vm.h"
 #include "daemon/vm_nvram.h"
+#include "daemon/vm_policy.h"
 #include "daemon/vm_run.h"
 #include "daemon/vm_wait.h"
 #include "lib/base/fd.h"
@@ -87,34 +89,14 @@ int manager_new(uv_loop_t *loop, const struct manager_params *params,
 		r = make_dir(m->runtime_dir, 0755, e);
 	if (r == 0)
 		r = store_open(m->state_dir, &m->store, e);
+	if (r == 0)
+		r = turn_new(m, &m->turn, e);
 	if (r < 0) {
 		manager_free(m);
 		return r;
 	}
 	*ret = m;
 	return 0;
-}
-
-static int load_one(void *cookie, const struct store_vm *row)
-{
-	struct manager *m = cookie;
-	struct error e = ERROR_INIT;
-	struct vm *vm;
-
-	/* One bad row must not keep the others from their owner. */
-	if (vm_load(m, row, &vm, &e) < 0)
-		log_vm(LOG_LEVEL_ERROR, row->name,
-		       "its stored definition cannot be read: %s", e.message);
-	return 0;
-}
-
-static struct vm *vm_by_id(struct manager *m, int64_t id)
-{
-	struct vm *vm = m->vms;
-
-	while (vm && vm->id != id)
-		vm = vm->next;
-	return vm;
 }
 
 /* The runs of an earlier daemon, copied out: adopting writes to the store. */
@@ -136,43 +118,72 @@ static int collect_run(void *cookie, const struct store_run *run)
 	return 0;
 }
 
-static void adopt_one(struct manager *m, const struct store_run *run)
+/* What ran, runs no more. */
+static void adopt_failed(struct vm *vm, bool same_boot)
 {
-	struct vm *vm = vm_by_id(m, run->vm_id);
 	struct error e = ERROR_INIT;
 
-	if (!vm)
-		return;
-	if (link_adopt(vm, run, &e) == 0) {
-		log_vm(LOG_LEVEL_INFO, vm->config.name,
-		       "adopted its running supervisor, process %lld",
-		       (long long)run->pid);
-		return;
-	}
-	log_vm(LOG_LEVEL_WARNING, vm->config.name, "not running any more: %s",
-	       e.message);
 	if (vm_nvram_replay(vm, &e) < 0)
 		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
-	if (store_run_clear(m->store, vm->id, &e) < 0)
-		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
-	if (streq(run->boot_id, m->boot_id))
+	if (same_boot)
 		vm_set_state(vm, VM_CRASHED,
 			     "its supervisor ended while armvmd was away");
 	else
 		vm_set_state(vm, VM_STOPPED, "the host was restarted");
+	vm_policy_ended(vm, same_boot);
+}
+
+static void adopt_one(struct manager *m, const struct store_run *run)
+{
+	struct store_vm row = {0};
+	struct error e = ERROR_INIT;
+	struct vm *vm = NULL;
+
+	if (store_vm_get_id(m->store, run->vm_id, &row, &e) < 0 ||
+	    vm_load(m, &row, &vm, &e) < 0) {
+		log_error("a running VM cannot be taken over: %s", e.message);
+		store_vm_done(&row);
+		return;
+	}
+	if (link_adopt(vm, run, &row, &e) == 0) {
+		log_vm(LOG_LEVEL_INFO, vm->config.name,
+		       "adopted its running supervisor, process %lld",
+		       (long long)run->pid);
+	} else {
+		log_vm(LOG_LEVEL_WARNING, vm->config.name,
+		       "not running any more: %s", e.message);
+		adopt_failed(vm, streq(run->boot_id, m->boot_id));
+	}
+	store_vm_done(&row);
+}
+
+/* Its state says it runs, but there was no process yet, or no more. */
+static int left_one(void *cookie, const struct store_vm *row)
+{
+	struct manager *m = cookie;
+	struct error e = ERROR_INIT;
+	struct vm *vm;
+
+	if (vm_load(m, row, &vm, &e) < 0)
+		log_error("%s", e.message);
+	else
+		vm_set_state(vm, VM_CRASHED,
+			     "armvmd ended while it was being started");
+	return 0;
 }
 
 static int load_and_adopt(struct manager *m, struct error *e)
 {
 	struct run_list runs = {0};
-	int r = store_vm_each(m->store, load_one, m, e);
+	int r = store_run_each(m->store, collect_run, &runs, e);
 
-	if (r == 0)
-		r = store_run_each(m->store, collect_run, &runs, e);
 	if (r == 0)
 		for (size_t i = 0; i < runs.count; i++)
 			adopt_one(m, &runs.runs[i]);
 	free(runs.runs);
+	if (r == 0)
+		r = store_vm_each(m->store, STORE_VM_LEFT, left_one, m, e);
+	turn_end(m->turn);
 	return r;
 }
 
@@ -214,6 +225,7 @@ int manager_startup(struct manager *m, struct error *e)
 
 	if (!path)
 		return error_set(e, -ENOMEM, "out of memory");
+	store_batch(m->store);
 	r = load_and_adopt(m, e);
 	if (r < 0)
 		return r;
@@ -221,7 +233,10 @@ int manager_startup(struct manager *m, struct error *e)
 	if (r < 0)
 		return r;
 	rpc_handlers(m, &handlers);
-	return api_server_new(m->loop, fd, &handlers, &m->server, e);
+	r = api_server_new(m->loop, fd, &handlers, &m->server, e);
+	if (r == 0)
+		vm_policy_autostart(m);
+	return r;
 }
 
 struct manager *manager_free(struct manager *m)
@@ -235,6 +250,8 @@ struct manager *manager_free(struct manager *m)
 		vm_start_ended(vm, ERROR_CANCELLED, "armvmd is stopping");
 		vm_wait_cancel(vm);
 	}
+	vm_policy_stop(m);
+	m->turn = turn_free(m->turn);
 	m->server = api_server_free(m->server);
 	while (m->vms)
 		vm_unload(m->vms);
@@ -247,19 +264,24 @@ struct manager *manager_free(struct manager *m)
 	return NULL;
 }
 
-void manager_event(struct manager *m, const struct vm *vm, const char *kind,
-		   json_object *fields)
+int manager_event(struct manager *m, const struct vm *vm, const char *kind,
+		  json_object *fields)
 {
-	json_object *event = fields ? fields : json_object_new_object();
+	_cleanup_json_ json_object *event = fields ? fields
+						   : json_object_new_object();
 	int64_t seq = 0, time_ms = 0;
 	struct error e = ERROR_INIT;
+	int r;
 
 	json_object_object_add(event, "name",
 			       json_object_new_string(vm->config.name));
-	if (store_event_add(m->store, vm->config.uuid, kind, json_text(event),
-			    &seq, &time_ms, &e) < 0)
+	r = store_event_add(m->store, vm->config.uuid, kind, json_text(event),
+			    &seq, &time_ms, &e);
+	if (r < 0) {
 		log_vm(LOG_LEVEL_ERROR, vm->config.name,
 		       "event \"%s\" could not be stored: %s", kind, e.message);
+		return r;
+	}
 	json_object_object_add(event, "seq", json_object_new_int64(seq));
 	json_object_object_add(event, "time_ms",
 			       json_object_new_int64(time_ms));
@@ -268,5 +290,5 @@ void manager_event(struct manager *m, const struct vm *vm, const char *kind,
 	json_object_object_add(event, "kind", json_object_new_string(kind));
 	if (m->server)
 		api_server_notify(m->server, event);
-	json_object_put(event);
+	return 0;
 }

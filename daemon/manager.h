@@ -14,6 +14,11 @@
 #include "store/store.h"
 
 struct vm;
+struct turn;
+struct autostart;
+
+/* Buckets of the table of VMs in memory; a power of two. */
+#define MANAGER_BUCKETS 4096
 
 struct manager_params {
 	const char *state_dir;	  /* definitions, variables: survives reboots */
@@ -28,7 +33,14 @@ struct manager {
 	char boot_id[40];
 	struct store *store;
 	struct api_server *server;
-	struct vm *vms; /* in order of definition */
+	/* The VMs in memory: those that are active, and those that are being
+	 * worked with now. All others are rows of the store. */
+	struct vm *vms;
+	struct vm *by_id[MANAGER_BUCKETS];
+	struct vm *resting;	     /* those that may leave memory */
+	size_t saves;		     /* states stored since the last flush */
+	struct autostart *autostart; /* while it is under way */
+	struct turn *turn; /* NULL only in manager_new and manager_free */
 };
 
 int manager_new(uv_loop_t *loop, const struct manager_params *params,
@@ -40,8 +52,12 @@ struct manager *manager_free(struct manager *m);
 char *manager_socket_path(const struct manager *m, const char *uuid);
 char *manager_vm_dir(const struct manager *m, const char *uuid);
 
-/* Store and announce an event; `fields` (may be NULL) is consumed. */
-void manager_event(struct manager *m, const struct vm *vm, const char *kind,
-		   json_object *fields);
+/*
+ * Store an event and announce it once it is durable; `fields` (may be NULL) is
+ * consumed. When it cannot be stored that is logged and nobody is told;
+ * the error is returned for those who can try again.
+ */
+int manager_event(struct manager *m, const struct vm *vm, const char *kind,
+		  json_object *fields);
 
 #endif

@@ -1,5 +1,7 @@
 #include "daemon/rpc.h"
 
+#include "daemon/turn.h"
+
 void rpc_handlers(struct manager *m, struct api_handlers *ret)
 {
 	static const struct {
@@ -18,12 +20,17 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret)
 		{API_VM_RESUME, rpc_vm_resume},
 		{API_VM_CONSOLE, rpc_vm_console},
 		{API_VM_DELETE, rpc_vm_delete},
+		{API_VM_UPDATE, rpc_vm_update},
+		{API_VM_RENAME, rpc_vm_rename},
+		{API_VM_CLONE, rpc_vm_clone},
+		{API_VAR_KEPT, rpc_var_kept},
+		{API_VAR_FORGET, rpc_var_forget},
 		{API_VAR_LIST, rpc_var_list},
 		{API_EVENT_SUBSCRIBE, rpc_event_subscribe},
 		{API_RPC_DISCOVER, rpc_discover},
 	};
 
-	*ret = (struct api_handlers){.cookie = m};
+	*ret = (struct api_handlers){.held = turn_held, .cookie = m};
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		ret->handle[table[i].id] = table[i].handle;
 }

@@ -9,6 +9,7 @@
 
 #include "api/api.h"
 #include "daemon/manager.h"
+#include "lib/model/vm_state.h"
 
 void rpc_handlers(struct manager *m, struct api_handlers *ret);
 
@@ -16,6 +17,13 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret);
 typedef void rpc_handler(void *cookie, struct api_call *c);
 
 rpc_handler rpc_host_info;
+/* The VM a call names, if the request may be made of it now; else the call has
+ * been answered and NULL returned. Its params begin with the name. */
+struct vm *rpc_vm_of_call(struct manager *m, struct api_call *c,
+			  enum vm_request request);
+
+rpc_handler rpc_vm_update, rpc_vm_rename, rpc_vm_clone;
+rpc_handler rpc_var_kept, rpc_var_forget;
 rpc_handler rpc_vm_define, rpc_vm_list, rpc_vm_get, rpc_vm_delete;
 rpc_handler rpc_vm_start, rpc_vm_shutdown, rpc_vm_stop, rpc_vm_reset;
 rpc_handler rpc_vm_pause, rpc_vm_resume, rpc_vm_console;

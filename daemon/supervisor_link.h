@@ -50,10 +50,11 @@ int link_spawn(struct vm *vm, struct error *e) must_check;
 
 /*
  * Take over a process recorded by an earlier daemon: verified by start time
- * and boot id, never by pid alone. -ESRCH when it is gone.
+ * and boot id, never by pid alone. The VM goes on in the state its row has.
+ * -ESRCH when the process is gone.
  */
 int link_adopt(struct vm *vm, const struct store_run *run,
-	       struct error *e) must_check;
+	       const struct store_vm *row, struct error *e) must_check;
 
 /* `body` (consumed; NULL: nothing but type and id) with descriptors (dup'ed).
  */

@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "daemon/supervisor_link.h"
+#include "daemon/turn.h"
 #include "daemon/vm_nvram.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
@@ -160,8 +162,28 @@ static int replay_one(void *cookie, uint64_t seq, uint64_t offset,
 	return store_image(rp->vm, rp->image, offset, size, rp->e);
 }
 
+/* The replayed updates are durable: they need not be replayed again. */
+static void replayed_cb(struct manager *m, const struct turn_note *note,
+			const struct error *why)
+{
+	struct vm *vm = vm_in_memory(m, note->vm_id);
+	_cleanup_close_ int fd = -1;
+	struct error e = ERROR_INIT;
+	struct stat st;
+
+	if (why && vm && vm->supervisor)
+		vm->supervisor->replay_due = true;
+	if (why || !vm || vm_nvram_spill_open(vm, &fd, &e) < 0)
+		return;
+	if (fstat(fd, &st) == 0 && st.st_size == note->number &&
+	    ftruncate(fd, 0) < 0)
+		log_vm(LOG_LEVEL_ERROR, vm->config.name,
+		       "cannot empty the spill file: %m");
+}
+
 int vm_nvram_replay(struct vm *vm, struct error *e)
 {
+	struct turn_note note = {.vm_id = vm->id};
 	_cleanup_free_ uint8_t *image = malloc(VARSTORE_SIZE);
 	struct replay rp = {.vm = vm, .image = image, .e = e};
 	_cleanup_close_ int fd = -1;
@@ -185,7 +207,7 @@ int vm_nvram_replay(struct vm *vm, struct error *e)
 	       "%llu variable store updates made while armvmd was away are "
 	       "now stored",
 	       (unsigned long long)count);
-	if (ftruncate(fd, 0) < 0)
-		return error_set(e, -errno, "cannot empty the spill file: %m");
+	note.number = st.st_size;
+	turn_after(vm->manager, replayed_cb, &note);
 	return 0;
 }

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include "daemon/supervisor_link.h"
+#include "daemon/turn.h"
 #include "daemon/vm_nvram.h"
+#include "daemon/vm_policy.h"
 #include "daemon/vm_run.h"
 #include "daemon/vm_wait.h"
 #include "lib/base/fd.h"
@@ -148,6 +150,10 @@ static void handle_event(struct vm *vm, json_object *message)
 			 detail ? json_object_get_string(detail) : "");
 	if (streq(text, "reset") && vm->state == VM_SHUTTING_DOWN)
 		vm_set_state(vm, VM_RUNNING, "the guest rebooted instead");
+	if (streq(text, "reset"))
+		vm_policy_reset(vm);
+	else if (streq(text, "panic"))
+		vm_policy_panic(vm);
 }
 
 static void nvram_try_commit(struct vm *vm);
@@ -160,11 +166,44 @@ static void nvram_retry_cb(uv_timer_t *timer)
 		nvram_try_commit(s->vm);
 }
 
+/* The guest waits: nothing is acknowledged that is not stored, and it goes on
+ * by itself when the cause is gone. */
+static void nvram_stalled(struct vm *vm, const struct error *why)
+{
+	struct supervisor *s = vm->supervisor;
+
+	if (!s->nvram_failing)
+		vm_event(vm, "nvram-stalled", why->message);
+	s->nvram_failing = true;
+	uv_timer_start(&s->retry, nvram_retry_cb, NVRAM_RETRY_MS, 0);
+}
+
+/* The commit is on disk, or is not: now the guest may be told. */
+static void nvram_stored_cb(struct manager *m, const struct turn_note *note,
+			    const struct error *why)
+{
+	struct vm *vm = vm_in_memory(m, note->vm_id);
+	struct supervisor *s = vm ? vm->supervisor : NULL;
+	json_object *ack;
+
+	if (!s || s->nvram_seq != note->number)
+		return; /* it went away; the spill file has it */
+	if (why) {
+		nvram_stalled(vm, why);
+		return;
+	}
+	s->nvram_failing = false;
+	ack = json_object_new_object();
+	json_object_object_add(ack, "seq", json_object_new_int64(s->nvram_seq));
+	s->nvram_seq = 0;
+	link_notify(s, "nvram-ack", ack);
+}
+
 static void nvram_try_commit(struct vm *vm)
 {
 	struct supervisor *s = vm->supervisor;
+	struct turn_note note = {.vm_id = vm->id, .number = s->nvram_seq};
 	struct error e = ERROR_INIT;
-	json_object *ack;
 	int r = 0;
 
 	/* What was spilled is older: it goes first, or nothing does. */
@@ -175,20 +214,10 @@ static void nvram_try_commit(struct vm *vm)
 	if (r == 0)
 		r = vm_nvram_commit(vm, s->nvram_fd, s->nvram_offset,
 				    s->nvram_size, &e);
-	if (r < 0) {
-		/* The guest waits: nothing is acknowledged that is not
-		 * stored, and it goes on by itself when the cause is gone. */
-		if (!s->nvram_failing)
-			vm_event(vm, "nvram-stalled", e.message);
-		s->nvram_failing = true;
-		uv_timer_start(&s->retry, nvram_retry_cb, NVRAM_RETRY_MS, 0);
-		return;
-	}
-	s->nvram_failing = false;
-	ack = json_object_new_object();
-	json_object_object_add(ack, "seq", json_object_new_int64(s->nvram_seq));
-	s->nvram_seq = 0;
-	link_notify(s, "nvram-ack", ack);
+	if (r < 0)
+		nvram_stalled(vm, &e);
+	else
+		turn_after(vm->manager, nvram_stored_cb, &note);
 }
 
 static void handle_nvram(struct vm *vm, json_object *message)
@@ -257,6 +286,12 @@ static void adopted_cb(struct vm *vm, void *cookie, json_object *reply,
 	}
 	if (s->nvram_fd < 0 && n_fds == 1 && vm_nvram_fd_valid(fds[0]))
 		s->nvram_fd = TAKE_FD(fds[0]);
+	/* Its stop was cut off by the daemon's end. */
+	if (vm->state == VM_STOPPING) {
+		vm->stop_requested = true;
+		link_kill(s);
+		return;
+	}
 	/* Before any later commit: the order of updates is theirs. */
 	s->replay_due = vm_nvram_replay(vm, &why) < 0;
 	if (s->replay_due)
@@ -278,7 +313,8 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 {
 	_cleanup_free_ char *path = manager_socket_path(vm->manager,
 							vm->config.uuid);
-	bool well = vm->ended_well || vm->stop_requested;
+	bool well = (vm->ended_well || vm->stop_requested) && !vm->panicked;
+	bool was_starting = vm->starting;
 	enum error_code code = vm->end_code;
 	struct error e = ERROR_INIT;
 	char reason[sizeof(vm->end_reason)];
@@ -287,8 +323,6 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 		unlink(path);
 	if (vm_nvram_replay(vm, &e) < 0)
 		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
-	if (store_run_clear(vm->manager->store, vm->id, &e) < 0)
-		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
 	snprintf(reason, sizeof(reason), "%s",
 		 vm->end_reason[0]    ? vm->end_reason
 		 : vm->stop_requested ? "stopped by request"
@@ -296,10 +330,11 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 	vm->end_reason[0] = '\0';
 	vm->end_code = ERROR_INTERNAL;
 	vm->ended_well = false;
-	vm->stop_requested = false;
+	vm->stop_requested = vm->panicked = vm->reset_requested = false;
 	vm_set_state(vm, well ? VM_STOPPED : VM_CRASHED, reason);
 	log_vm(well ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, vm->config.name, "%s",
 	       reason);
 	vm_start_ended(vm, code, reason);
 	vm_wait_ended(vm);
+	vm_policy_ended(vm, !well && !was_starting);
 }

@@ -4,6 +4,7 @@
 
 #include "daemon/resource.h"
 #include "daemon/supervisor_link.h"
+#include "daemon/turn.h"
 #include "daemon/vm_run.h"
 #include "lib/wire/messages.h"
 
@@ -133,6 +134,21 @@ static void hello_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
 		configure_next(op);
 }
 
+/* Without a durable record of the run the next daemon would not know of it. */
+static void recorded_cb(struct manager *m, const struct turn_note *note,
+			const struct error *why)
+{
+	struct vm *vm = vm_in_memory(m, note->vm_id);
+
+	if (!why || !vm || !vm->supervisor ||
+	    vm->supervisor->pid != note->number)
+		return;
+	if (vm->starting)
+		start_fail(vm->starting, why);
+	else
+		link_kill(vm->supervisor);
+}
+
 void vm_start(struct vm *vm, vm_done_fn done, void *cookie)
 {
 	struct start_op *op = calloc(1, sizeof(*op));
@@ -155,8 +171,12 @@ void vm_start(struct vm *vm, vm_done_fn done, void *cookie)
 	if (r == 0)
 		r = link_spawn(vm, &e);
 	if (vm->supervisor) {
+		struct turn_note note = {.vm_id = vm->id,
+					 .number = vm->supervisor->pid};
+
 		vm->starting = op;
 		vm_set_state(vm, VM_STARTING, "");
+		turn_after(vm->manager, recorded_cb, &note);
 	}
 	if (r < 0) {
 		start_fail(op, &e);

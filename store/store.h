@@ -5,7 +5,7 @@
  *
  * Durability: when a function that writes returns 0, the change is on disk.
  * Each is one transaction unless called between store_begin() and
- * store_commit().
+ * store_commit(), or gathered in a batch (store_batch()).
  *
  * Errors: -ENOENT, -EEXIST as documented; -ENOSPC full disk; -EBUSY locked by
  * another process; -EACCES read-only; -ENOMEM; -EIO otherwise, with SQLite's
@@ -15,6 +15,8 @@
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
+
+#include <stdbool.h>
 
 #include "lib/base/error.h"
 #include "lib/uefi/varstore.h"
@@ -39,28 +41,118 @@ int store_begin(struct store *s, struct error *e) must_check;
 int store_commit(struct store *s, struct error *e) must_check;
 void store_rollback(struct store *s);
 
+/*
+ * Group commit. After store_batch() a write that returned 0 is on disk only
+ * when store_flush() has returned 0: all writes since the last flush are one
+ * transaction. A write that fails still undoes only itself. When store_flush()
+ * fails, none of them happened. Answer nobody in between: the caller asks
+ * store_dirty(), and flushes once per turn of its loop.
+ */
+void store_batch(struct store *s);
+bool store_dirty(const struct store *s);
+int store_flush(struct store *s, struct error *e) must_check;
+
 struct store_vm {
 	int64_t id; /* row, stable for the life of the VM, never reused */
 	char *uuid, *name;
 	char *config; /* JSON text as validated */
 	int64_t revision;
 	int64_t created_ms; /* Unix time */
+	/* As the daemon last said: a name of lib/model/vm_state.h, "stopped"
+	 * for a new one. */
+	char *state, *reason;
+	int64_t started_ms;
 };
 void store_vm_done(struct store_vm *vm);
 
-/* *ret_id is the new row. -EEXIST names what is taken (name or uuid). */
+/*
+ * *ret_id is the new row, or, when a variable store was kept under this uuid,
+ * the row that has it. -EEXIST names what is taken (name or uuid). `config` is
+ * JSON; what lists show and filter by is read from it (hypervisor, vcpus,
+ * memory, disks, nics, labels, autostart, autostart_order).
+ */
 int store_vm_add(struct store *s, const char *uuid, const char *name,
 		 const char *config, int64_t *ret_id,
 		 struct error *e) must_check;
+/* A new definition, perhaps with a new name, for the row `vm_id`; the new
+ * revision in *ret_revision. -EEXIST as above. */
+int store_vm_update(struct store *s, int64_t vm_id, const char *name,
+		    const char *config, int64_t *ret_revision,
+		    struct error *e) must_check;
+/* The state a list shows, and a restarted daemon begins from. */
+int store_vm_state(struct store *s, int64_t vm_id, const char *state,
+		   const char *reason, int64_t started_ms,
+		   struct error *e) must_check;
 /* By name or uuid. -ENOENT. */
 int store_vm_get(struct store *s, const char *name, struct store_vm *ret,
 		 struct error *e) must_check;
-/* In name order; the callback borrows. Stops when it returns != 0. */
-int store_vm_each(struct store *s,
+int store_vm_get_id(struct store *s, int64_t vm_id, struct store_vm *ret,
+		    struct error *e) must_check;
+/* Its row alone, cheaper. -ENOENT. */
+int store_vm_id(struct store *s, const char *name, int64_t *ret_id,
+		struct error *e) must_check;
+/* Names that `name` may be a slip of, NULL-terminated, at most `max`; one
+ * block, free() it. NULL when there are none. */
+char **store_vm_names_near(struct store *s, const char *name, size_t max);
+int store_vm_count(struct store *s, int64_t *ret, struct error *e) must_check;
+
+enum store_vm_set {
+	STORE_VM_ALL,	    /* in name order */
+	STORE_VM_LEFT,	    /* in an active state without a run record */
+	STORE_VM_AUTOSTART, /* at rest and to be started, in that order */
+};
+/* The callback borrows and may write. Stops when it returns != 0. */
+int store_vm_each(struct store *s, enum store_vm_set which,
 		  int (*each)(void *cookie, const struct store_vm *vm),
 		  void *cookie, struct error *e) must_check;
 /* Variables, run record and definition, in one transaction. */
 int store_vm_delete(struct store *s, int64_t vm_id, struct error *e) must_check;
+
+/*
+ * A page of a list, in name order. Everything is read from columns: 100,000
+ * definitions cost what the page costs. The callback borrows and must not
+ * write.
+ */
+struct store_label {
+	const char *key, *value;
+};
+struct store_list {
+	const char *after; /* the last name of the page before; NULL: none */
+	const char *state; /* NULL: any */
+	const struct store_label *labels; /* all of them */
+	size_t n_labels;		  /* at most STORE_LIST_LABELS_MAX */
+	int64_t limit;
+};
+#define STORE_LIST_LABELS_MAX 16
+struct store_vm_row {
+	int64_t id, revision, started_ms;
+	const char *uuid, *name, *state, *reason, *hypervisor, *labels;
+	int64_t vcpus, memory, disks, nics;
+	bool autostart;
+};
+int store_vm_list(struct store *s, const struct store_list *list,
+		  int (*each)(void *cookie, const struct store_vm_row *row),
+		  void *cookie, struct error *e) must_check;
+
+/* store_vm_add() with a copy of the variable store of row `from`, in one
+ * transaction. */
+int store_vm_clone(struct store *s, int64_t from, const char *uuid,
+		   const char *name, const char *config, int64_t *ret_id,
+		   struct error *e) must_check;
+
+/* Delete the definition alone: its variable store stays, under its uuid, until
+ * a VM with that uuid is added again or the store is forgotten. */
+int store_vm_keep(struct store *s, int64_t vm_id, struct error *e) must_check;
+struct store_kept {
+	const char *uuid, *name; /* borrowed during the callback */
+	int64_t kept_ms, variables;
+};
+int store_kept_each(struct store *s,
+		    int (*each)(void *cookie, const struct store_kept *kept),
+		    void *cookie, struct error *e) must_check;
+/* -ENOENT. */
+int store_kept_forget(struct store *s, const char *uuid,
+		      struct error *e) must_check;
 
 /*
  * The variable store of a VM: the image the firmware sees, in blocks of
@@ -127,6 +219,9 @@ int store_run_each(struct store *s,
  * callback must not write to the store.
  */
 #define STORE_EVENTS_MAX 100000
+/* The oldest that is kept and the newest there ever was; 0: none. */
+int store_event_range(struct store *s, int64_t *ret_first, int64_t *ret_last,
+		      struct error *e) must_check;
 int store_event_add(struct store *s, const char *vm_uuid, const char *kind,
 		    const char *text, int64_t *ret_seq, int64_t *ret_time_ms,
 		    struct error *e) must_check;
@@ -142,5 +237,7 @@ int store_event_each(struct store *s, int64_t after_seq, int64_t limit,
  * that write) succeed, the one after fails with `err` (-ENOSPC, ...), later
  * ones succeed again. n < 0 turns it off. */
 void store_fail_after(struct store *s, int n, int err);
+/* The next store_flush() with something to commit fails with `err`. */
+void store_fail_flush(struct store *s, int err);
 
 #endif

@@ -51,6 +51,29 @@ int store_event_add(struct store *s, const char *vm_uuid, const char *kind,
 	return 0;
 }
 
+static int query_seq(struct store *s, enum store_stmt_id id, int64_t *ret,
+		     struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, id, &q, e), rc;
+
+	if (r < 0)
+		return r;
+	rc = sqlite3_step(q);
+	if (rc != SQLITE_ROW)
+		return store_error(s->db, rc, "read the range of events", e);
+	*ret = sqlite3_column_int64(q, 0);
+	return 0;
+}
+
+int store_event_range(struct store *s, int64_t *ret_first, int64_t *ret_last,
+		      struct error *e)
+{
+	int r = query_seq(s, STMT_EVENT_FIRST, ret_first, e);
+
+	return r < 0 ? r : query_seq(s, STMT_EVENT_LAST, ret_last, e);
+}
+
 int store_event_each(struct store *s, int64_t after_seq, int64_t limit,
 		     int (*each)(void *cookie, const struct store_event *ev),
 		     void *cookie, struct error *e)

@@ -27,7 +27,20 @@
 /* How long another process (an administrator's sqlite3) may hold the lock. */
 #define STORE_BUSY_TIMEOUT_MS 2000
 
-#define STORE_VM_COLUMNS "id, uuid, name, config, revision, created_ms"
+#define STORE_VM_COLUMNS                                                \
+	"id, uuid, name, config, revision, created_ms, state, reason, " \
+	"started_ms"
+
+/* The columns of a list, made from the definition in parameter ?1. */
+#define STORE_VM_SUMMARY                                       \
+	"coalesce(json_extract(?1, '$.hypervisor'), 'auto'), " \
+	"coalesce(json_extract(?1, '$.vcpus'), 1), "           \
+	"coalesce(json_extract(?1, '$.memory'), 0), "          \
+	"coalesce(json_array_length(?1, '$.disks'), 0), "      \
+	"coalesce(json_array_length(?1, '$.nics'), 0), "       \
+	"coalesce(json_extract(?1, '$.labels'), '{}'), "       \
+	"iif(json_extract(?1, '$.autostart'), "                \
+	"1 + coalesce(json_extract(?1, '$.autostart_order'), 0), 0)"
 
 /* X(NAME, SQL) */
 #define STORE_STMT_TABLE(X)                                                    \
@@ -37,14 +50,62 @@
 	X(SAVEPOINT, "SAVEPOINT inner_write")                                  \
 	X(RELEASE, "RELEASE inner_write")                                      \
 	X(ROLLBACK_TO, "ROLLBACK TO inner_write")                              \
-	X(VM_TAKEN, "SELECT name, uuid FROM vm "                               \
-		    "WHERE name IN (?1, ?2) OR uuid IN (?1, ?2) LIMIT 1")      \
-	X(VM_ADD, "INSERT INTO vm (uuid, name, config, created_ms) "           \
-		  "VALUES (?1, ?2, ?3, ?4)")                                   \
-	X(VM_GET,                                                              \
-	  "SELECT " STORE_VM_COLUMNS " FROM vm WHERE name = ?1 OR uuid = ?1")  \
-	X(VM_EACH, "SELECT " STORE_VM_COLUMNS " FROM vm ORDER BY name")        \
+	X(VM_TAKEN,                                                            \
+	  "SELECT name, uuid FROM vm WHERE kept_ms = 0 AND id != ?3 "          \
+	  "AND (name IN (?1, ?2) OR uuid IN (?1, ?2)) LIMIT 1")                \
+	X(VM_ADD,                                                              \
+	  "INSERT INTO vm (config, uuid, name, created_ms, "                   \
+	  "hypervisor, vcpus, memory, disks, nics, labels, autostart) "        \
+	  "VALUES (?1, ?2, ?3, ?4, " STORE_VM_SUMMARY ")")                     \
+	X(VM_UPDATE, "UPDATE vm SET revision = revision + 1, config = ?1, "    \
+		     "name = ?3, (hypervisor, vcpus, memory, disks, nics, "    \
+		     "labels, autostart) = (" STORE_VM_SUMMARY ") "            \
+		     "WHERE id = ?2 RETURNING revision")                       \
+	X(VM_GET, "SELECT " STORE_VM_COLUMNS " FROM vm "                       \
+		  "WHERE (name = ?1 OR uuid = ?1) AND kept_ms = 0")            \
+	X(VM_GET_ID, "SELECT " STORE_VM_COLUMNS " FROM vm WHERE id = ?1")      \
+	X(VM_ID, "SELECT id FROM vm "                                          \
+		 "WHERE (name = ?1 OR uuid = ?1) AND kept_ms = 0")             \
+	X(VM_EACH, "SELECT " STORE_VM_COLUMNS " FROM vm WHERE kept_ms = 0 "    \
+		   "ORDER BY name")                                            \
+	X(VM_LEFT,                                                             \
+	  "SELECT " STORE_VM_COLUMNS " FROM vm "                               \
+	  "WHERE kept_ms = 0 AND state NOT IN ('stopped', 'crashed') "         \
+	  "AND id NOT IN (SELECT vm_id FROM run) ORDER BY id")                 \
+	X(VM_AUTOSTART, "SELECT " STORE_VM_COLUMNS " FROM vm "                 \
+			"WHERE autostart > 0 AND kept_ms = 0 "                 \
+			"AND state IN ('stopped', 'crashed') "                 \
+			"ORDER BY autostart, name")                            \
+	X(VM_NEAR, "SELECT name FROM vm WHERE name >= ?1 AND name < ?2 "       \
+		   "AND length(name) BETWEEN ?3 AND ?4 LIMIT ?5")              \
+	X(VM_STATE, "UPDATE vm SET state = ?2, reason = ?3, started_ms = ?4 "  \
+		    "WHERE id = ?1")                                           \
+	X(VM_COUNT, "SELECT count(*) FROM vm WHERE kept_ms = 0")               \
 	X(VM_DELETE, "DELETE FROM vm WHERE id = ?1")                           \
+	X(VM_KEEP, "UPDATE vm SET kept_ms = ?2, kept_name = name, "            \
+		   "name = '~' || uuid, autostart = 0, state = 'stopped', "    \
+		   "reason = '' WHERE id = ?1 AND kept_ms = 0")                \
+	X(VM_UNKEEP, "UPDATE vm SET kept_ms = 0, kept_name = '', name = ?2, "  \
+		     "created_ms = ?3 WHERE uuid = ?1 AND kept_ms != 0 "       \
+		     "RETURNING id")                                           \
+	X(KEPT_EACH, "SELECT id, uuid, kept_name, kept_ms, "                   \
+		     "(SELECT count(*) FROM variable WHERE vm_id = vm.id) "    \
+		     "FROM vm WHERE kept_ms != 0 ORDER BY kept_ms, id")        \
+	X(KEPT_DELETE, "DELETE FROM vm WHERE uuid = ?1 AND kept_ms != 0")      \
+	X(LABELS_DROP, "DELETE FROM vm_label WHERE vm_id = ?1")                \
+	X(LABELS_ADD, "INSERT INTO vm_label (vm_id, key, value) "              \
+		      "SELECT ?1, key, value FROM json_each(?2, '$.labels')")  \
+	X(CLONE_BLOCKS, "INSERT INTO nvram_block (vm_id, block, data) "        \
+			"SELECT ?2, block, data FROM nvram_block "             \
+			"WHERE vm_id = ?1")                                    \
+	X(CLONE_VARS, "INSERT INTO variable (vm_id, guid, name, attributes, "  \
+		      "timestamp, monotonic_count, pubkey_index, data, "       \
+		      "generation) SELECT ?2, guid, name, attributes, "        \
+		      "timestamp, monotonic_count, pubkey_index, data, "       \
+		      "generation FROM variable WHERE vm_id = ?1")             \
+	X(CLONE_GENERATION, "UPDATE vm SET var_generation = (SELECT "          \
+			    "var_generation FROM vm WHERE id = ?1) "           \
+			    "WHERE id = ?2")                                   \
 	X(BLOCK_EACH, "SELECT block, data FROM nvram_block WHERE vm_id = ?1")  \
 	X(BLOCK_PUT, "INSERT INTO nvram_block (vm_id, block, data) "           \
 		     "VALUES (?1, ?2, ?3) "                                    \
@@ -76,6 +137,9 @@
 		    "ORDER BY vm_id")                                          \
 	X(EVENT_ADD, "INSERT INTO event (time_ms, vm_uuid, kind, text) "       \
 		     "VALUES (?1, ?2, ?3, ?4)")                                \
+	X(EVENT_FIRST, "SELECT coalesce(min(seq), 0) FROM event")              \
+	X(EVENT_LAST, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence "     \
+		      "WHERE name = 'event'")                                  \
 	X(EVENT_PRUNE, "DELETE FROM event WHERE seq <= ?1")                    \
 	X(EVENT_EACH, "SELECT seq, time_ms, vm_uuid, kind, text FROM event "   \
 		      "WHERE seq > ?1 ORDER BY seq LIMIT ?2")
@@ -92,6 +156,10 @@ struct store {
 	char *path; /* of the database, for messages */
 	int lock_fd;
 	bool in_transaction; /* between store_begin and commit or rollback */
+	bool batching;	     /* store_batch() is on */
+	bool in_batch;	     /* its transaction is open */
+	int lost;	     /* why the batch was undone whole; 0: it was not */
+	int flush_err;	     /* injected, for the next flush */
 	int fail_after, fail_err;
 	sqlite3_stmt *stmts[STMT_COUNT];
 };
@@ -137,6 +205,11 @@ int store_txn_begin(struct store *s, struct store_txn *t,
 int store_txn_commit(struct store_txn *t, struct error *e) must_check;
 void store_txn_done(struct store_txn *t);
 #define _cleanup_txn_ _cleanup_(store_txn_done)
+
+/* A row of STORE_VM_COLUMNS; its strings are borrowed from the row. */
+struct store_vm store_vm_of_row(sqlite3_stmt *q);
+int store_vm_copy(const struct store_vm *from, struct store_vm *ret,
+		  struct error *e) must_check;
 
 /* Milliseconds of Unix time. */
 int64_t store_now_ms(void);

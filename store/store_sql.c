@@ -113,11 +113,38 @@ static int run(struct store *s, enum store_stmt_id id, const char *doing,
 	return r < 0 ? r : store_step_done(s, stmt, doing, e);
 }
 
-int store_txn_begin(struct store *s, struct store_txn *t, struct error *e)
+/* SQLite undoes a whole transaction by itself on some errors (a full disk, an
+ * I/O error): everything in the batch is then lost, and is told so. */
+static int batch_lost(struct store *s, struct error *e)
+{
+	return error_set(e, s->lost,
+			 "cannot write to %s: a change committed together with "
+			 "this one failed (%s)",
+			 s->path, strerror(-s->lost));
+}
+
+static void batch_judge(struct store *s)
+{
+	if (!s->in_batch || s->lost || !sqlite3_get_autocommit(s->db))
+		return;
+	s->lost = errno_of(s->db, sqlite3_extended_errcode(s->db));
+}
+
+static int batch_open(struct store *s, struct error *e)
 {
 	int r;
 
-	*t = (struct store_txn){0};
+	if (s->lost)
+		return batch_lost(s, e);
+	if (s->in_batch)
+		return 0;
+	r = run(s, STMT_BEGIN, "begin a transaction", e);
+	s->in_batch = r == 0;
+	return r;
+}
+
+static int inject(struct store *s, struct error *e)
+{
 	if (s->fail_after == 0) {
 		s->fail_after = -1;
 		return error_set(e, s->fail_err,
@@ -126,11 +153,27 @@ int store_txn_begin(struct store *s, struct store_txn *t, struct error *e)
 	}
 	if (s->fail_after > 0)
 		s->fail_after--;
-	r = run(s, s->in_transaction ? STMT_SAVEPOINT : STMT_BEGIN,
-		"begin a transaction", e);
-	if (r < 0)
+	return 0;
+}
+
+int store_txn_begin(struct store *s, struct store_txn *t, struct error *e)
+{
+	bool nested;
+	int r;
+
+	*t = (struct store_txn){0};
+	r = inject(s, e);
+	if (r == 0 && s->batching)
+		r = batch_open(s, e);
+	nested = !sqlite3_get_autocommit(s->db);
+	if (r == 0)
+		r = run(s, nested ? STMT_SAVEPOINT : STMT_BEGIN,
+			"begin a transaction", e);
+	if (r < 0) {
+		batch_judge(s);
 		return r;
-	*t = (struct store_txn){.s = s, .nested = s->in_transaction};
+	}
+	*t = (struct store_txn){.s = s, .nested = nested};
 	return 0;
 }
 
@@ -146,8 +189,10 @@ int store_txn_commit(struct store_txn *t, struct error *e)
 
 void store_txn_done(struct store_txn *t)
 {
-	/* SQLite undoes a whole transaction by itself on some errors. */
-	if (!t->s || sqlite3_get_autocommit(t->s->db))
+	if (!t->s)
+		return;
+	batch_judge(t->s);
+	if (sqlite3_get_autocommit(t->s->db))
 		return;
 	if (!t->nested) {
 		(void)!run(t->s, STMT_ROLLBACK, "roll back", NULL);
@@ -157,10 +202,15 @@ void store_txn_done(struct store_txn *t)
 	(void)!run(t->s, STMT_RELEASE, "roll back", NULL);
 }
 
+/* What an explicit transaction begins and ends with: in a batch it is one of
+ * the changes that are committed together. */
 int store_begin(struct store *s, struct error *e)
 {
-	int r = run(s, STMT_BEGIN, "begin a transaction", e);
+	int r = s->batching ? batch_open(s, e) : 0;
 
+	if (r == 0)
+		r = run(s, s->batching ? STMT_SAVEPOINT : STMT_BEGIN,
+			"begin a transaction", e);
 	if (r == 0)
 		s->in_transaction = true;
 	return r;
@@ -171,13 +221,15 @@ int store_commit(struct store *s, struct error *e)
 	int r;
 
 	if (s->in_transaction && sqlite3_get_autocommit(s->db)) {
+		batch_judge(s);
 		s->in_transaction = false;
 		return error_set(e, -EIO,
 				 "cannot commit to %s: the transaction was "
 				 "undone by an earlier failure",
 				 s->path);
 	}
-	r = run(s, STMT_COMMIT, "commit to the database", e);
+	r = run(s, s->batching ? STMT_RELEASE : STMT_COMMIT,
+		"commit to the database", e);
 	if (r == 0)
 		s->in_transaction = false;
 	return r;
@@ -188,8 +240,52 @@ void store_rollback(struct store *s)
 	if (!s->in_transaction)
 		return;
 	s->in_transaction = false;
-	if (!sqlite3_get_autocommit(s->db))
+	batch_judge(s);
+	if (sqlite3_get_autocommit(s->db))
+		return;
+	if (!s->batching) {
 		(void)!run(s, STMT_ROLLBACK, "roll back", NULL);
+		return;
+	}
+	(void)!run(s, STMT_ROLLBACK_TO, "roll back", NULL);
+	(void)!run(s, STMT_RELEASE, "roll back", NULL);
+}
+
+void store_batch(struct store *s)
+{
+	s->batching = true;
+}
+
+bool store_dirty(const struct store *s)
+{
+	return s->in_batch;
+}
+
+int store_flush(struct store *s, struct error *e)
+{
+	int r = 0;
+
+	if (!s->in_batch)
+		return 0;
+	batch_judge(s);
+	if (s->lost)
+		r = batch_lost(s, e);
+	else if (s->flush_err)
+		r = error_set(e, s->flush_err,
+			      "cannot write to %s: injected failure (%s)",
+			      s->path, strerror(-s->flush_err));
+	else
+		r = run(s, STMT_COMMIT, "commit to the database", e);
+	if (r < 0 && !sqlite3_get_autocommit(s->db))
+		(void)!run(s, STMT_ROLLBACK, "roll back", NULL);
+	s->in_batch = false;
+	s->lost = s->flush_err = 0;
+	return r;
+}
+
+void store_fail_flush(struct store *s, int err)
+{
+	s->flush_err = err;
 }
 
 void store_fail_after(struct store *s, int n, int err)

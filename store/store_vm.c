@@ -8,12 +8,14 @@ void store_vm_done(struct store_vm *vm)
 	free(vm->uuid);
 	free(vm->name);
 	free(vm->config);
+	free(vm->state);
+	free(vm->reason);
 	*vm = (struct store_vm){0};
 }
 
 /* A name may not be another VM's uuid either: store_vm_get takes both. */
 static int check_free(struct store *s, const char *uuid, const char *name,
-		      struct error *e)
+		      int64_t but_id, struct error *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
 	const char *other, *what;
@@ -24,6 +26,7 @@ static int check_free(struct store *s, const char *uuid, const char *name,
 		return r;
 	sqlite3_bind_text(q, 1, name, -1, SQLITE_STATIC);
 	sqlite3_bind_text(q, 2, uuid, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(q, 3, but_id);
 	rc = sqlite3_step(q);
 	if (rc == SQLITE_DONE)
 		return 0;
@@ -40,37 +43,153 @@ static int check_free(struct store *s, const char *uuid, const char *name,
 			 what, other);
 }
 
-int store_vm_add(struct store *s, const char *uuid, const char *name,
-		 const char *config, int64_t *ret_id, struct error *e)
+static int set_labels(struct store *s, int64_t vm_id, const char *config,
+		      struct error *e)
 {
-	_cleanup_txn_ struct store_txn t = {0};
-	_cleanup_stmt_ sqlite3_stmt *q = NULL;
-	int64_t id;
-	int r;
+	_cleanup_stmt_ sqlite3_stmt *drop = NULL, *add = NULL;
+	int r = store_stmt(s, STMT_LABELS_DROP, &drop, e);
 
-	r = store_txn_begin(s, &t, e);
 	if (r == 0)
-		r = check_free(s, uuid, name, e);
-	if (r == 0)
-		r = store_stmt(s, STMT_VM_ADD, &q, e);
+		r = store_stmt(s, STMT_LABELS_ADD, &add, e);
 	if (r < 0)
 		return r;
-	sqlite3_bind_text(q, 1, uuid, -1, SQLITE_STATIC);
-	sqlite3_bind_text(q, 2, name, -1, SQLITE_STATIC);
-	sqlite3_bind_text(q, 3, config, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(drop, 1, vm_id);
+	sqlite3_bind_int64(add, 1, vm_id);
+	sqlite3_bind_text(add, 2, config, -1, SQLITE_STATIC);
+	r = store_step_done(s, drop, "drop labels", e);
+	return r < 0 ? r : store_step_done(s, add, "save labels", e);
+}
+
+static int insert(struct store *s, const char *uuid, const char *name,
+		  const char *config, int64_t *ret_id, struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, STMT_VM_ADD, &q, e);
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_text(q, 1, config, -1, SQLITE_STATIC);
+	sqlite3_bind_text(q, 2, uuid, -1, SQLITE_STATIC);
+	sqlite3_bind_text(q, 3, name, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(q, 4, store_now_ms());
 	r = store_step_done(s, q, "add the VM", e);
 	if (r < 0)
 		return r;
-	id = sqlite3_last_insert_rowid(s->db);
-	r = store_txn_commit(&t, e);
+	*ret_id = sqlite3_last_insert_rowid(s->db);
+	return set_labels(s, *ret_id, config, e);
+}
+
+static int update(struct store *s, int64_t vm_id, const char *name,
+		  const char *config, int64_t *ret_revision, struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, STMT_VM_UPDATE, &q, e), rc;
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_text(q, 1, config, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(q, 2, vm_id);
+	sqlite3_bind_text(q, 3, name, -1, SQLITE_STATIC);
+	rc = sqlite3_step(q);
+	if (rc == SQLITE_DONE)
+		return error_set(e, -ENOENT, "no VM with row %lld",
+				 (long long)vm_id);
+	if (rc != SQLITE_ROW)
+		return store_error(s->db, rc, "change the VM", e);
+	*ret_revision = sqlite3_column_int64(q, 0);
+	/* RETURNING gives its row before the statement has ended. */
+	rc = sqlite3_step(q);
+	if (rc != SQLITE_DONE)
+		return store_error(s->db, rc, "change the VM", e);
+	return set_labels(s, vm_id, config, e);
+}
+
+/* A variable store that was kept under this uuid becomes a VM again; 0 in
+ * *ret_id when there is none. */
+static int unkeep(struct store *s, const char *uuid, const char *name,
+		  int64_t *ret_id, struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, STMT_VM_UNKEEP, &q, e), rc;
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_text(q, 1, uuid, -1, SQLITE_STATIC);
+	sqlite3_bind_text(q, 2, name, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(q, 3, store_now_ms());
+	rc = sqlite3_step(q);
+	*ret_id = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : 0;
+	if (rc == SQLITE_ROW)
+		rc = sqlite3_step(q);
+	return rc == SQLITE_DONE ? 0
+				 : store_error(s->db, rc,
+					       "pick up the variable store", e);
+}
+
+int store_vm_add(struct store *s, const char *uuid, const char *name,
+		 const char *config, int64_t *ret_id, struct error *e)
+{
+	_cleanup_txn_ struct store_txn t = {0};
+	int64_t id = 0, revision;
+	int r;
+
+	r = store_txn_begin(s, &t, e);
+	if (r == 0)
+		r = check_free(s, uuid, name, 0, e);
+	if (r == 0)
+		r = unkeep(s, uuid, name, &id, e);
+	if (r == 0 && id)
+		r = update(s, id, name, config, &revision, e);
+	else if (r == 0)
+		r = insert(s, uuid, name, config, &id, e);
+	if (r == 0)
+		r = store_txn_commit(&t, e);
 	if (r == 0)
 		*ret_id = id;
 	return r;
 }
 
+int store_vm_update(struct store *s, int64_t vm_id, const char *name,
+		    const char *config, int64_t *ret_revision, struct error *e)
+{
+	_cleanup_txn_ struct store_txn t = {0};
+	int64_t revision;
+	int r;
+
+	r = store_txn_begin(s, &t, e);
+	if (r == 0)
+		r = check_free(s, name, name, vm_id, e);
+	if (r == 0)
+		r = update(s, vm_id, name, config, &revision, e);
+	if (r == 0)
+		r = store_txn_commit(&t, e);
+	if (r == 0)
+		*ret_revision = revision;
+	return r;
+}
+
+int store_vm_state(struct store *s, int64_t vm_id, const char *state,
+		   const char *reason, int64_t started_ms, struct error *e)
+{
+	_cleanup_txn_ struct store_txn t = {0};
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r;
+
+	r = store_txn_begin(s, &t, e);
+	if (r == 0)
+		r = store_stmt(s, STMT_VM_STATE, &q, e);
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(q, 1, vm_id);
+	sqlite3_bind_text(q, 2, state, -1, SQLITE_STATIC);
+	sqlite3_bind_text(q, 3, reason, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(q, 4, started_ms);
+	r = store_step_done(s, q, "record the VM's state", e);
+	return r < 0 ? r : store_txn_commit(&t, e);
+}
+
 /* Borrows the strings from the row. */
-static struct store_vm vm_of_row(sqlite3_stmt *q)
+struct store_vm store_vm_of_row(sqlite3_stmt *q)
 {
 	return (struct store_vm){
 		.id = sqlite3_column_int64(q, 0),
@@ -79,18 +198,23 @@ static struct store_vm vm_of_row(sqlite3_stmt *q)
 		.config = (char *)sqlite3_column_text(q, 3),
 		.revision = sqlite3_column_int64(q, 4),
 		.created_ms = sqlite3_column_int64(q, 5),
+		.state = (char *)sqlite3_column_text(q, 6),
+		.reason = (char *)sqlite3_column_text(q, 7),
+		.started_ms = sqlite3_column_int64(q, 8),
 	};
 }
 
-static int vm_copy(const struct store_vm *from, struct store_vm *ret,
-		   struct error *e)
+int store_vm_copy(const struct store_vm *from, struct store_vm *ret,
+		  struct error *e)
 {
 	struct store_vm vm = *from;
 
 	vm.uuid = from->uuid ? strdup(from->uuid) : NULL;
 	vm.name = from->name ? strdup(from->name) : NULL;
 	vm.config = from->config ? strdup(from->config) : NULL;
-	if (!vm.uuid || !vm.name || !vm.config) {
+	vm.state = from->state ? strdup(from->state) : NULL;
+	vm.reason = from->reason ? strdup(from->reason) : NULL;
+	if (!vm.uuid || !vm.name || !vm.config || !vm.state || !vm.reason) {
 		store_vm_done(&vm);
 		return error_set(e, -ENOMEM, "out of memory");
 	}
@@ -114,54 +238,48 @@ int store_vm_get(struct store *s, const char *name, struct store_vm *ret,
 		return error_set(e, -ENOENT, "no VM named \"%s\"", name);
 	if (rc != SQLITE_ROW)
 		return store_error(s->db, rc, "read the VM", e);
-	row = vm_of_row(q);
-	return vm_copy(&row, ret, e);
+	row = store_vm_of_row(q);
+	return store_vm_copy(&row, ret, e);
 }
 
-/*
- * The rows are copied before the first callback: it may write, and SQLite
- * leaves undefined what an open SELECT then sees.
- */
-static int collect(struct store *s, struct store_vm **ret, size_t *ret_n,
-		   struct error *e)
+int store_vm_get_id(struct store *s, int64_t vm_id, struct store_vm *ret,
+		    struct error *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
-	struct store_vm *grown, row;
+	struct store_vm row;
 	int r, rc;
 
-	r = store_stmt(s, STMT_VM_EACH, &q, e);
+	r = store_stmt(s, STMT_VM_GET_ID, &q, e);
 	if (r < 0)
 		return r;
-	while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
-		grown = reallocarray(*ret, *ret_n + 1, sizeof(**ret));
-		if (!grown)
-			return error_set(e, -ENOMEM, "out of memory");
-		*ret = grown;
-		row = vm_of_row(q);
-		r = vm_copy(&row, &grown[*ret_n], e);
-		if (r < 0)
-			return r;
-		++*ret_n;
-	}
-	return rc == SQLITE_DONE ? 0 : store_error(s->db, rc, "list VMs", e);
+	sqlite3_bind_int64(q, 1, vm_id);
+	rc = sqlite3_step(q);
+	if (rc == SQLITE_DONE)
+		return error_set(e, -ENOENT, "no VM with row %lld",
+				 (long long)vm_id);
+	if (rc != SQLITE_ROW)
+		return store_error(s->db, rc, "read the VM", e);
+	row = store_vm_of_row(q);
+	return store_vm_copy(&row, ret, e);
 }
 
-int store_vm_each(struct store *s,
-		  int (*each)(void *cookie, const struct store_vm *vm),
-		  void *cookie, struct error *e)
+int store_vm_id(struct store *s, const char *name, int64_t *ret_id,
+		struct error *e)
 {
-	struct store_vm *list = NULL;
-	size_t n = 0;
-	int r, stop = 0;
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r, rc;
 
-	r = collect(s, &list, &n, e);
-	for (size_t i = 0; i < n; i++) {
-		if (r == 0 && !stop)
-			stop = each(cookie, &list[i]);
-		store_vm_done(&list[i]);
-	}
-	free(list);
-	return r;
+	r = store_stmt(s, STMT_VM_ID, &q, e);
+	if (r < 0)
+		return r;
+	sqlite3_bind_text(q, 1, name, -1, SQLITE_STATIC);
+	rc = sqlite3_step(q);
+	if (rc == SQLITE_DONE)
+		return error_set(e, -ENOENT, "no VM named \"%s\"", name);
+	if (rc != SQLITE_ROW)
+		return store_error(s->db, rc, "look for the VM", e);
+	*ret_id = sqlite3_column_int64(q, 0);
+	return 0;
 }
 
 int store_vm_delete(struct store *s, int64_t vm_id, struct error *e)

@@ -41,6 +41,7 @@
 	X(CANCELLED, "cancelled", ECANCELED, -32010, 409, 12)          \
 	X(RESOURCE, "no-resource", ENOMEM, -32011, 503, 13)            \
 	X(BAD_IMAGE, "bad-image", EBADMSG, -32012, 422, 14)            \
+	X(CONFLICT, "conflict", ESTALE, -32013, 412, 15)               \
 	X(PARSE, "parse-error", EILSEQ, -32700, 400, 2)                \
 	X(BAD_REQUEST, "bad-request", EBADRQC, -32600, 400, 2)         \
 	X(NO_METHOD, "no-method", ENOSYS, -32601, 404, 2)

@@ -1,10 +1,16 @@
 #include "lib/model/vm_config.h"
 
-#define PATH_BYTES_MAX	      4095
-#define DESCRIPTION_BYTES_MAX 1024
-#define INTERFACE_NAME_MAX    15 /* IFNAMSIZ - 1 */
+#define PATH_BYTES_MAX	       4095
+#define DESCRIPTION_BYTES_MAX  1024
+#define AUTOSTART_ORDER_MAX    1000
+#define AUTOSTART_DELAY_MAX_MS 3600000
+#define INTERFACE_NAME_MAX     15 /* IFNAMSIZ - 1 */
 
 static const char *const hypervisors[] = {"auto", "kvm", "xen", "null", NULL};
+static const char *const crash_policies[] = {"stop", "restart", "preserve",
+					     NULL};
+static const char *const reboot_policies[] = {"restart", "stop", "preserve",
+					      NULL};
 static const char *const archs[] = {"aarch64", "aarch32", NULL};
 
 static bool is_alnum(char c)
@@ -201,6 +207,50 @@ const struct json_field vm_config_fields[] = {
 	 .element_size = sizeof(struct nic_config),
 	 .count_offset = VM(n_nics),
 	 .doc = "network interfaces"},
+	{.name = "labels",
+	 .kind = JSON_ANY,
+	 .offset = VM(labels),
+	 .flags = JSON_OMIT_EMPTY,
+	 .doc = "object of up to 32 strings; lists filter by them"},
+	{.name = "transient",
+	 .kind = JSON_BOOL,
+	 .offset = VM(transient),
+	 .flags = JSON_OMIT_EMPTY,
+	 .doc = "the VM is deleted, with its variables, when it stops"},
+	{.name = "autostart",
+	 .kind = JSON_BOOL,
+	 .offset = VM(autostart),
+	 .flags = JSON_OMIT_EMPTY,
+	 .doc = "start it after the host was started"},
+	{.name = "autostart_order",
+	 .kind = JSON_U32,
+	 .offset = VM(autostart_order),
+	 .flags = JSON_OMIT_EMPTY,
+	 .min = 0,
+	 .max = AUTOSTART_ORDER_MAX,
+	 .doc = "lower ones are started first; default 0"},
+	{.name = "autostart_delay_ms",
+	 .kind = JSON_U32,
+	 .offset = VM(autostart_delay_ms),
+	 .flags = JSON_OMIT_EMPTY,
+	 .min = 0,
+	 .max = AUTOSTART_DELAY_MAX_MS,
+	 .doc = "wait this long after it was started, before the next"},
+	{.name = "on_crash",
+	 .kind = JSON_ENUM,
+	 .offset = VM(on_crash),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = crash_policies,
+	 .doc = "of the guest or its supervisor: default stop; restart (at "
+		"most 5 times in 10 minutes); preserve pauses a panicked "
+		"guest"},
+	{.name = "on_reboot",
+	 .kind = JSON_ENUM,
+	 .offset = VM(on_reboot),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = reboot_policies,
+	 .doc = "when the guest resets itself: default restart; preserve "
+		"pauses it"},
 	JSON_END,
 };
 
@@ -231,4 +281,36 @@ void vm_config_done(struct vm_config *c)
 {
 	json_release(vm_config_fields, c);
 	*c = (struct vm_config){0};
+}
+
+/* Looked at by the daemon alone, whenever it needs them. */
+static bool is_live(const char *field)
+{
+	static const char *const live[] = {
+		"description",	      "labels",
+		"autostart",	      "autostart_order",
+		"autostart_delay_ms", "on_crash",
+		"on_reboot"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(live); i++)
+		if (streq(field, live[i]))
+			return true;
+	return false;
+}
+
+const char *vm_config_live_difference(const struct vm_config *a,
+				      const struct vm_config *b)
+{
+	_cleanup_json_ json_object *ja = vm_config_to_json(a);
+	_cleanup_json_ json_object *jb = vm_config_to_json(b);
+
+	for (const struct json_field *f = vm_config_fields; f->name; f++) {
+		json_object *va = NULL, *vb = NULL;
+
+		json_object_object_get_ex(ja, f->name, &va);
+		json_object_object_get_ex(jb, f->name, &vb);
+		if (!is_live(f->name) && !json_object_equal(va, vb))
+			return f->name;
+	}
+	return NULL;
 }

@@ -19,6 +19,8 @@
 #define VM_DISKS_MAX   16
 #define VM_NICS_MAX    16
 #define VM_VCPUS_MAX   512
+#define VM_LABELS_MAX  32
+#define VM_LABEL_MAX   128	/* bytes of a key, and of a value */
 #define VM_MEMORY_MIN  MIB(128) /* what the stock firmware needs to start */
 #define VM_MEMORY_MAX  GIB(1024)
 #define VM_MEMORY_STEP MIB(1)
@@ -32,6 +34,17 @@ enum vm_hypervisor {
 	VM_HYPERVISOR_KVM,
 	VM_HYPERVISOR_XEN,
 	VM_HYPERVISOR_NULL
+};
+/* What follows a crash or panic of the guest, and a reset it asked for. */
+enum vm_on_crash {
+	VM_ON_CRASH_STOP,
+	VM_ON_CRASH_RESTART,
+	VM_ON_CRASH_PRESERVE, /* a panicked guest is paused, to be looked at */
+};
+enum vm_on_reboot {
+	VM_ON_REBOOT_RESTART,
+	VM_ON_REBOOT_STOP,
+	VM_ON_REBOOT_PRESERVE,
 };
 enum vm_arch { VM_ARCH_AARCH64, VM_ARCH_AARCH32 };
 
@@ -67,6 +80,13 @@ struct vm_config {
 	size_t n_disks;
 	struct nic_config *nics;
 	size_t n_nics;
+	json_object *labels; /* an object of strings; NULL: none */
+	bool transient;	     /* the definition ends with the first run */
+	bool autostart;	     /* by the daemon, after the host was started */
+	uint32_t autostart_order;    /* lower ones first */
+	uint32_t autostart_delay_ms; /* to wait after it was started */
+	int on_crash;		     /* enum vm_on_crash */
+	int on_reboot;		     /* enum vm_on_reboot */
 };
 
 extern const struct json_field vm_config_fields[];
@@ -80,6 +100,11 @@ extern const struct json_field vm_config_fields[];
  */
 int vm_config_from_json(json_object *object, struct vm_config *ret,
 			struct error *e) must_check;
+/* May `b` replace `a` while the VM runs? Whatever the guest could notice is
+ * the same in both; NULL if so, else the field that differs. */
+const char *vm_config_live_difference(const struct vm_config *a,
+				      const struct vm_config *b);
+
 /* Owned by the caller; NULL when out of memory. */
 json_object *vm_config_to_json(const struct vm_config *c);
 void vm_config_done(struct vm_config *c);

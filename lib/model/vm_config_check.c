@@ -237,6 +237,47 @@ static int complete_nics(struct vm_config *c, struct error *e)
 	return r;
 }
 
+static const char *label_fault(const char *key, json_object *value)
+{
+	const char *text;
+
+	if (!*key || strlen(key) > VM_LABEL_MAX || strpbrk(key, "=, \t"))
+		return "a label's key: 1 to 128 bytes without '=', ',' or "
+		       "blanks";
+	if (!json_object_is_type(value, json_type_string))
+		return "a string";
+	text = json_object_get_string(value);
+	if (strlen(text) != (size_t)json_object_get_string_len(value) ||
+	    strlen(text) > VM_LABEL_MAX)
+		return "a string of at most 128 bytes";
+	return NULL;
+}
+
+static int check_labels(json_object *labels, struct error *e)
+{
+	const char *fault = NULL;
+
+	if (!labels)
+		return 0;
+	if (!json_object_is_type(labels, json_type_object))
+		return error_set(e, -EINVAL,
+				 "labels: is not an object of strings; use "
+				 "e.g. {\"role\": \"db\"}");
+	if (json_object_object_length(labels) > VM_LABELS_MAX)
+		return error_set(e, -EINVAL,
+				 "labels: has %d entries; at most "
+				 "%d are accepted",
+				 json_object_object_length(labels),
+				 VM_LABELS_MAX);
+	json_object_object_foreach (labels, key, value) {
+		fault = label_fault(key, value);
+		if (fault)
+			return error_set(e, -EINVAL, "labels.%.140s: is not %s",
+					 key, fault);
+	}
+	return 0;
+}
+
 int vm_config_complete(struct vm_config *c, struct error *e)
 {
 	int r = complete_uuid(c, e);
@@ -249,5 +290,7 @@ int vm_config_complete(struct vm_config *c, struct error *e)
 		r = complete_disks(c, e);
 	if (r == 0)
 		r = complete_nics(c, e);
+	if (r == 0)
+		r = check_labels(c->labels, e);
 	return r;
 }

@@ -35,6 +35,7 @@ static const struct request_row {
 						   IN(PAUSED) |
 						   IN(SHUTTING_DOWN)},
 	[VM_REQUEST_DELETE] = {"delete", IN(STOPPED) | IN(CRASHED)},
+	[VM_REQUEST_RENAME] = {"rename", IN(STOPPED) | IN(CRASHED)},
 };
 
 const char *vm_state_name(enum vm_state state)

@@ -114,15 +114,19 @@ static void test_vm_each(void **state)
 	add(d->store, UUID_A, "web");
 	add(d->store, UUID_B, "db");
 	add(d->store, "33333333-3333-4333-8333-333333333333", "build");
-	assert_int_equal(store_vm_each(d->store, note_name, &n, NULL), 0);
+	assert_int_equal(
+		store_vm_each(d->store, STORE_VM_ALL, note_name, &n, NULL), 0);
 	assert_string_equal(n.text, "build db web ");
 	n = (struct names){.stop_after = 2};
-	assert_int_equal(store_vm_each(d->store, note_name, &n, NULL), 0);
+	assert_int_equal(
+		store_vm_each(d->store, STORE_VM_ALL, note_name, &n, NULL), 0);
 	assert_string_equal(n.text, "build db ");
 	n = (struct names){.store = d->store};
-	assert_int_equal(store_vm_each(d->store, note_name, &n, NULL), 0);
+	assert_int_equal(
+		store_vm_each(d->store, STORE_VM_ALL, note_name, &n, NULL), 0);
 	n = (struct names){.text = ""};
-	assert_int_equal(store_vm_each(d->store, note_name, &n, NULL), 0);
+	assert_int_equal(
+		store_vm_each(d->store, STORE_VM_ALL, note_name, &n, NULL), 0);
 	assert_string_equal(n.text, "");
 }
 
@@ -386,7 +390,8 @@ static void test_kill_loses_nothing_acknowledged(void **state)
 		assert_int_equal(store_event_each(d->store, 0, -1, count_event,
 						  &events, NULL),
 				 0);
-		assert_int_equal(store_vm_each(d->store, count_vm, &vms, NULL),
+		assert_int_equal(store_vm_each(d->store, STORE_VM_ALL, count_vm,
+					       &vms, NULL),
 				 0);
 		assert_true(acknowledged > 0 && events >= acknowledged);
 		/* The one in flight may have made it, whole; no more. */
