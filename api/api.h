@@ -107,8 +107,9 @@ struct api_empty_params {
  * stopped, or, with timeout_ms 0, once the guest was told. var.list:
  * { generation, variables: [{ name, guid, attributes ("NV,BS,RT"),
  * attributes_bits, size, data (hex) }] }. event.subscribe: { events (replayed,
- * oldest first), last (the seq of the last of them, else `since`), more (true
- * when the replay was cut short: subscribe again with since = last) }.
+ * oldest first), last (the seq to go on from), more (true when the replay was
+ * cut short and notifications do not come yet: subscribe again with since =
+ * last), gap ({ from, to }: what is no longer kept; absent without one) }.
  */
 
 struct api_method {

@@ -228,12 +228,15 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(VAR_FORGET, uuid, false, "{}",
 	       "Delete a variable store that was kept."),
 	METHOD(EVENT_SUBSCRIBE, subscribe, false,
-	       "{events, last, more}: the replayed events, oldest first, the "
-	       "seq to go on from, and whether the replay was cut short "
-	       "(subscribe again with since = last)",
-	       "Replay past events, and from now on send each new one as a "
-	       "notification \"event\". A client too slow to read them is sent "
-	       "\"event.lost\" and disconnected."),
+	       "{events, last, more, gap: {from, to}}: the replayed events, "
+	       "oldest first; the seq to go on from; whether there are more "
+	       "(subscribe again with since = last); and the numbers that are "
+	       "no longer kept, if any",
+	       "Replay past events and, once the last page was sent, send each "
+	       "new one as a notification \"event\": none is missed, none "
+	       "comes twice. A client too slow to read them is sent "
+	       "\"event.lost\" and disconnected; it can subscribe again with "
+	       "the last seq it saw."),
 	METHOD(RPC_DISCOVER, empty, false, "an OpenRPC document",
 	       "This description, for machines."),
 };

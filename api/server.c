@@ -96,7 +96,7 @@ static unsigned connections_allowed(void)
 	struct rlimit limit = {.rlim_cur = 1024};
 
 	getrlimit(RLIMIT_NOFILE, &limit);
-	return (unsigned)MAX(MIN(limit.rlim_cur / 2, 4096), 8);
+	return (unsigned)MAX(MIN(limit.rlim_cur / 2, 16384), 8);
 }
 
 int api_server_new(uv_loop_t *loop, int listen_fd,

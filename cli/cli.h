@@ -118,6 +118,31 @@ int cli_console(struct cli *cli, const char *name, struct error *e) must_check;
 int cli_definition(const struct cli_args *args, json_object **ret,
 		   struct error *e) must_check;
 
+/* The options of `create` and `set` into a definition there is. */
+int cli_definition_apply(const struct cli_args *args, json_object *config,
+			 struct error *e) must_check;
+/* Absolute paths for those of a file. */
+int cli_definition_paths(json_object *config, struct error *e) must_check;
+/* cli/policy.c: *ret_done says whether the option was one of its own. */
+int cli_policy_apply(json_object *config, const char *name, const char *value,
+		     bool *ret_done, struct error *e) must_check;
+/* Options that `create` and `set` share. */
+#define CLI_POLICY_OPTIONS                                                   \
+	{"description", "TEXT", "for people"},                               \
+		{"label", "KEY=VALUE", "lists filter by it",                 \
+		 .repeatable = true},                                        \
+		{"autostart", "yes|no", "start it with the host",            \
+		 .values = cli_yes_no},                                      \
+		{"autostart-order", "N", "lower ones are started first"},    \
+		{"autostart-delay", "TIME", "to wait after it was started"}, \
+		{"on-crash", "POLICY", "stop, restart or preserve",          \
+		 .values = cli_crash_policies},                              \
+	{                                                                    \
+		"on-reboot", "POLICY", "restart, stop or preserve",          \
+			.values = cli_crash_policies                         \
+	}
+extern const char *const cli_yes_no[], *const cli_crash_policies[];
+
 /* cli/completion.c: the script for a shell named in cli_shells. */
 extern const char *const cli_shells[];
 void cli_completion(FILE *out, const char *shell);

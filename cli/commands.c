@@ -7,6 +7,10 @@
 	X(create)        \
 	X(list)          \
 	X(show)          \
+	X(set)           \
+	X(edit)          \
+	X(rename)        \
+	X(clone)         \
 	X(start)         \
 	X(console)       \
 	X(shutdown)      \
@@ -16,6 +20,8 @@
 	X(resume)        \
 	X(delete)        \
 	X(var_list)      \
+	X(var_kept)      \
+	X(var_forget)    \
 	X(events)        \
 	X(host_info)     \
 	X(image_check)   \

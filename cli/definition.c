@@ -175,8 +175,11 @@ static int apply_option(json_object *config, const char *name,
 			const char *value, struct error *e)
 {
 	uint64_t number;
-	int r;
+	bool done;
+	int r = cli_policy_apply(config, name, value, &done, e);
 
+	if (done)
+		return r;
 	if (streq(name, "disk"))
 		return add_to_list(config, "disks", value, parse_disk, e);
 	if (streq(name, "nic"))
@@ -215,7 +218,7 @@ static int read_all(int fd, const char *path, struct buf *text, struct error *e)
 }
 
 /* Relative paths of a file mean what they mean on the command line. */
-static int paths_absolute(json_object *config, struct error *e)
+int cli_definition_paths(json_object *config, struct error *e)
 {
 	json_object *disks = field_get(config, "disks");
 	size_t n = field_count(disks);
@@ -264,9 +267,25 @@ static int read_definition(const char *path, json_object **ret, struct error *e)
 				 "%s is no definition: a JSON object is asked "
 				 "for",
 				 path);
-	r = paths_absolute(config, e);
+	r = cli_definition_paths(config, e);
 	if (r == 0)
 		*ret = TAKE_PTR(config);
+	return r;
+}
+
+int cli_definition_apply(const struct cli_args *args, json_object *config,
+			 struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < args->n_options && r == 0; i++) {
+		const char *name = args->options[i].option->name;
+		bool global = streq(name, "output") || streq(name, "socket");
+
+		if (!global && !streq(name, "from"))
+			r = apply_option(config, name, args->options[i].value,
+					 e);
+	}
 	return r;
 }
 
@@ -292,14 +311,8 @@ int cli_definition(const struct cli_args *args, json_object **ret,
 		/* A copy under a new name is another VM. */
 		json_object_object_del(config, "uuid");
 	}
-	for (size_t i = 0; i < args->n_options && r == 0; i++) {
-		const char *name = args->options[i].option->name;
-		bool global = streq(name, "output") || streq(name, "socket");
-
-		if (!global && !streq(name, "from"))
-			r = apply_option(config, name, args->options[i].value,
-					 e);
-	}
+	if (r == 0)
+		r = cli_definition_apply(args, config, e);
 	if (r == 0)
 		*ret = TAKE_PTR(config);
 	return r;

@@ -13,13 +13,19 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 {
 	_cleanup_json_ json_object *result = NULL;
 	const char *name = args->operands[0];
+	json_object *params;
 	int r = 0;
 
 	if (cli_option(args, "force"))
 		r = stop_first(cli, name, e);
+	params = cli_name_params(name);
+	if (cli_option(args, "keep-variables"))
+		json_object_object_add(params, "keep_variables",
+				       json_object_new_boolean(true));
 	if (r == 0)
-		r = cli_call(cli, "vm.delete", cli_name_params(name), &result,
-			     NULL, e);
+		r = cli_call(cli, "vm.delete", params, &result, NULL, e);
+	else
+		json_object_put(params);
 	if (r < 0)
 		return r;
 	if (cli->format != OUTPUT_TABLE)
@@ -30,6 +36,8 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 
 static const struct cli_option options[] = {
 	{"force", NULL, "stop it first if it is running"},
+	{"keep-variables", NULL,
+	 "keep its UEFI variables; see: armvmctl var kept"},
 	{NULL},
 };
 

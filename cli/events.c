@@ -63,11 +63,19 @@ static int replay(struct cli *cli, int64_t *last, struct error *e)
 				       json_object_new_int64(*last));
 		r = cli_call(cli, "event.subscribe", params, &result, NULL, e);
 		events = field_get(result, "events");
+		if (field_get(result, "gap"))
+			output_line(
+				stderr,
+				"armvmctl: events %s to %s are no longer "
+				"kept",
+				field_text(field_get(result, "gap"), "from"),
+				field_text(field_get(result, "gap"), "to"));
 		n = field_count(events);
 		for (size_t i = 0; i < n && r == 0; i++)
 			r = print_event(cli,
 					json_object_array_get_idx(events, i),
 					last, e);
+		*last = MAX(*last, (int64_t)field_u64(result, "last"));
 		more = n > 0 &&
 		       json_object_get_boolean(field_get(result, "more"));
 	}

@@ -2,6 +2,8 @@
 
 #include "lib/base/parse.h"
 
+#define PAGE 1000 /* VMs asked for at a time */
+
 static const char *name(json_object *vm, char *buf, size_t size)
 {
 	return field_text(vm, "name");
@@ -54,26 +56,105 @@ static int print_names(json_object *vms, struct error *e)
 	return output_flush(e);
 }
 
-static int run(struct cli *cli, const struct cli_args *args, struct error *e)
+static int read_labels(const struct cli_args *args, json_object *params,
+		       struct error *e)
+{
+	json_object *labels = json_object_new_object();
+
+	for (size_t i = 0; i < args->n_options; i++) {
+		const char *value = args->options[i].value;
+		const char *equals = strchr(value, '=');
+		_cleanup_free_ char *key = NULL;
+
+		if (!streq(args->options[i].option->name, "label"))
+			continue;
+		key = equals ? strndup(value, (size_t)(equals - value)) : NULL;
+		if (!key || !*key) {
+			json_object_put(labels);
+			return error_set(e, -EINVAL,
+					 "--label \"%s\" is not KEY=VALUE",
+					 value);
+		}
+		json_object_object_add(labels, key,
+				       json_object_new_string(equals + 1));
+	}
+	json_object_object_add(params, "labels", labels);
+	return 0;
+}
+
+static int send_page(struct cli *cli, const struct cli_args *args,
+		     json_object *cursor, int64_t *ret_id, struct error *e)
+{
+	json_object *params = json_object_new_object();
+	const char *state = cli_option(args, "state");
+	int r = read_labels(args, params, e);
+
+	json_object_object_add(params, "limit", json_object_new_int(PAGE));
+	if (state)
+		json_object_object_add(params, "state",
+				       json_object_new_string(state));
+	if (cursor)
+		json_object_object_add(params, "cursor",
+				       json_object_get(cursor));
+	if (r < 0) {
+		json_object_put(params);
+		return r;
+	}
+	return api_client_send(cli->client, "vm.list", params, ret_id, e);
+}
+
+/* The next page is asked for before this one is looked at. */
+static int add_page(struct cli *cli, const struct cli_args *args,
+		    json_object *all, int64_t *id, struct error *e)
 {
 	_cleanup_json_ json_object *result = NULL;
-	int r = cli_call(cli, "vm.list", NULL, &result, NULL, e);
-	json_object *vms = field_get(result, "vms");
+	json_object *vms, *cursor;
+	int r = api_client_wait(cli->client, *id, -1, &result, NULL, e);
 
 	if (r < 0)
 		return r;
-	if (cli_option(args, "names") &&
-	    json_object_is_type(vms, json_type_array))
+	cursor = field_get(result, "cursor");
+	*id = -1;
+	if (cursor)
+		r = send_page(cli, args, cursor, id, e);
+	vms = field_get(result, "vms");
+	for (size_t i = 0; i < field_count(vms); i++)
+		json_object_array_add(
+			all,
+			json_object_get(json_object_array_get_idx(vms, i)));
+	return r;
+}
+
+static int run(struct cli *cli, const struct cli_args *args, struct error *e)
+{
+	_cleanup_json_ json_object *vms = json_object_new_array();
+	int64_t id = -1;
+	int r = cli_connect(cli, e);
+
+	if (r == 0)
+		r = send_page(cli, args, NULL, &id, e);
+	while (r == 0 && id >= 0)
+		r = add_page(cli, args, vms, &id, e);
+	if (r < 0)
+		return r;
+	if (cli_option(args, "names"))
 		return print_names(vms, e);
 	r = output_rows(cli->format, vms, vms, columns, ARRAY_SIZE(columns), e);
-	if (r == 0 && cli->format == OUTPUT_TABLE &&
-	    json_object_array_length(vms) == 0)
+	if (r == 0 && cli->format == OUTPUT_TABLE && field_count(vms) == 0 &&
+	    !cli_option(args, "state") && !cli_option(args, "label"))
 		fputs("No VM yet; make one with: armvmctl create\n", stderr);
 	return r;
 }
 
+static const char *const states[] = {
+	"stopped",	 "starting", "running", "paused",
+	"shutting-down", "stopping", "crashed", NULL};
+
 static const struct cli_option options[] = {
 	{"names", NULL, "print the names alone, one a line"},
+	{"state", "STATE", "only those in this state", .values = states},
+	{"label", "KEY=VALUE", "only those with this label",
+	 .repeatable = true},
 	{NULL},
 };
 
@@ -83,7 +164,8 @@ const struct cli_command cli_command_list = {
 	.summary = "List all VMs and how they are",
 	.examples = "  armvmctl list\n"
 		    "  armvmctl list --output jsonl\n"
-		    "  armvmctl list --names\n",
+		    "  armvmctl list --names\n"
+		    "  armvmctl list --state running --label role=db\n",
 	.options = options,
 	.run = run,
 };

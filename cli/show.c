@@ -36,6 +36,15 @@ static void print_each(json_object *list, void (*print_one)(json_object *))
 		print_one(json_object_array_get_idx(list, i));
 }
 
+static void print_labels(json_object *labels)
+{
+	if (!json_object_is_type(labels, json_type_object))
+		return;
+	json_object_object_foreach (labels, key, value)
+		output_line(stdout, "%-12s %s=%s", "Label", key,
+			    json_object_get_string(value));
+}
+
 static void print_vm(json_object *vm)
 {
 	json_object *config = field_get(vm, "config");
@@ -57,6 +66,13 @@ static void print_vm(json_object *vm)
 	print("Firmware", field_text(config, "firmware"));
 	print_each(field_get(config, "disks"), print_disk);
 	print_each(field_get(config, "nics"), print_nic);
+	print_labels(field_get(config, "labels"));
+	if (json_object_get_boolean(field_get(config, "autostart")))
+		print("Autostart", "yes");
+	if (json_object_get_boolean(field_get(config, "transient")))
+		print("Transient", "deleted when it stops");
+	print("On crash", field_text(config, "on_crash"));
+	print("On reboot", field_text(config, "on_reboot"));
 	print("Revision", field_text(vm, "revision"));
 }
 

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -126,6 +127,17 @@ static void close_cb(uv_handle_t *handle, void *cookie)
 		uv_close(handle, NULL);
 }
 
+/* As many descriptors as are allowed: clients and VMs cost one each or more. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int serve(const struct arguments *a)
 {
 	uv_signal_t term, interrupt;
@@ -177,5 +189,6 @@ int main(int argc, char **argv)
 	log_open("armvmd", a.level);
 	signal(SIGPIPE, SIG_IGN);
 	umask(0022);
+	raise_limits();
 	return serve(&a);
 }

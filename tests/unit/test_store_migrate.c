@@ -245,6 +245,41 @@ static void test_failing_step_leaves_the_schema_before(void **state)
 	sqlite3_close(db);
 }
 
+/* A database as schema 1 left it, with a VM, its variables and its run. */
+static void test_from_schema_1(void **state)
+{
+	static const char rows[] =
+		"INSERT INTO vm (uuid, name, config, created_ms) VALUES "
+		"('u-1', 'web', '{\"hypervisor\":\"kvm\",\"vcpus\":3,"
+		"\"memory\":134217728,\"disks\":[{},{}]}', 5), "
+		"('u-2', 'db', '{}', 6);"
+		"INSERT INTO variable VALUES (1, 'g', 'Boot0000', 7, x'00', 0, "
+		"0, x'01', 1);"
+		"INSERT INTO run VALUES (1, 4711, 99, 'boot')";
+	sqlite3 *db = raw_open();
+	struct store_vm vm = {0};
+	struct store *s = NULL;
+
+	assert_int_equal(store_migrate(db, path, store_migrations, 1, NULL), 0);
+	assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(store_open(dir, &s, NULL), 0);
+	assert_int_equal(store_vm_get(s, "web", &vm, NULL), 0);
+	assert_string_equal(vm.state, "starting"); /* its run decides */
+	store_vm_done(&vm);
+	assert_int_equal(store_vm_get(s, "u-2", &vm, NULL), 0);
+	assert_string_equal(vm.state, "stopped");
+	store_vm_done(&vm);
+	store_close(s);
+	assert_int_equal(raw_int("SELECT count(*) FROM vm WHERE name = 'web' "
+				 "AND hypervisor = 'kvm' AND vcpus = 3 AND "
+				 "memory = 134217728 AND disks = 2 AND "
+				 "nics = 0 AND labels = '{}' AND revision = 1"),
+			 1);
+	assert_int_equal(raw_int("SELECT count(*) FROM variable"), 1);
+	assert_int_equal(raw_int("SELECT pid FROM run"), 4711);
+}
+
 #define each(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -260,6 +295,7 @@ int main(void)
 		each(test_empty_shell_is_refused),
 		each(test_steps_run_once_and_in_order),
 		each(test_failing_step_leaves_the_schema_before),
+		each(test_from_schema_1),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
