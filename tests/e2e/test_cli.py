@@ -326,7 +326,7 @@ def test_completion():
     env = dict(os.environ, ARMVM_SOCKET=host.socket,
                PATH=BIN + ":" + os.environ["PATH"])
     for words, want in (
-            (["sh"], "show shutdown"), (["var", ""], "list"),
+            (["sh"], "show shutdown"), (["var", ""], "list kept forget"),
             (["start", ""], "web"), (["var", "list", "w"], "web"),
             (["create", "x", "--d"], "--disk --description"),
             (["create", "--hypervisor", "n"], "null"),

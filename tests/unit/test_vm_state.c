@@ -35,6 +35,7 @@ static void test_requests(void **state)
 		[VM_REQUEST_RESUME] = "---+---",
 		[VM_REQUEST_CONSOLE] = "-++++--",
 		[VM_REQUEST_DELETE] = "+-----+",
+		[VM_REQUEST_RENAME] = "+-----+",
 	};
 
 	for (int request = 0; request < VM_REQUEST_COUNT; request++)
