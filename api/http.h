@@ -100,8 +100,11 @@ void http_request_done(struct http_request *r);
 /* Path, query and the headers we heed; also of a WebSocket's handshake. */
 int http_request_read(struct http_client *c, const char *path,
 		      struct error *e) must_check;
-/* Whether the caller may use the matched method. */
+
+/* api/http_access.c: whether the caller may use the matched method. */
 int http_may(struct http_client *c, struct error *e) must_check;
+/* LWS_CALLBACK_HTTP_CONFIRM_UPGRADE and what it returns. */
+int http_confirm_upgrade(struct http_client *c, const char *protocol);
 
 /* api/http_reply.c: begin an answer; `body` is borrowed. */
 void http_reply(struct http_client *c, int status, const char *type,
