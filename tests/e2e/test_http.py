@@ -62,6 +62,33 @@ def test_resources():
     equal("the host", ask("GET", "/v1/host").json()["state_dir"], host.state)
 
 
+def test_update():
+    config = ask("GET", "/v1/vms/web").json()["config"]
+    config["description"] = "changed"
+    r = ask("PUT", "/v1/vms/web", config, If_Match='"9"')
+    equal("update at another revision", (r.status, r.error()),
+          (412, "conflict"))
+    r = ask("PUT", "/v1/vms/web", config, If_Match='"1"')
+    equal("update at this revision", (r.status, r.headers.get("etag"),
+                                      r.json()["config"]["description"]),
+          (200, '"2"', "changed"))
+    ask("POST", "/v1/vms", {"name": "www", "hypervisor": "null",
+                            "labels": {"tier": "a b"}})
+    page = ask("GET", "/v1/vms?limit=1").json()
+    equal("a page", ([v["name"] for v in page["vms"]], "cursor" in page),
+          (["web"], True))
+    equal("the next", [v["name"] for v in ask(
+        "GET", f"/v1/vms?limit=1&cursor={page['cursor']}").json()["vms"]],
+          ["www"])
+    equal("by label", [v["name"] for v in ask(
+        "GET", "/v1/vms?labels=%7B%22tier%22%3A%22a%20b%22%7D")
+        .json()["vms"]], ["www"])
+    equal("a clone", ask("POST", "/v1/vms/www/clone", {"new_name": "w3"})
+          .json()["name"], "w3")
+    for name in ("www", "w3"):
+        equal(f"{name} deleted", ask("DELETE", f"/v1/vms/{name}").status, 200)
+
+
 def test_errors():
     for verb, path, status in (
             ("GET", "/", 404), ("GET", "/v1/vms/", 404),
@@ -134,7 +161,7 @@ def test_events():
         fields, event = http.event()
         equal(f"event {event['seq']} follows", event["seq"], last + 1)
         last = event["seq"]
-        if event.get("state") == "running":
+        if event["kind"] == "deleted" and event["name"] == "w3":
             break
     ask("POST", "/v1/vms/web/pause")
     equal("a new one comes by itself", http.event()[1]["state"], "paused")
@@ -333,6 +360,6 @@ def test_end():
 
 
 host.start()
-guarded(test_resources, test_errors, test_rpc, test_documents, test_events,
+guarded(test_resources, test_update, test_errors, test_rpc, test_documents, test_events,
         test_console, test_hostile, test_tls, test_end)
 report.end()
