@@ -193,6 +193,7 @@ struct board *board_free(struct board *b)
 {
 	if (!b)
 		return NULL;
+	board_free_mmio(b);
 	while (b->n_functions)
 		virtio_pci_free(b->functions[--b->n_functions]);
 	pci_host_free(b->pci);
@@ -237,6 +238,7 @@ void board_reset(struct board *b)
 	bus_lock(b->bus);
 	pl061_set_input(b->pl061, BOARD_POWER_KEY_PIN, false);
 	pci_host_reset(b->pci);
+	board_reset_mmio(b);
 	fw_cfg_reset(b->fw_cfg);
 	pl061_reset(b->pl061);
 	pl031_reset(b->pl031);

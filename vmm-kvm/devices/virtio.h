@@ -1,7 +1,7 @@
 /*
  * The core of every virtio device: features, status, configuration space and
  * queues (VIRTIO 1.2, chapters 2 and 3), between a device (virtio_blk, ...)
- * below and a transport (virtio_pci, later virtio_mmio) above.
+ * below and a transport (virtio_pci, virtio_mmio) above.
  *
  * Two doors: the transport calls in with the device lock held, from a vCPU
  * thread (status, features, configuration) or the loop thread (queues). Host
@@ -52,6 +52,11 @@ struct virtio_dev_ops {
 	/* The queues are gone: forget what refers to them. Any thread, so no
 	 * call of the loop or of a host end. Optional. */
 	void (*reset)(struct virtio_dev *d);
+	/* The driver writes `size` (1, 2, 4 or 8) bytes of the configuration
+	 * space. A vCPU thread, so no call of the loop or of a host end.
+	 * Optional: without it the space is read-only. */
+	void (*config_write)(struct virtio_dev *d, uint64_t offset,
+			     unsigned size, uint64_t value);
 	/* Waits for host requests under way. Loop thread, *without* the lock,
 	 * no vCPU running. */
 	void (*free)(struct virtio_dev *d);
@@ -71,7 +76,7 @@ struct virtio_dev {
 	uint64_t features_offered, features;
 	uint8_t status;
 	uint8_t config_generation;
-	const uint8_t *config; /* little-endian, read-only to the driver */
+	const uint8_t *config; /* little-endian */
 	size_t config_size;
 	unsigned n_queues;
 	struct virtqueue queues[VIRTIO_QUEUES_MAX];
@@ -117,10 +122,14 @@ void virtio_set_status(struct virtio_dev *d, uint8_t status);
 void virtio_set_features(struct virtio_dev *d, bool high, uint32_t bits);
 /* A write of 1 to queue_enable. */
 void virtio_queue_enable(struct virtio_dev *d, unsigned index);
+/* A write of 0 to it, which counts before DRIVER_OK only. */
+void virtio_queue_disable(struct virtio_dev *d, unsigned index);
 /* The driver notified a queue; loop thread. Others are ignored. */
 void virtio_kick(struct virtio_dev *d, unsigned index);
 uint64_t virtio_config_read(const struct virtio_dev *d, uint64_t offset,
 			    unsigned size);
+void virtio_config_write(struct virtio_dev *d, uint64_t offset, unsigned size,
+			 uint64_t value);
 /* Waits for host requests under way; without the lock. NULL is fine. */
 struct virtio_dev *virtio_dev_free(struct virtio_dev *d);
 DEFINE_CLEANUP(virtio_dev_free, struct virtio_dev *)
