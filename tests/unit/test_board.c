@@ -420,7 +420,6 @@ static void test_disk_on_mmio_is_in_the_tree(void **state)
 	assert_int_equal(read32(f, at), 0x74726976);
 	assert_int_equal(read32(f, at + 8), 2);
 	assert_int_equal(read32(f, at + 0x100), MIB(1) / 512);
-	/* A driver's state does not survive a reset of the machine. */
 	write32(f, at + 0x70, 3);
 	board_reset(f->board);
 	assert_int_equal(read32(f, at + 0x70), 0);
