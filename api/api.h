@@ -73,6 +73,7 @@ struct api_list_params {
 	uint32_t limit;
 	char *state;	     /* NULL: any */
 	json_object *labels; /* NULL: any; else an object of strings */
+	char *fields;	     /* "name,state"; NULL: all */
 };
 struct api_update_params {
 	char *name;

@@ -68,6 +68,13 @@ static const struct json_field list_params[] = {
 		.doc = "Only those with all of these labels: an object of "
 		       "strings.",
 	},
+	{
+		.name = "fields",
+		.kind = JSON_STRING,
+		.offset = offsetof(struct api_list_params, fields),
+		.max = 255,
+		.doc = "Only these fields of each VM, as `name,state`.",
+	},
 	JSON_END,
 };
 

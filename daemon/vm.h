@@ -98,6 +98,11 @@ void vm_event(struct vm *vm, const char *kind, const char *detail);
 /* As api/api.h documents it; `whole` adds the definition. */
 json_object *vm_to_json(const struct vm *vm, bool whole);
 /* The same, of a row of a list. */
-json_object *vm_row_to_json(struct manager *m, const struct store_vm_row *row);
+json_object *vm_row_to_json(struct manager *m, const struct store_vm_row *row,
+			    unsigned fields);
+/* "name,state" as a set of fields. -EINVAL names the one there is not. */
+#define VM_FIELDS_ALL (~0u)
+int vm_fields_parse(const char *text, unsigned *ret,
+		    struct error *e) must_check;
 
 #endif
