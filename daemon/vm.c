@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "daemon/job.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
 #include "daemon/vm.h"
@@ -319,6 +320,7 @@ void vm_set_state(struct vm *vm, enum vm_state state, const char *reason)
 	vm->manager->saves++;
 	save_or_later(vm, previous);
 	vm_may_rest(vm);
+	job_vm_changed(vm);
 }
 
 void vm_event(struct vm *vm, const char *kind, const char *detail)

@@ -315,6 +315,8 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 							vm->config.uuid);
 	bool well = (vm->ended_well || vm->stop_requested) && !vm->panicked;
 	bool was_starting = vm->starting;
+	/* Taken over before it was configured: it gives up by itself. */
+	bool cut_off = vm->state == VM_STARTING && !vm->starting;
 	enum error_code code = vm->end_code;
 	struct error e = ERROR_INIT;
 	char reason[sizeof(vm->end_reason)];
@@ -324,13 +326,15 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 	if (vm_nvram_replay(vm, &e) < 0)
 		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
 	snprintf(reason, sizeof(reason), "%s",
-		 vm->end_reason[0]    ? vm->end_reason
+		 vm->end_reason[0] ? vm->end_reason
+		 : cut_off	   ? "armvmd ended while it was being started"
 		 : vm->stop_requested ? "stopped by request"
 				      : how);
 	vm->end_reason[0] = '\0';
 	vm->end_code = ERROR_INTERNAL;
 	vm->ended_well = false;
 	vm->stop_requested = vm->panicked = vm->reset_requested = false;
+	well |= cut_off;
 	vm_set_state(vm, well ? VM_STOPPED : VM_CRASHED, reason);
 	log_vm(well ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, vm->config.name, "%s",
 	       reason);

@@ -1,4 +1,4 @@
-SRCS += store/store.c store/store_event.c store/store_kept.c \
+SRCS += store/store.c store/store_event.c store/store_job.c store/store_kept.c \
 	store/store_list.c store/store_migrate.c \
 	store/store_nvram.c store/store_run.c store/store_schema.c \
 	store/store_sql.c store/store_vars.c store/store_vm.c
