@@ -8,6 +8,7 @@
 #include "daemon/manager.h"
 #include "daemon/rpc.h"
 #include "daemon/supervisor_link.h"
+#include "daemon/tidy.h"
 #include "daemon/turn.h"
 #include "daemon/vm.h"
 #include "daemon/vm_nvram.h"
@@ -238,6 +239,7 @@ int manager_startup(struct manager *m, struct error *e)
 	if (r < 0)
 		return r;
 	job_startup(m);
+	tidy_begin(m);
 	r = listen_unix(path, &fd, e);
 	if (r < 0)
 		return r;
@@ -263,6 +265,7 @@ struct manager *manager_free(struct manager *m)
 	}
 	m->jobs = jobs_free(m->jobs);
 	vm_policy_stop(m);
+	tidy_stop(m);
 	m->turn = turn_free(m->turn);
 	m->server = api_server_free(m->server);
 	while (m->vms)
