@@ -122,20 +122,27 @@ static int collect_run(void *cookie, const struct store_run *run)
 }
 
 /* What ran, runs no more. */
-static void adopt_failed(struct vm *vm, bool same_boot, bool starting)
+static void adopt_failed(struct vm *vm, bool same_boot,
+			 const struct store_vm *row)
 {
+	bool starting = streq(row->state, vm_state_name(VM_STARTING));
+	bool ending = streq(row->state, vm_state_name(VM_STOPPING)) ||
+		      streq(row->state, vm_state_name(VM_SHUTTING_DOWN));
 	struct error e = ERROR_INIT;
 
 	if (vm_nvram_replay(vm, &e) < 0)
 		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
 	if (same_boot && starting)
 		vm_set_state(vm, VM_STOPPED, START_CUT_OFF);
+	else if (same_boot && ending)
+		vm_set_state(vm, VM_STOPPED,
+			     "it ended as asked while armvmd was away");
 	else if (same_boot)
 		vm_set_state(vm, VM_CRASHED,
 			     "its supervisor ended while armvmd was away");
 	else
 		vm_set_state(vm, VM_STOPPED, "the host was restarted");
-	vm_policy_ended(vm, same_boot && !starting);
+	vm_policy_ended(vm, same_boot && !starting && !ending);
 }
 
 static void adopt_one(struct manager *m, const struct store_run *run)
@@ -157,8 +164,7 @@ static void adopt_one(struct manager *m, const struct store_run *run)
 	} else {
 		log_vm(LOG_LEVEL_WARNING, vm->config.name,
 		       "not running any more: %s", e.message);
-		adopt_failed(vm, streq(run->boot_id, m->boot_id),
-			     streq(row.state, vm_state_name(VM_STARTING)));
+		adopt_failed(vm, streq(run->boot_id, m->boot_id), &row);
 	}
 	store_vm_done(&row);
 }

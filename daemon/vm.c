@@ -121,6 +121,7 @@ void vm_redefine(struct vm *vm, struct vm_config *config, int64_t revision)
 
 void vm_restore_state(struct vm *vm, const struct store_vm *row)
 {
+	vm->adopted = true;
 	if (vm_state_by_name(row->state, &vm->state) < 0 ||
 	    !vm_state_active(vm->state))
 		vm_set_state(vm, VM_STARTING, "being taken over");

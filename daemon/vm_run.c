@@ -317,6 +317,9 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 	bool was_starting = vm->starting;
 	/* Taken over before it was configured: it gives up by itself. */
 	bool cut_off = vm->state == VM_STARTING && !vm->starting;
+	/* It was asked to end, and nothing says that it did otherwise. */
+	bool asked = (vm->state == VM_STOPPING && !vm->panicked) ||
+		     (vm->adopted && vm->state == VM_SHUTTING_DOWN);
 	enum error_code code = vm->end_code;
 	struct error e = ERROR_INIT;
 	char reason[sizeof(vm->end_reason)];
@@ -334,7 +337,8 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 	vm->end_code = ERROR_INTERNAL;
 	vm->ended_well = false;
 	vm->stop_requested = vm->panicked = vm->reset_requested = false;
-	well |= cut_off;
+	well |= cut_off || asked;
+	vm->adopted = false;
 	vm_set_state(vm, well ? VM_STOPPED : VM_CRASHED, reason);
 	log_vm(well ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, vm->config.name, "%s",
 	       reason);
