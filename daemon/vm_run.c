@@ -121,6 +121,8 @@ static void handle_state(struct vm *vm, json_object *message)
 	/* Its end is only believed when its process has ended; until then the
 	 * reason is kept for that moment. */
 	if (!vm_state_active(next)) {
+		if (vm->panicked)
+			return; /* why is known better here */
 		snprintf(vm->end_reason, sizeof(vm->end_reason), "%s",
 			 reason ? json_object_get_string(reason) : "");
 		vm->ended_well = next == VM_STOPPED;
