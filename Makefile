@@ -205,7 +205,9 @@ lint: deps
 
 # The control plane's figures, natively; not part of check: a figure is only
 # worth something on a machine that does nothing else.
-.PHONY: bench-api
+.PHONY: bench bench-api
+bench: bench-api
+
 bench-api: deps
 	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=native all
 	@tests/bench/api --out build/bench/api.json
