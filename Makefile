@@ -236,8 +236,13 @@ install: all
 	install -D -m 0644 cli/armvmctl.1 $(DESTDIR)$(MAN)/man1/armvmctl.1
 	install -D -m 0644 cli/armvmctl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/armvmctl
-	install -D -m 0644 units/armvmd.service \
-		$(DESTDIR)$(PREFIX)/lib/systemd/system/armvmd.service
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system \
+		units/armvmd.service units/armvmd.socket units/armvm.slice \
+		units/armvm@.service
+	install -D -m 0644 units/armvmd.sysusers \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d/armvmd.conf
+	install -D -m 0644 units/armvmd.tmpfiles \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/armvmd.conf
 
 .PHONY: clean
 clean:

@@ -1,6 +1,6 @@
 # bash completion of armvmctl, made by: armvmctl completion bash
 # shellcheck shell=bash
-_armvmctl_commands="create list show set edit rename clone start console shutdown stop reset pause resume delete var events job host image completion help"
+_armvmctl_commands="create list show set edit rename clone start console shutdown wait stop reset pause resume delete var events host image completion help"
 
 # The words of $list that begin as $cur does.
 _armvmctl_words()
@@ -38,6 +38,7 @@ _armvmctl()
 	"start" | "start "*) command="start" ;;
 	"console" | "console "*) command="console" ;;
 	"shutdown" | "shutdown "*) command="shutdown" ;;
+	"wait" | "wait "*) command="wait" ;;
 	"stop" | "stop "*) command="stop" ;;
 	"reset" | "reset "*) command="reset" ;;
 	"pause" | "pause "*) command="pause" ;;
@@ -112,9 +113,10 @@ _armvmctl()
 		"edit") list="--output --socket --help --version" ;;
 		"rename") list="--output --socket --help --version" ;;
 		"clone") list="--disk --output --socket --help --version" ;;
-		"start") list="--console --no-wait --output --socket --help --version" ;;
+		"start") list="--console --if-stopped --output --socket --help --version" ;;
 		"console") list="--output --socket --help --version" ;;
 		"shutdown") list="--timeout --output --socket --help --version" ;;
+		"wait") list="--output --socket --help --version" ;;
 		"stop") list="--output --socket --help --version" ;;
 		"reset") list="--output --socket --help --version" ;;
 		"pause") list="--output --socket --help --version" ;;
@@ -159,6 +161,7 @@ _armvmctl()
 	"start") list=$(armvmctl list --names 2>/dev/null) ;;
 	"console") list=$(armvmctl list --names 2>/dev/null) ;;
 	"shutdown") list=$(armvmctl list --names 2>/dev/null) ;;
+	"wait") list=$(armvmctl list --names 2>/dev/null) ;;
 	"stop") list=$(armvmctl list --names 2>/dev/null) ;;
 	"reset") list=$(armvmctl list --names 2>/dev/null) ;;
 	"pause") list=$(armvmctl list --names 2>/dev/null) ;;

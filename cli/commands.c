@@ -14,6 +14,7 @@
 	X(start)         \
 	X(console)       \
 	X(shutdown)      \
+	X(wait)          \
 	X(stop)          \
 	X(reset)         \
 	X(pause)         \

@@ -1,5 +1,21 @@
 #include "cli/cli.h"
 
+/* After a start that was refused for the VM's state: whether that is because
+ * there is nothing to do. */
+static int runs_already(struct cli *cli, const char *name, json_object **ret,
+			struct error *e)
+{
+	_cleanup_json_ json_object *vm = NULL;
+	struct error other = ERROR_INIT;
+
+	if (cli_call(cli, "vm.get", cli_name_params(name), &vm, NULL, &other) <
+		    0 ||
+	    field_u64(vm, "pid") == 0)
+		return -e->err;
+	*ret = TAKE_PTR(vm);
+	return 0;
+}
+
 static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 {
 	_cleanup_json_ json_object *vm = NULL;
@@ -13,6 +29,8 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 	snprintf(what, sizeof(what), "%s: starting", name);
 	r = cli_call_progress(cli, "vm.start", cli_name_params(name), what, 0,
 			      &vm, e);
+	if (r == -EPROTO && cli_option(args, "if-stopped"))
+		r = runs_already(cli, name, &vm, e);
 	if (r < 0)
 		return r;
 	if (cli->format == OUTPUT_TABLE)
@@ -31,6 +49,7 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 static const struct cli_option options[] = {
 	{"console", NULL, "attach to the console once it runs"},
 	{"no-wait", NULL, "print the number of the job that does it"},
+	{"if-stopped", NULL, "succeed when it runs already"},
 	{NULL},
 };
 

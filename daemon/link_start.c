@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "daemon/link_internal.h"
+#include "daemon/scope.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/wire/messages.h"
@@ -177,6 +178,7 @@ int link_spawn(struct vm *vm, struct error *e)
 	}
 	/* From here the process is watched: a failure ends through it. */
 	vm->supervisor = s;
+	scopes_add(vm->manager->scopes, vm, pid);
 	r = link_connect(s, e);
 	if (r < 0)
 		link_kill(s);

@@ -4,10 +4,10 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "daemon/manager.h"
+#include "daemon/service.h"
 #include "lib/base/log.h"
 
 #define DEFAULT_STATE_DIR   "/var/lib/armvmd"
@@ -184,6 +184,7 @@ static void raise_limits(void)
 static int serve(const struct manager_params *params, struct error *e)
 {
 	uv_signal_t term, interrupt;
+	struct service service;
 	struct manager *m = NULL;
 	uv_loop_t loop;
 	int r = uv_loop_init(&loop);
@@ -200,9 +201,9 @@ static int serve(const struct manager_params *params, struct error *e)
 		uv_signal_init(&loop, &interrupt);
 		uv_signal_start(&interrupt, signal_cb, SIGINT);
 		log_info("ready on %s/armvmd.sock", params->runtime_dir);
-		sd_notify(0, "READY=1");
+		service_ready(&service, &loop);
 		uv_run(&loop, UV_RUN_DEFAULT);
-		sd_notify(0, "STOPPING=1");
+		service_stopping(&service);
 	}
 	manager_free(m);
 	/* libwebsockets closes its handles by itself, within a few turns. */
@@ -232,6 +233,7 @@ int main(int argc, char **argv)
 		a.params.supervisor = supervisor = find_supervisor();
 	a.params.conf = &conf;
 	log_open("armvmd", a.level);
+	service_log();
 	signal(SIGPIPE, SIG_IGN);
 	umask(0022);
 	raise_limits();

@@ -7,6 +7,7 @@
 #include "daemon/job.h"
 #include "daemon/manager.h"
 #include "daemon/rpc.h"
+#include "daemon/scope.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/tidy.h"
 #include "daemon/turn.h"
@@ -83,6 +84,8 @@ int manager_new(uv_loop_t *loop, const struct manager_params *params,
 		error_set(e, r, "cannot read this host's boot id");
 	if (r == 0)
 		r = access_new(m->conf, params->admin_group, &m->access, e);
+	if (r == 0)
+		r = scopes_new(loop, &m->scopes, e);
 	if (r == 0)
 		r = make_dir(m->state_dir, 0700, e);
 	if (r == 0)
@@ -281,6 +284,7 @@ struct manager *manager_free(struct manager *m)
 	free(m->runtime_dir);
 	free(m->supervisor_path);
 	access_free(m->access);
+	scopes_free(m->scopes);
 	free(m);
 	return NULL;
 }

@@ -16,6 +16,7 @@
 
 struct vm;
 struct turn;
+struct scopes;
 struct autostart;
 struct jobs;
 struct tidy;
@@ -37,6 +38,7 @@ struct manager {
 	char boot_id[40];
 	const struct conf *conf;
 	struct access *access;
+	struct scopes *scopes; /* NULL without systemd */
 	struct store *store;
 	struct api_server *server;
 	/* The VMs in memory: those that are active, and those that are being

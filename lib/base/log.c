@@ -11,6 +11,7 @@ static struct {
 	const char *program;
 	enum log_level max;
 	bool journal;
+	log_sink *sink;
 } log_config = {.program = "armvm", .max = LOG_LEVEL_INFO};
 
 void log_open(const char *program, enum log_level max)
@@ -21,23 +22,38 @@ void log_open(const char *program, enum log_level max)
 	log_config.journal = getenv("JOURNAL_STREAM") != NULL;
 }
 
+void log_to(log_sink *sink)
+{
+	log_config.sink = sink;
+}
+
+/* What stands in front of the message. */
+static size_t line_begin(char *line, size_t size, enum log_level level,
+			 const char *vm)
+{
+	int n = 0;
+
+	if (log_config.sink)
+		return 0;
+	if (log_config.journal)
+		n = snprintf(line, size, "<%d>%s%s", (int)level, vm ? vm : "",
+			     vm ? ": " : "");
+	else
+		n = snprintf(line, size, "%s: %s%s", log_config.program,
+			     vm ? vm : "", vm ? ": " : "");
+	return n > 0 ? MIN((size_t)n, size - 2) : 0;
+}
+
 void log_vm(enum log_level level, const char *vm, const char *fmt, ...)
 {
 	char line[LOG_LINE_MAX];
-	size_t at = 0;
 	va_list ap;
+	size_t at;
 	int n;
 
 	if (level > log_config.max)
 		return;
-	if (log_config.journal)
-		n = snprintf(line, sizeof(line), "<%d>%s%s", (int)level,
-			     vm ? vm : "", vm ? ": " : "");
-	else
-		n = snprintf(line, sizeof(line), "%s: %s%s", log_config.program,
-			     vm ? vm : "", vm ? ": " : "");
-	if (n > 0)
-		at = MIN((size_t)n, sizeof(line) - 2);
+	at = line_begin(line, sizeof(line), level, vm);
 	va_start(ap, fmt);
 	n = vsnprintf(line + at, sizeof(line) - 1 - at, fmt, ap);
 	va_end(ap);
@@ -47,6 +63,11 @@ void log_vm(enum log_level level, const char *vm, const char *fmt, ...)
 	for (size_t i = 0; i < at; i++)
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = '?';
+	if (log_config.sink) {
+		line[at] = '\0';
+		log_config.sink(level, vm, line);
+		return;
+	}
 	line[at++] = '\n';
 	/* A log that cannot be written has nobody to tell. */
 	if (write(STDERR_FILENO, line, at) < 0)

@@ -23,6 +23,11 @@ enum log_level {
 /* `program` is borrowed for the life of the process. */
 void log_open(const char *program, enum log_level max);
 
+/* Lines go there instead, without a newline or the VM's name in front. */
+typedef void log_sink(enum log_level level, const char *vm,
+		      const char *message);
+void log_to(log_sink *sink);
+
 /* vm may be NULL: then the line names no VM. */
 void log_vm(enum log_level level, const char *vm, const char *fmt, ...)
 	printf_like(3, 4);

@@ -193,6 +193,34 @@ def test_life():
     fails("stop of a stopped VM", 5, "web is stopped", "stop", "web")
 
 
+def test_wait():
+    equal("wait for what rests", ok("wait", "wait", "web"), "")
+    ok("start", "start", "web")
+    match("start --if-stopped of what runs", "web: running",
+          ok("again", "start", "--if-stopped", "web"))
+    fails("without it", 5, "web is running", "start", "web")
+    waiting = subprocess.Popen([CTL, "--socket", host.socket, "wait", "web"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True)
+    time.sleep(0.5)
+    host.kill()
+    host.start()
+    time.sleep(1)
+    check("it waits on over a killed daemon", waiting.poll() is None)
+    ok("stop", "stop", "web")
+    equal("and sees the end", (waiting.communicate(timeout=20),
+                               waiting.returncode), (("", ""), 0))
+    ok("start", "start", "web")
+    waiting = subprocess.Popen([CTL, "--socket", host.socket, "wait", "web"],
+                               stderr=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    os.kill(host.vm("web")["pid"], signal.SIGKILL)
+    match("a crash is told", "web crashed: ",
+          waiting.communicate(timeout=20)[1])
+    equal("and its status", waiting.returncode, 5)
+    fails("wait for nobody", 3, 'no VM named "nobody"', "wait", "nobody")
+
+
 def test_events():
     lines = ok("events", "events").splitlines()
     match("events", r"^SEQ +WHEN +NAME +KIND +WHAT", lines[0])
@@ -362,7 +390,7 @@ def test_daemon_that_goes_away():
 test_without_daemon()
 host.start()
 guarded(test_help, test_define_and_look, test_definition_from_json,
-        test_bad_definitions, test_life, test_events,
+        test_bad_definitions, test_life, test_wait, test_events,
         test_console_through_pipes, test_console_on_a_terminal,
         test_progress_on_a_terminal, test_output_that_cannot_be_written,
         test_completion, test_delete, test_daemon_that_goes_away)
