@@ -174,6 +174,9 @@ struct api_identity {
 	char name[128]; /* for people: "uid 0", "CN=ops,O=Example" */
 	/* Why role is none, as the end of a sentence. */
 	char reason[160];
+	/* Only VMs with all of these, an object of strings; NULL: all VMs.
+	 * Borrowed. */
+	json_object *labels;
 };
 
 /* ERROR_DENIED, saying who they are and what it takes. */
@@ -227,6 +230,12 @@ struct api_handlers {
 	/* Fills *ret, which is zeroed. NULL: everyone is admin. */
 	void (*identify)(void *cookie, const struct api_peer *peer,
 			 struct api_identity *ret);
+	/* Whether a VM, or an event, is one of who->labels; asked only for
+	 * those who have labels. -ENOENT when there is no such VM for them. */
+	int (*check_vm)(void *cookie, const struct api_identity *who,
+			const char *vm, struct error *e);
+	bool (*may_see)(void *cookie, const struct api_identity *who,
+			json_object *event);
 	/* A call that changes something has ended, or was refused. `vm` is
 	 * what it named, or NULL; `why` is NULL when it succeeded. */
 	void (*audit)(void *cookie, const struct api_identity *who,

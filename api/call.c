@@ -236,12 +236,40 @@ static int decode_params(struct api_call *call, json_object *params,
 	return json_decode(params, method->params, call->params, "", e);
 }
 
+/* For those who may see some VMs only: a method of one VM is judged by the VM,
+ * these judge for themselves, all others are denied. */
+static int check_labels(const struct api_call *call, struct error *e)
+{
+	const struct api_handlers *h = server_handlers(call->caller->server);
+	const char *vm = call_vm(call);
+
+	switch (call->method) {
+	case API_HOST_INFO:
+	case API_VM_LIST:
+	case API_EVENT_SUBSCRIBE:
+	case API_RPC_DISCOVER:
+		return 0;
+	default:
+		break;
+	}
+	if (!vm || !h->check_vm)
+		return error_set(e, -EACCES,
+				 "%s may use VMs with certain labels only, and "
+				 "%s is not about one VM",
+				 call->caller->who->name,
+				 api_methods[call->method].name);
+	return h->check_vm(h->cookie, call->caller->who, vm, e);
+}
+
 static int check_role(const struct api_call *call, struct error *e)
 {
+	const struct api_identity *who = call->caller->who;
+	int r;
+
 	if (call->caller->handlers)
 		return 0;
-	return api_identity_check(call->caller->who,
-				  api_methods[call->method].role, e);
+	r = api_identity_check(who, api_methods[call->method].role, e);
+	return r == 0 && who->labels ? check_labels(call, e) : r;
 }
 
 /* Everything that can be judged before a handler sees the call. */

@@ -30,6 +30,8 @@ static void add(struct http_client *c, json_object *event)
 	/* Seen in the replay already. */
 	if (n > 0 && n <= c->last_event)
 		return;
+	if (!server_may_see(http_api(c->server), &c->who, event))
+		return;
 	if (c->out.size > CONNECTION_QUEUE_EVENTS ||
 	    buf_printf(&c->out, "id: %lld\ndata: %s\n\n", (long long)n,
 		       json_text(event)) < 0)
@@ -64,7 +66,7 @@ static void answer(struct api_caller *caller, json_object *result, int fd,
 		   const struct error *e)
 {
 	struct http_client *c = client_of(caller);
-	json_object *events = NULL, *more = NULL, *last = NULL;
+	json_object *events = NULL, *more = NULL, *last = NULL, *gap = NULL;
 
 	fd_close(fd);
 	if (!c->wsi) {
@@ -84,6 +86,9 @@ static void answer(struct api_caller *caller, json_object *result, int fd,
 	c->status = 200;
 	c->type = "text/event-stream";
 	json_object_object_get_ex(result, "events", &events);
+	if (json_object_object_get_ex(result, "gap", &gap) &&
+	    buf_printf(&c->out, "event: gap\ndata: %s\n\n", json_text(gap)) < 0)
+		drop(c);
 	for (size_t i = 0; i < json_object_array_length(events); i++)
 		add(c, json_object_array_get_idx(events, i));
 	if (json_object_object_get_ex(result, "last", &last))

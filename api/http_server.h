@@ -27,6 +27,8 @@ void http_server_notify(struct http_server *s, json_object *event);
 /* api/server.c */
 void server_identify(const struct api_server *s, const struct api_peer *peer,
 		     struct api_identity *ret);
+bool server_may_see(const struct api_server *s, const struct api_identity *who,
+		    json_object *event);
 unsigned server_clients_max(void);
 uv_loop_t *server_loop(const struct api_server *s);
 

@@ -71,6 +71,15 @@ void server_identify(const struct api_server *s, const struct api_peer *peer,
 		ret->role = API_ROLE_ADMIN;
 }
 
+bool server_may_see(const struct api_server *s, const struct api_identity *who,
+		    json_object *event)
+{
+	return who->role >= api_methods[API_EVENT_SUBSCRIBE].role &&
+	       (!who->labels ||
+		(s->handlers.may_see &&
+		 s->handlers.may_see(s->handlers.cookie, who, event)));
+}
+
 static void on_retry(uv_timer_t *timer)
 {
 	server_listen(timer->data);
@@ -225,7 +234,7 @@ static void notify(struct api_server *s, json_object *event)
 
 	for (c = s->connections; message && c; c = next) {
 		next = c->next;
-		if (c->who.role >= API_ROLE_VIEWER)
+		if (server_may_see(s, &c->who, event))
 			connection_notify(c, message);
 	}
 	json_object_put(message);

@@ -117,8 +117,25 @@ void access_identify(const struct access *a, const struct api_peer *peer,
 	snprintf(ret->reason, sizeof(ret->reason),
 		 "no \"client\" of the configuration has this subject");
 	for (size_t i = 0; i < c->n_clients; i++)
-		if (streq(c->clients[i].subject, peer->subject))
+		if (streq(c->clients[i].subject, peer->subject)) {
 			ret->role = c->clients[i].role;
+			ret->labels = c->clients[i].labels;
+		}
+}
+
+bool access_covers(const struct api_identity *who, json_object *labels)
+{
+	json_object *have;
+
+	if (!who->labels)
+		return true;
+	json_object_object_foreach (who->labels, key, value) {
+		if (!json_object_is_type(labels, json_type_object) ||
+		    !json_object_object_get_ex(labels, key, &have) ||
+		    !json_object_equal(have, value))
+			return false;
+	}
+	return true;
 }
 
 void access_audit(const struct api_identity *who, const char *method,

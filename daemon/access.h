@@ -24,6 +24,10 @@ struct access *access_free(struct access *a);
 void access_identify(const struct access *a, const struct api_peer *peer,
 		     struct api_identity *ret);
 
+/* Whether something with these labels (an object of strings, or NULL) is among
+ * what they may use. */
+bool access_covers(const struct api_identity *who, json_object *labels);
+
 /* One line to the log for each call that changes something. */
 void access_audit(const struct api_identity *who, const char *method,
 		  const char *vm, const struct error *why);

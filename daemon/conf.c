@@ -9,7 +9,7 @@
 #include "lib/base/parse.h"
 
 #define CONF_SIZE_MAX MIB(1)
-#define WORDS_MAX     8
+#define WORDS_MAX     19 /* client SUBJECT ROLE and 16 labels */
 
 struct line {
 	const char *file;
@@ -62,15 +62,44 @@ static int read_role(const struct line *l, const char *word, enum api_role *ret,
 	return bad(l, e, "a role is viewer, operator or admin, not", word);
 }
 
-/* client "SUBJECT" ROLE */
+/* KEY=VALUE each; admins cannot be limited, as they name files of the host. */
+static int read_labels(const struct line *l, enum api_role role,
+		       json_object **ret, struct error *e)
+{
+	_cleanup_json_ json_object *labels = json_object_new_object();
+
+	if (!labels)
+		return error_set(e, -ENOMEM, "out of memory");
+	if (role == API_ROLE_ADMIN && l->n_words > 3)
+		return bad(l, e, "labels limit viewers and operators, not",
+			   "admin");
+	for (size_t i = 3; i < l->n_words; i++) {
+		char *equals = strchr(l->words[i], '=');
+
+		if (!equals || equals == l->words[i])
+			return bad(l, e, "a label is KEY=VALUE, not",
+				   l->words[i]);
+		*equals = '\0';
+		if (json_object_object_get_ex(labels, l->words[i], NULL))
+			return bad(l, e, "given twice: label", l->words[i]);
+		json_object_object_add(labels, l->words[i],
+				       json_object_new_string(equals + 1));
+	}
+	*ret = l->n_words > 3 ? TAKE_PTR(labels) : NULL;
+	return 0;
+}
+
+/* client "SUBJECT" ROLE [KEY=VALUE...] */
 static int add_client(struct conf *c, const struct line *l, size_t offset,
 		      struct error *e)
 {
 	struct conf_client *grown, *client;
 	enum api_role role;
 
-	if (l->n_words != 3)
-		return bad(l, e, "expected: client \"SUBJECT\" ROLE", NULL);
+	if (l->n_words < 3)
+		return bad(l, e,
+			   "expected: client \"SUBJECT\" ROLE [KEY=VALUE...]",
+			   NULL);
 	if (read_role(l, l->words[2], &role, e) < 0)
 		return -EINVAL;
 	for (size_t i = 0; i < c->n_clients; i++)
@@ -86,7 +115,7 @@ static int add_client(struct conf *c, const struct line *l, size_t offset,
 	if (!client->subject)
 		return error_set(e, -ENOMEM, "out of memory");
 	c->n_clients++;
-	return 0;
+	return read_labels(l, role, &client->labels, e);
 }
 
 static const struct {
@@ -225,8 +254,10 @@ void conf_done(struct conf *c)
 	free(c->tls_cert);
 	free(c->tls_key);
 	free(c->tls_client_ca);
-	for (size_t i = 0; i < c->n_clients; i++)
+	for (size_t i = 0; i < c->n_clients; i++) {
 		free(c->clients[i].subject);
+		json_object_put(c->clients[i].labels);
+	}
 	free(c->clients);
 	*c = (struct conf){0};
 }

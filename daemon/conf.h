@@ -15,6 +15,7 @@
 struct conf_client {
 	char *subject; /* of a certificate, as RFC 2253 writes it */
 	enum api_role role;
+	json_object *labels; /* of the VMs it is for; NULL: all */
 };
 
 struct conf {

@@ -300,6 +300,11 @@ int manager_event(struct manager *m, const struct vm *vm, const char *kind,
 
 	json_object_object_add(event, "name",
 			       json_object_new_string(vm->config.name));
+	/* Who may see only some VMs is judged by the event alone, also when
+	 * the VM has long gone. */
+	if (vm->config.labels)
+		json_object_object_add(event, "labels",
+				       json_object_get(vm->config.labels));
 	r = store_event_add(m->store, vm->config.uuid, kind, json_text(event),
 			    &seq, &time_ms, &e);
 	if (r < 0) {

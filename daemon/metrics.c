@@ -11,18 +11,19 @@ static void head(FILE *out, const char *name, const char *type,
 }
 
 /* Those at rest are rows of the store, only counted. */
-static void write_states(const struct manager *m, FILE *out)
+static void write_states(const struct manager *m,
+			 const struct api_identity *who, FILE *out)
 {
 	unsigned counts[VM_STATE_COUNT] = {0};
 	struct error e = ERROR_INIT;
 	int64_t defined;
 
-	if (store_vm_count(m->store, &defined, &e) == 0) {
+	if (!who->labels && store_vm_count(m->store, &defined, &e) == 0) {
 		head(out, "armvmd_vms_defined", "gauge", "VMs there are.");
 		fprintf(out, "armvmd_vms_defined %lld\n", (long long)defined);
 	}
 	for (const struct vm *vm = m->vms; vm; vm = vm->next)
-		counts[vm->state]++;
+		counts[vm->state] += access_covers(who, vm->config.labels);
 	head(out, "armvmd_vms_active", "gauge", "Active VMs by state.");
 	for (int i = 0; i < VM_STATE_COUNT; i++)
 		if (vm_state_active((enum vm_state)i))
@@ -30,12 +31,19 @@ static void write_states(const struct manager *m, FILE *out)
 				vm_state_name((enum vm_state)i), counts[i]);
 }
 
-static void write_vms(const struct manager *m, FILE *out)
+static bool shown(const struct vm *vm, const struct api_identity *who)
+{
+	return vm_state_active(vm->state) &&
+	       access_covers(who, vm->config.labels);
+}
+
+static void write_vms(const struct manager *m, const struct api_identity *who,
+		      FILE *out)
 {
 	head(out, "armvmd_vm_memory_bytes", "gauge",
 	     "Memory of the definition, of active VMs.");
 	for (const struct vm *vm = m->vms; vm; vm = vm->next)
-		if (vm_state_active(vm->state))
+		if (shown(vm, who))
 			fprintf(out,
 				"armvmd_vm_memory_bytes{name=\"%s\"} %llu\n",
 				vm->config.name,
@@ -43,7 +51,7 @@ static void write_vms(const struct manager *m, FILE *out)
 	head(out, "armvmd_vm_vcpus", "gauge",
 	     "Virtual CPUs of the definition, of active VMs.");
 	for (const struct vm *vm = m->vms; vm; vm = vm->next)
-		if (vm_state_active(vm->state))
+		if (shown(vm, who))
 			fprintf(out, "armvmd_vm_vcpus{name=\"%s\"} %u\n",
 				vm->config.name, vm->config.vcpus);
 }
@@ -66,6 +74,6 @@ void rpc_metrics(void *cookie, const struct api_identity *who, FILE *out)
 	     "CPU time of the daemon itself.");
 	fprintf(out, "armvmd_cpu_seconds_total %.6f\n",
 		seconds(&usage.ru_utime) + seconds(&usage.ru_stime));
-	write_states(m, out);
-	write_vms(m, out);
+	write_states(m, who, out);
+	write_vms(m, who, out);
 }

@@ -2,6 +2,7 @@
 
 #include "daemon/job.h"
 #include "daemon/turn.h"
+#include "daemon/vm.h"
 
 static void identify(void *cookie, const struct api_peer *peer,
 		     struct api_identity *ret)
@@ -15,6 +16,27 @@ static void audit(void *cookie, const struct api_identity *who,
 		  const char *method, const char *vm, const struct error *why)
 {
 	access_audit(who, method, vm, why);
+}
+
+/* Also in its words no more than that there is no such VM for them. */
+static int check_vm(void *cookie, const struct api_identity *who,
+		    const char *name, struct error *e)
+{
+	struct vm *vm = vm_find(cookie, name, e);
+
+	if (vm && access_covers(who, vm->config.labels))
+		return 0;
+	return error_set(e, -ENOENT, "no VM named \"%.64s\" for %s", name,
+			 who->name);
+}
+
+static bool may_see(void *cookie, const struct api_identity *who,
+		    json_object *event)
+{
+	json_object *labels = NULL;
+
+	json_object_object_get_ex(event, "labels", &labels);
+	return access_covers(who, labels);
 }
 
 static void run_job(void *cookie, struct api_call *c)
@@ -58,6 +80,8 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 	*ret = (struct api_handlers){.held = turn_held,
 				     .cookie = m,
 				     .identify = identify,
+				     .check_vm = check_vm,
+				     .may_see = may_see,
 				     .audit = audit,
 				     .metrics = rpc_metrics};
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)

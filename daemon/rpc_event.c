@@ -4,16 +4,18 @@
 #define REPLAY_MAX 1000
 
 struct replay {
+	const struct api_identity *who;
 	json_object *list;
-	int64_t last;
+	int64_t last, read;
 };
 
 static int collect(void *cookie, const struct store_event *ev)
 {
 	struct replay *rp = cookie;
-	json_object *o = NULL;
+	json_object *o = NULL, *labels = NULL;
 	struct error e = ERROR_INIT;
 
+	rp->read++;
 	if (json_parse(ev->text, strlen(ev->text), &o, &e) < 0)
 		o = json_object_new_object();
 	json_object_object_add(o, "seq", json_object_new_int64(ev->seq));
@@ -21,8 +23,12 @@ static int collect(void *cookie, const struct store_event *ev)
 			       json_object_new_int64(ev->time_ms));
 	json_object_object_add(o, "vm", json_object_new_string(ev->vm_uuid));
 	json_object_object_add(o, "kind", json_object_new_string(ev->kind));
-	json_object_array_add(rp->list, o);
 	rp->last = ev->seq;
+	json_object_object_get_ex(o, "labels", &labels);
+	if (access_covers(rp->who, labels))
+		json_object_array_add(rp->list, o);
+	else
+		json_object_put(o);
 	return 0;
 }
 
@@ -60,7 +66,9 @@ void rpc_event_subscribe(void *cookie, struct api_call *c)
 {
 	const struct api_subscribe_params *p = api_call_params(c);
 	struct manager *m = cookie;
-	struct replay rp = {.list = json_object_new_array(), .last = p->since};
+	struct replay rp = {.who = api_call_who(c),
+			    .list = json_object_new_array(),
+			    .last = p->since};
 	json_object *result = json_object_new_object();
 	struct error e = ERROR_INIT;
 	int64_t newest = 0;
@@ -70,8 +78,7 @@ void rpc_event_subscribe(void *cookie, struct api_call *c)
 	if (r == 0 && p->since >= 0)
 		r = store_event_each(m->store, p->since, REPLAY_MAX, collect,
 				     &rp, &e);
-	more = json_object_array_length(rp.list) == REPLAY_MAX &&
-	       rp.last < newest;
+	more = rp.read == REPLAY_MAX && rp.last < newest;
 	if (p->since < 0 || p->since > newest)
 		rp.last = newest;
 	json_object_object_add(result, "more", json_object_new_boolean(more));

@@ -30,15 +30,16 @@ static int add_row(void *cookie, const struct store_vm_row *row)
 	return 0;
 }
 
+/* Added to the *ret_n there are. */
 static int read_labels(json_object *labels, struct store_label *ret,
 		       size_t *ret_n, struct error *e)
 {
-	size_t n = 0;
+	size_t n = *ret_n;
 
 	if (!labels)
 		return 0;
 	if (!json_object_is_type(labels, json_type_object) ||
-	    json_object_object_length(labels) > STORE_LIST_LABELS_MAX)
+	    n + json_object_object_length(labels) > STORE_LIST_LABELS_MAX)
 		return error_set(e, -EINVAL,
 				 "labels: is not an object of at most %d "
 				 "strings",
@@ -81,6 +82,9 @@ void rpc_vm_list(void *cookie, struct api_call *c)
 	struct error e = ERROR_INIT;
 	int r = check_state(p->state, &e);
 
+	if (r == 0)
+		r = read_labels(api_call_who(c)->labels, labels, &list.n_labels,
+				&e);
 	if (r == 0)
 		r = read_labels(p->labels, labels, &list.n_labels, &e);
 	if (r == 0 && p->fields)

@@ -268,6 +268,7 @@ def make_certificates(folder):
     for name, subject in (("server", "/CN=localhost"),
                           ("ops", "/O=Example/CN=ops"),
                           ("view", "/O=Example/CN=view"),
+                          ("team", "/CN=team"),
                           ("liar", "/O=CN=ops,O=Example/CN=liar")):
         openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout",
                 name + ".key", "-out", name + ".csr", "-subj", subject)
@@ -291,7 +292,8 @@ def test_tls():
                 f"tls-key {folder}/server.key\n"
                 f"tls-client-ca {folder}/ca.pem\n"
                 'client "CN=ops,O=Example" operator\n'
-                'client "CN=view,O=Example" viewer\n')
+                'client "CN=view,O=Example" viewer\n'
+                'client CN=team operator team=red "env=a b"\n')
     host.stop()
     host.start("--config", folder + "/conf")
 
@@ -337,6 +339,41 @@ def test_tls():
         check("no plain HTTP on TCP", b"200" not in data, data)
     match("audited with the subject", "audit: vm.stop by CN=ops,O=Example "
           r"\(operator\)", host.log_text())
+    for name, labels in (("red", {"team": "red", "env": "a b"}),
+                         ("half", {"team": "red"}), ("none", {})):
+        host.call("vm.define", config={"name": name, "hypervisor": "null",
+                                       "labels": labels})
+    http = connect("team")
+    equal("labels: one's own are listed", [v["name"] for v in http.ask(
+        "GET", "/v1/vms").json()["vms"]], ["red"])
+    equal("other filters are on top", http.ask(
+        "GET", "/v1/vms?labels=%7B%22env%22%3A%22x%22%7D").json()["vms"], [])
+    equal("one's own are started",
+          http.ask("POST", "/v1/vms/red/start").status, 200)
+    for verb, path in (("GET", "/v1/vms/half"), ("GET", "/v1/vms/web"),
+                       ("POST", "/v1/vms/none/start"),
+                       ("GET", "/v1/vms/half/variables"),
+                       ("GET", "/v1/vms/nobody")):
+        r = http.ask(verb, path)
+        equal(f"labels: {verb} {path}", (r.status, "no VM named" in
+                                         r.json()["error"]["message"]),
+              (404, True))
+    equal("what is about no one VM is denied",
+          http.ask("GET", "/v1/kept-variables").status, 403)
+    equal("nor by JSON-RPC", http.ask("POST", "/rpc", {
+        "jsonrpc": "2.0", "id": 1, "method": "vm.get",
+        "params": {"name": "half"}}).json()["error"]["data"]["code"],
+          "not-found")
+    match("metrics are of one's own", r'state="running"\} 1\n',
+          http.ask("GET", "/metrics").body.decode())
+    http.send("GET", "/v1/events?since=0")
+    http.head()
+    seen = [http.event()[1] for _ in range(3)]
+    host.call("vm.stop", name="red")
+    while seen[-1].get("state") != "stopped":
+        seen.append(http.event()[1])
+    equal("so are events, past and new", {e["name"] for e in seen}, {"red"})
+    http.close()
     http = connect("ops")
     http.send("GET", "/v1/events?since=0")
     http.head()

@@ -28,7 +28,7 @@ static void good(void **state)
 			       "tls-cert \"/a b/c#d\"#\n"
 			       "tls-key /k\n"
 			       "client \"CN=a \\\"b\\\\,O=c\" operator\n"
-			       "client CN=v viewer\n"
+			       "client CN=v viewer team=a \"env=b c\" x=\n"
 			       "client CN=r admin",
 			       &c, &e),
 			 0);
@@ -40,6 +40,9 @@ static void good(void **state)
 	assert_int_equal(c.clients[0].role, API_ROLE_OPERATOR);
 	assert_int_equal(c.clients[1].role, API_ROLE_VIEWER);
 	assert_int_equal(c.clients[2].role, API_ROLE_ADMIN);
+	assert_null(c.clients[0].labels);
+	assert_string_equal(json_text(c.clients[1].labels),
+			    "{\"team\":\"a\",\"env\":\"b c\",\"x\":\"\"}");
 	conf_done(&c);
 }
 
@@ -62,8 +65,14 @@ static void bad(void **state)
 		 "conf:2: given twice"},
 		{"client \"CN=a viewer", "conf:1: a \" has no end"},
 		{"client \"CN=a\"viewer", "goes on after its \""},
+		{"client CN=a viewer team",
+		 "a label is KEY=VALUE, not \"team\""},
+		{"client CN=a viewer =x", "a label is KEY=VALUE"},
+		{"client CN=a viewer a=b a=c", "given twice: label \"a\""},
+		{"client CN=a admin a=b", "labels limit viewers and operators"},
 		{"client CN=a\"b\" viewer", "goes on after its \""},
-		{"a b c d e f g h i", "conf:1: too many words"},
+		{"a b c d e f g h i j k l m n o p q r s t",
+		 "conf:1: too many words"},
 	};
 	struct error e;
 	struct conf c;
