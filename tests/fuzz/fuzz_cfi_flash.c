@@ -143,28 +143,54 @@ static uint64_t place(struct fuzz_input *in)
 	return raw & 0x2000 ? at + BLOCK : at;
 }
 
+/* What programming whole words of a writable block must have left. */
+static void check_programmed(const struct fixture *f, uint64_t at,
+			     const uint32_t *words, unsigned n)
+{
+	bool whole = at % 4 == 0 && block_of(at) == block_of(at + 4 * n - 1);
+
+	for (unsigned i = 0; whole && i < n && at + 4 * n <= f->size; i++)
+		fuzz_check(f->readonly ||
+			   held(f, at + 4 * i) ==
+				   (f->truth[at / 4 + i] & words[i]));
+}
+
 /* E8, count, words, D0: as a driver, or with one of them wrong. */
 static void buffered(struct fixture *f, struct fuzz_input *in)
 {
 	uint64_t at = ALIGN_DOWN(place(in), 4ull);
 	unsigned count = fuzz_below(in, BUFFER_WORDS + 2);
 	uint8_t how = fuzz_u8(in);
+	bool right = f->flash->step == STEP_COMMAND && !(how & 3) &&
+		     count < BUFFER_WORDS;
+	uint32_t words[BUFFER_WORDS + 2];
 
 	command(f, at, 0xe8);
 	command(f, at, count);
-	for (unsigned i = 0; i <= count && !(how & 1 && i > 2); i++)
-		word_write(f, at + 4 * (uint64_t)i, 4, fuzz_u32(in));
+	for (unsigned i = 0; i <= count && !(how & 1 && i > 2); i++) {
+		words[i] = fuzz_u32(in);
+		word_write(f, at + 4 * (uint64_t)i, 4, words[i]);
+	}
 	command(f, 0, how & 2 ? fuzz_u8(in) : 0xd0);
+	if (right)
+		check_programmed(f, at, words, count + 1);
 	if (how & 4)
 		command(f, 0, 0xff);
 }
 
 static void program(struct fixture *f, struct fuzz_input *in)
 {
+	bool right = f->flash->step == STEP_COMMAND;
 	uint64_t at = place(in);
+	unsigned width;
+	uint32_t word;
 
 	command(f, at, fuzz_u8(in) & 1 ? 0x10 : 0x40);
-	word_write(f, at, fuzz_width(in), fuzz_u64(in));
+	width = fuzz_width(in);
+	word = fuzz_u32(in);
+	word_write(f, at, width, word);
+	if (right && width == 4)
+		check_programmed(f, at, &word, 1);
 }
 
 static void erase(struct fixture *f, struct fuzz_input *in)
