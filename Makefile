@@ -64,12 +64,18 @@ else
 HARDEN := -fcf-protection
 endif
 
+ifeq ($(VARIANT),fuzz)
+CC := clang-14
+# GCC's names of warnings.
+WARN_FUZZ := -Wno-unknown-warning-option
+endif
+
 # maybe-uninitialized takes "outputs untouched on failure" for a bug.
 WARN := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes \
 	-Wstrict-prototypes -Wold-style-definition -Wpointer-arith -Wvla \
 	-Wwrite-strings -Wformat=2 -Wno-unused-parameter \
 	-Wno-missing-field-initializers -Wno-format-nonliteral \
-	-Wno-maybe-uninitialized
+	-Wno-maybe-uninitialized $(WARN_FUZZ)
 HARDEN += -fstack-protector-strong -fstack-clash-protection -fPIE
 VERSION := 0.1.0
 CPPFLAGS := -D_GNU_SOURCE -DARMVM_VERSION=\"$(VERSION)\" -I. -I$(O)/gen
@@ -84,6 +90,11 @@ LDFLAGS += -fsanitize=address,undefined
 else ifeq ($(VARIANT),tsan)
 CFLAGS += -O1 -fno-omit-frame-pointer -fsanitize=thread
 LDFLAGS += -fsanitize=thread
+else ifeq ($(VARIANT),fuzz)
+CFLAGS += -O1 -fno-omit-frame-pointer \
+	-fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=undefined
+LDFLAGS += -fsanitize=fuzzer,address,undefined
 else
 CFLAGS += -O2 -D_FORTIFY_SOURCE=2
 endif
@@ -97,6 +108,9 @@ MAINS := $(foreach p,$(PROGRAMS),$(MAIN_$(p)))
 OBJS := $(SRCS:%.c=$(O)/%.o)
 BINS = $(PROGRAMS:%=$(O)/bin/%)
 TEST_BINS := $(TESTS:tests/unit/%.c=$(O)/tests/%)
+# One target per file; only VARIANT=fuzz links them.
+FUZZERS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_BINS := $(FUZZERS:tests/fuzz/%.c=$(O)/fuzz/%)
 
 # Quiet by default, V=1 shows every command.
 ifeq ($(V),1)
@@ -130,12 +144,17 @@ $(O)/tests/%: $(O)/tests/unit/%.o $(O)/libarmvm.a
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ \
 		$(shell $(PKG_CONFIG) --libs $(LIBS_test)) -lfdt -lpthread
 
-.PHONY: unit-tests
+$(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libarmvm.a
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ \
+		$(shell $(PKG_CONFIG) --libs $(LIBS_test)) -lfdt -lpthread
+
+.PHONY: unit-tests fuzzers
 unit-tests: $(TEST_BINS)
+fuzzers: $(FUZZ_BINS)
 
 -include $(OBJS:.o=.d) $(MAINS:%.c=$(O)/%.d) \
-	$(TESTS:%.c=$(O)/%.d)
-
+	$(TESTS:%.c=$(O)/%.d) $(FUZZERS:%.c=$(O)/%.d)
 
 # ---- what people call ------------------------------------------------------
 
@@ -146,6 +165,7 @@ help:
 	@echo "make demo         the main job, shown: an image boots, a variable stays"
 	@echo "make check        all tests; check-unit: the quick loop, under a minute"
 	@echo "make bench-api    figures of the control plane (build/bench/api.json)"
+	@echo "make fuzz         all fuzz targets, FUZZ_SECONDS (60) each; check has a brief run"
 	@echo "make lint         the project's own rules"
 	@echo "make install      into DESTDIR and PREFIX (/usr/local)"
 	@echo "make deps         install what a Debian 12 machine lacks to do the above"
@@ -170,6 +190,20 @@ run-unit:
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --timeout 60 \
 		$(foreach t,$(TEST_BINS),$(t) --)
 
+.PHONY: check-fuzz fuzz
+FUZZ_SECONDS ?= 60
+
+check-fuzz: deps
+	@mkdir -p build/check
+	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=fuzz fuzzers
+	@echo "Fuzz targets, briefly:"
+	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
+		--timeout 400 tests/fuzz/run --fresh --seconds 6 --runs 20000
+
+fuzz: deps
+	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=fuzz fuzzers
+	@tests/fuzz/run --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
 check-native: deps
 	@mkdir -p build/check
 	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=native all
@@ -193,7 +227,7 @@ check: deps
 	@mkdir -p build/check && rm -f $(TOTALS)
 	@status=0; \
 	$(MAKE) --no-print-directory lint || status=1; \
-	for part in check-unit check-native check-host; do \
+	for part in check-unit check-fuzz check-native check-host; do \
 		$(MAKE) --no-print-directory $$part TOTALS_FILE=$(TOTALS) \
 			|| status=1; \
 	done; \

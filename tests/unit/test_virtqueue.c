@@ -253,6 +253,19 @@ static void test_enable_refuses(void **state)
 	}
 }
 
+/* The driver may choose size 0 and try to enable it. */
+static void test_push_to_no_queue(void **state)
+{
+	struct fixture *f = *state;
+
+	virtqueue_reset(&f->q);
+	f->q.size = 0;
+	assert_int_equal(virtqueue_enable(&f->q), -EINVAL);
+	virtqueue_push(&f->q, 0, 1);
+	assert_int_equal(f->q.used_index, 0);
+	assert_false(virtqueue_should_notify(&f->q));
+}
+
 static void test_wraps_around(void **state)
 {
 	struct fixture *f = *state;
@@ -373,6 +386,7 @@ int main(void)
 		TEST(test_index_goes_back),
 		TEST(test_more_than_owned),
 		TEST(test_enable_refuses),
+		TEST(test_push_to_no_queue),
 		TEST(test_wraps_around),
 		TEST(test_unpop_and_publish),
 		TEST(test_no_interrupt_flag),

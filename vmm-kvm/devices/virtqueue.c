@@ -221,11 +221,14 @@ void virtqueue_unpop(struct virtqueue *q, unsigned n)
 void virtqueue_fill(struct virtqueue *q, uint16_t head, uint32_t written,
 		    unsigned ahead)
 {
-	uint16_t slot = (uint16_t)(q->used_index + ahead) % q->size;
 	const uint32_t element[2] = {head, written};
+	uint16_t slot;
 
-	if (q->ready && !q->broken)
-		memcpy(q->used + USED_ENTRY(slot), element, sizeof(element));
+	/* A queue that is not ready may have size 0: the driver's choice. */
+	if (!q->ready || q->broken)
+		return;
+	slot = (uint16_t)(q->used_index + ahead) % q->size;
+	memcpy(q->used + USED_ENTRY(slot), element, sizeof(element));
 }
 
 void virtqueue_publish(struct virtqueue *q, unsigned n)
