@@ -220,6 +220,10 @@ check-host: deps
 	@echo "On KVM, in the ARM host:"
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 2400 tests/host/run --timeout 2300 -- tests/e2e/kvm/all
+	@echo "On a host with a GICv2:"
+	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
+		--timeout 600 tests/host/run --cpu cortex-a57 --gic 2 \
+		--timeout 500 -- tests/e2e/kvm/all gicv2
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) \
 		--timeout 600 tests/e2e/device_tree
 

@@ -130,7 +130,8 @@ struct api_empty_params {
  *
  * host.info: { version, machine, kernel, cpus, memory (bytes), hypervisors:
  * [{ name, available, reason }], firmware: { path, found }, state_dir,
- * boot_id }. vm.list: { vms: [VM...] }. vm.console: {} and the descriptor of a
+ * boot_id, guest: what KVM can do for one (lib/model/host_caps.h), or null }.
+ * vm.list: { vms: [VM...] }. vm.console: {} and the descriptor of a
  * stream socket. vm.delete: the VM as it was. vm.shutdown: the VM once it is
  * stopped, or, with timeout_ms 0, once the guest was told. var.list:
  * { generation, variables: [{ name, guid, attributes ("NV,BS,RT"),

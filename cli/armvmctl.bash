@@ -22,7 +22,7 @@ _armvmctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--disk | --memory | --vcpus | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --disk | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
+		--disk | --memory | --vcpus | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --disk | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+="${words:+ }${COMP_WORDS[i]}" ;;
 		esac
@@ -73,6 +73,7 @@ _armvmctl()
 		"create --vcpus" | \
 		"create --nic" | \
 		"create --cmdline" | \
+		"create --feature" | \
 		"create --description" | \
 		"create --label" | \
 		"create --autostart-order" | \
@@ -90,6 +91,8 @@ _armvmctl()
 		;;
 	"create --hypervisor") list="auto kvm xen null" ;;
 	"create --arch") list="aarch64 aarch32" ;;
+	"create --gic") list="auto v2 v3" ;;
+	"create --memory-backing") list="anonymous hugepages memfd" ;;
 	"create --autostart") list="yes no" ;;
 	"create --on-crash") list="stop restart preserve" ;;
 	"create --on-reboot") list="stop restart preserve" ;;
@@ -106,7 +109,7 @@ _armvmctl()
 	if [[ $cur == -* ]]; then
 		case $command in
 		"") list="--output --socket --help --version " ;;
-		"create") list="--disk --memory --vcpus --nic --firmware --kernel --initrd --cmdline --hypervisor --arch --description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
+		"create") list="--disk --memory --vcpus --nic --firmware --kernel --initrd --cmdline --hypervisor --arch --gic --feature --memory-backing --description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
 		"list") list="--names --state --label --output --socket --help --version" ;;
 		"show") list="--output --socket --help --version" ;;
 		"set") list="--description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --memory --vcpus --output --socket --help --version" ;;

@@ -23,6 +23,8 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 }
 
 static const char *const hypervisors[] = {"auto", "kvm", "xen", "null", NULL};
+static const char *const gics[] = {"auto", "v2", "v3", NULL};
+static const char *const backings[] = {"anonymous", "hugepages", "memfd", NULL};
 static const char *const arches[] = {"aarch64", "aarch32", NULL};
 
 static const struct cli_option options[] = {
@@ -41,6 +43,12 @@ static const struct cli_option options[] = {
 	{"hypervisor", "TYPE", "auto, kvm, xen or null (no guest runs)",
 	 .values = hypervisors},
 	{"arch", "ARCH", "aarch64 or aarch32", .values = arches},
+	{"gic", "VERSION", "interrupt controller: auto, v2 or v3",
+	 .values = gics},
+	{"feature", "NAME=on|off|auto", "pmu, sve, pauth, mte or steal_time",
+	 .repeatable = true},
+	{"memory-backing", "KIND", "anonymous, hugepages or memfd",
+	 .values = backings},
 	CLI_POLICY_OPTIONS,
 	{"transient", NULL, "it is deleted when it stops"},
 	{"from", "FILE", "read the definition as JSON; - is standard input",

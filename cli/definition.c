@@ -162,6 +162,19 @@ static int set_number(json_object *config, const char *key, uint64_t value)
 	return 0;
 }
 
+static int set_feature(json_object *config, const char *value, struct error *e)
+{
+	static const char *const accepted[] = {
+		"pmu=", "sve=", "pauth=", "mte=", "steal_time=", NULL};
+	json_object *features = field_get(config, "features");
+
+	if (!json_object_is_type(features, json_type_object)) {
+		features = json_object_new_object();
+		json_object_object_add(config, "features", features);
+	}
+	return set_part(features, "feature", value, accepted, e);
+}
+
 static const char *const path_options[] = {"firmware", "kernel", "initrd"};
 
 static bool is_path(const char *name)
@@ -187,6 +200,10 @@ static int apply_option(json_object *config, const char *name,
 		return add_to_list(config, "nics", value, parse_nic, e);
 	if (is_path(name))
 		return set_path(config, name, value, e);
+	if (streq(name, "feature"))
+		return set_feature(config, value, e);
+	if (streq(name, "memory-backing"))
+		name = "memory_backing";
 	if (streq(name, "memory")) {
 		r = parse_size(value, "--memory", &number, e);
 		return r < 0 ? r : set_number(config, name, number);

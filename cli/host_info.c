@@ -12,6 +12,32 @@ static void print_hypervisor(json_object *h)
 		    *reason ? ": " : "", reason);
 }
 
+/* "up to 512 vCPUs and 511 GiB, GICv3, AArch32, PMU" */
+static void print_guest(json_object *guest)
+{
+	static const struct {
+		const char *field, *text;
+	} can[] = {
+		{"gic_v2", "GICv2"},	{"gic_v3", "GICv3"},
+		{"aarch32", "AArch32"}, {"pmu", "PMU"},
+		{"sve", "SVE"},		{"pauth", "pointer authentication"},
+		{"mte", "MTE"},		{"steal_time", "steal time"},
+	};
+	char line[256], size[OUTPUT_CELL_SIZE];
+	size_t at;
+
+	if (!json_object_is_type(guest, json_type_object))
+		return;
+	format_size(field_u64(guest, "memory_max"), size, sizeof(size));
+	at = (size_t)snprintf(line, sizeof(line), "up to %s vCPUs and %s",
+			      field_text(guest, "vcpus_max"), size);
+	for (size_t i = 0; i < ARRAY_SIZE(can) && at < sizeof(line); i++)
+		if (json_object_get_boolean(field_get(guest, can[i].field)))
+			at += (size_t)snprintf(line + at, sizeof(line) - at,
+					       ", %s", can[i].text);
+	output_line(stdout, "%-12s %s", "guests", line);
+}
+
 static void print_info(json_object *info)
 {
 	json_object *firmware = field_get(info, "firmware");
@@ -27,6 +53,7 @@ static void print_info(json_object *info)
 		    format_size(field_u64(info, "memory"), buf, sizeof(buf)));
 	for (size_t i = 0; i < field_count(list); i++)
 		print_hypervisor(json_object_array_get_idx(list, i));
+	print_guest(field_get(info, "guest"));
 	output_line(stdout, "%-12s %s%s", "firmware",
 		    field_text(firmware, "path"),
 		    found ? "" : " (missing: install qemu-efi-aarch64)");

@@ -236,10 +236,13 @@ int manager_startup(struct manager *m, struct error *e)
 	_cleanup_free_ char *path = path_join(m->runtime_dir, API_SOCKET_NAME,
 					      "");
 	struct api_handlers handlers, inner;
+	struct error why = ERROR_INIT;
 	int fd, r;
 
 	if (!path)
 		return error_set(e, -ENOMEM, "out of memory");
+	if (manager_probe_host(m, &why) < 0)
+		log_info("no KVM guests: %s", why.message);
 	store_batch(m->store);
 	rpc_handlers(m, &handlers, &inner);
 	r = jobs_new(m, &inner, &m->jobs, e);

@@ -12,6 +12,7 @@
 
 #include "api/api.h"
 #include "daemon/access.h"
+#include "lib/model/host_caps.h"
 #include "store/store.h"
 
 struct vm;
@@ -50,13 +51,21 @@ struct manager {
 	struct jobs *jobs;
 	struct tidy *tidy;	     /* while it is under way */
 	struct autostart *autostart; /* while it is under way */
-	struct turn *turn; /* NULL only in manager_new and manager_free */
+	struct turn *turn;     /* NULL only in manager_new and manager_free */
+	bool caps_known;       /* there was KVM, and it could be asked */
+	struct host_caps caps; /* of KVM */
 };
 
 int manager_new(uv_loop_t *loop, const struct manager_params *params,
 		struct manager **ret, struct error *e) must_check;
 int manager_startup(struct manager *m, struct error *e) must_check;
 struct manager *manager_free(struct manager *m);
+
+/*
+ * host_probe.c: fills m->caps, by a supervisor that asks KVM. It waits for
+ * that, so only before the loop runs. Without KVM, -ENOENT.
+ */
+int manager_probe_host(struct manager *m, struct error *e) must_check;
 
 /* Paths below the two directories; the result is owned by the caller. */
 char *manager_socket_path(const struct manager *m, const char *uuid);

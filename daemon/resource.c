@@ -154,7 +154,20 @@ static int disks_check(const struct vm_config *c, struct error *e)
 	return -first.err;
 }
 
-int resources_check(const struct vm_config *c, struct error *e)
+/* What a host can give is only known where KVM could be asked when the daemon
+ * started; the supervisor judges again. */
+static int caps_check(const struct manager *m, const struct vm_config *c,
+		      int hypervisor, struct error *e)
+{
+	struct guest_abi abi;
+
+	if (hypervisor != VM_HYPERVISOR_KVM || !m->caps_known)
+		return 0;
+	return host_caps_choose(&m->caps, c, &abi, e);
+}
+
+int resources_check(const struct manager *m, const struct vm_config *c,
+		    struct error *e)
 {
 	_cleanup_resources_ struct resources opened = {0};
 	int hypervisor, r;
@@ -162,6 +175,8 @@ int resources_check(const struct vm_config *c, struct error *e)
 	r = disks_check(c, e);
 	if (r == 0)
 		r = resources_hypervisor(c->hypervisor, &hypervisor, e);
+	if (r == 0)
+		r = caps_check(m, c, hypervisor, e);
 	return r == 0 ? resources_open_boot(c, hypervisor, &opened, e) : r;
 }
 
@@ -198,9 +213,10 @@ static int nics_open(struct vm *vm, struct resources *res, struct error *e)
 static int open_into(struct vm *vm, int hypervisor, struct resources *res,
 		     struct error *e)
 {
-	int fd, r;
+	int fd, r = caps_check(vm->manager, &vm->config, hypervisor, e);
 
-	r = disks_check(&vm->config, e);
+	if (r == 0)
+		r = disks_check(&vm->config, e);
 	if (r == 0)
 		r = disks_open(vm, res, e);
 	if (r == 0)

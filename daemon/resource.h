@@ -43,9 +43,10 @@ int resources_find(const struct resources *r, const char *role);
 /*
  * What can be judged of a definition before it is stored: disks exist, can be
  * read and booted from, the firmware has a possible size, a hypervisor of
- * that kind is here.
+ * that kind is here and can do what is asked of it.
  */
-int resources_check(const struct vm_config *c, struct error *e) must_check;
+int resources_check(const struct manager *m, const struct vm_config *c,
+		    struct error *e) must_check;
 
 /* VM_HYPERVISOR_AUTO to what this host has; -ENODEV says what was looked for.
  */

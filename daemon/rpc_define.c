@@ -17,13 +17,13 @@ static void answer(struct api_call *c, struct vm *vm, int r,
 }
 
 /* What a new definition has to be; *ret_text is what is stored. */
-static int judge(json_object *config, struct vm_config *ret,
-		 json_object **ret_text, struct error *e)
+static int judge(const struct manager *m, json_object *config,
+		 struct vm_config *ret, json_object **ret_text, struct error *e)
 {
 	int r = vm_config_from_json(config, ret, e);
 
 	if (r == 0)
-		r = resources_check(ret, e);
+		r = resources_check(m, ret, e);
 	if (r < 0)
 		return r;
 	*ret_text = vm_config_to_json(ret);
@@ -38,7 +38,7 @@ static int define(struct manager *m, json_object *config, struct vm **ret,
 	int64_t id;
 	int r;
 
-	r = judge(config, &parsed, &canonical, e);
+	r = judge(m, config, &parsed, &canonical, e);
 	if (r == 0)
 		r = store_vm_add(m->store, parsed.uuid, parsed.name,
 				 json_text(canonical), &id, e);
@@ -138,7 +138,7 @@ static int update(struct vm *vm, const struct api_update_params *p,
 				json_object_new_string(vm->config.name));
 	}
 	if (r == 0)
-		r = judge(p->config, &next, &canonical, e);
+		r = judge(vm->manager, p->config, &next, &canonical, e);
 	if (r == 0)
 		r = check_same(vm, &next, e);
 	return r < 0 ? r
@@ -247,7 +247,7 @@ static int clone_vm(struct vm *vm, const struct api_clone_params *p,
 	if (r < 0)
 		return r;
 	drop_identity(config);
-	r = judge(config, &next, &canonical, e);
+	r = judge(m, config, &next, &canonical, e);
 	if (r == 0)
 		r = store_vm_clone(m->store, vm->id, next.uuid, next.name,
 				   json_text(canonical), &id, e);

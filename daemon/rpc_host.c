@@ -60,6 +60,9 @@ void rpc_host_info(void *cookie, struct api_call *c)
 			       json_object_new_int64((int64_t)memory.totalram *
 						     memory.mem_unit));
 	json_object_object_add(o, "hypervisors", hypervisors);
+	json_object_object_add(
+		o, "guest",
+		m->caps_known ? json_encode(host_caps_fields, &m->caps) : NULL);
 	json_object_object_add(o, "firmware", firmware_json());
 	json_object_object_add(o, "state_dir",
 			       json_object_new_string(m->state_dir));

@@ -10,6 +10,7 @@
 #include "lib/base/parse.h"
 #include "lib/model/vm_config.h"
 #include "lib/wire/messages.h"
+#include "supervisor/probe.h"
 #include "supervisor/sandbox.h"
 #include "supervisor/supervisor.h"
 
@@ -17,9 +18,11 @@ static const char usage[] =
 	"Usage: armvm-supervisor --control-fd 3 --uid N --name VM\n"
 	"                        [--log-level error|warning|info|debug]\n"
 	"                        [--seccomp kill|log]\n"
+	"       armvm-supervisor --probe\n"
 	"\n"
 	"Runs one VM. Started by armvmd, which binds the control socket and\n"
-	"hands over everything else through it; not meant to be run by hand.\n";
+	"hands over everything else through it; not meant to be run by hand.\n"
+	"--probe prints what the KVM at descriptor 3 can do for a guest.\n";
 
 /*
  * Sanitized builds: the leak check at the end traces its own process, which
@@ -43,6 +46,7 @@ struct options {
 	uint64_t uid;
 	enum log_level log_level;
 	enum seccomp_mode seccomp;
+	bool probe;
 };
 
 static int parse_log_level(const char *text, enum log_level *ret,
@@ -100,6 +104,9 @@ static int parse_option(struct options *o, int option, const char *value,
 		return parse_log_level(value, &o->log_level, e);
 	case 's':
 		return parse_seccomp(value, &o->seccomp, e);
+	case 'p':
+		o->probe = true;
+		return 0;
 	default:
 		return error_set(e, -EINVAL, "unknown or incomplete option");
 	}
@@ -114,6 +121,7 @@ static int parse_options(int argc, char **argv, struct options *o,
 		{"name", required_argument, NULL, 'n'},
 		{"log-level", required_argument, NULL, 'l'},
 		{"seccomp", required_argument, NULL, 's'},
+		{"probe", no_argument, NULL, 'p'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL},
 	};
@@ -133,7 +141,7 @@ static int parse_options(int argc, char **argv, struct options *o,
 	if (optind < argc)
 		return error_set(e, -EINVAL, "unexpected argument \"%s\"",
 				 argv[optind]);
-	if (!o->name || vm_name_check(o->name))
+	if (!o->probe && (!o->name || vm_name_check(o->name)))
 		return error_set(e, -EINVAL, "--name needs the name of a VM");
 	return 0;
 }
@@ -191,6 +199,8 @@ int main(int argc, char **argv)
 		return error_code_exit(e.code);
 	}
 	log_open("armvm-supervisor", o.log_level);
+	if (o.probe)
+		return probe_run(WIRE_CONTROL_FD);
 	leave_session();
 	r = settle_descriptors(&e);
 	if (r == 0) {

@@ -3,6 +3,7 @@
 #include "lib/base/fd.h"
 #include "vmm-kvm/backend.h"
 #include "vmm-kvm/board_layout.h"
+#include "vmm-kvm/kvm_features.h"
 #include "vmm-kvm/machine.h"
 #include "vmm-kvm/nvram_commits.h"
 
@@ -251,9 +252,12 @@ static int build(struct vmm *v, struct error *e)
 {
 	struct vmm_params *p = &v->params;
 	struct board_space space;
+	struct host_caps caps;
+	struct guest_abi abi;
 	struct board_params board = {
 		.vmm = p,
 		.space = &space,
+		.abi = &abi,
 		.set_mapped = on_set_mapped,
 		.commit = on_commit,
 		.cookie = v,
@@ -270,17 +274,41 @@ static int build(struct vmm *v, struct error *e)
 		r = kvm_vcpu_signal_init(e);
 	if (r)
 		return r;
+	/* A 32-bit firmware knows no addresses above 4 GiB. */
+	if (p->config->arch == VM_ARCH_AARCH32)
+		space.mmio64_size = 0;
 	r = machine_init(&v->machine, TAKE_FD(p->hypervisor_fd), space.ipa_bits,
 			 p->config->vcpus, post_stop, v, e);
 	v->machine_made = true;
 	nvram_commits_init(&v->commits, &v->machine.gate);
 	if (r)
 		return r;
+	kvm_features_probe(v->machine.kvm_fd, v->machine.vm->fd, &caps);
+	caps.memory_max = board_space_ram_max(caps.ipa_bits);
+	r = host_caps_choose(&caps, p->config, &abi, e);
+	if (r)
+		return r;
+	machine_choose(&v->machine, &abi);
 	board.line = kvm_irq_line(v->machine.irq, 0);
 	board.msi = kvm_irq_msi(v->machine.irq);
 	board.doorbells = kvm_irq_doorbells(v->machine.irq);
 	r = board_new(&board, &v->board, e);
 	return r ? r : machine_assemble(&v->machine, v->board, e);
+}
+
+int vmm_kvm_probe(int kvm_fd, struct host_caps *ret, struct error *e)
+{
+	_cleanup_(kvm_vm_freep) struct kvm_vm *vm = NULL;
+	unsigned ipa_bits;
+	int r = kvm_check_host(kvm_fd, &ipa_bits, e);
+
+	if (!r)
+		r = kvm_vm_new(kvm_fd, MIN(ipa_bits, BOARD_IPA_BITS), &vm, e);
+	if (r)
+		return r;
+	kvm_features_probe(kvm_fd, vm->fd, ret);
+	ret->memory_max = board_space_ram_max(ret->ipa_bits);
+	return 0;
 }
 
 static int kvm_create(const struct vmm_params *params, struct vmm **ret,

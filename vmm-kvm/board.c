@@ -52,6 +52,18 @@ static int add_fw_cfg(struct board *b)
 	return r ? r : place(b, fw_cfg_region(b->fw_cfg), BOARD_FW_CFG_BASE);
 }
 
+static int add_msi_frame(struct board *b, const struct board_params *p)
+{
+	const struct gicv2m_params params = {
+		.line = p->line,
+		.first_intid = BOARD_SPI_MSI,
+		.n_intids = BOARD_MSI_SPIS,
+	};
+	int r = gicv2m_new(&params, &b->gicv2m);
+
+	return r ? r : place(b, gicv2m_region(b->gicv2m), BOARD_GIC_V2M_BASE);
+}
+
 static void code_set_mapped(void *cookie, bool mapped)
 {
 	struct board *b = cookie;
@@ -121,6 +133,8 @@ static int add_devices(struct board *b, const struct board_params *p,
 		r = add_gpio(b, p);
 	if (!r)
 		r = add_fw_cfg(b);
+	if (!r && b->abi.gic == VM_GIC_V2)
+		r = add_msi_frame(b, p);
 	if (r)
 		return error_set(e, r, "cannot make the board's devices: %s",
 				 strerror(-r));
@@ -132,9 +146,15 @@ static int add_memory(struct board *b, const struct board_params *p,
 {
 	const struct vmm_params *v = p->vmm;
 	const struct board_bank_memory *ram;
-	int r = board_memory_init(&b->memory, p->space->ram_size,
-				  v->firmware_fd, v->nvram_fd, v->nvram_size,
-				  e);
+	const struct board_memory_params params = {
+		.ram_size = p->space->ram_size,
+		.backing = v->config->memory_backing,
+		.pvtime = p->abi->steal_time,
+		.firmware_fd = v->firmware_fd,
+		.nvram_fd = v->nvram_fd,
+		.nvram_size = v->nvram_size,
+	};
+	int r = board_memory_init(&b->memory, &params, e);
 
 	if (r)
 		return r;
@@ -160,6 +180,7 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 	if (!b)
 		return error_set(e, -ENOMEM, "out of memory");
 	b->space = *p->space;
+	b->abi = *p->abi;
 	b->config = p->vmm->config;
 	b->kernel_fd = p->vmm->kernel_fd;
 	b->initrd_fd = p->vmm->initrd_fd;
@@ -197,6 +218,7 @@ struct board *board_free(struct board *b)
 	while (b->n_functions)
 		virtio_pci_free(b->functions[--b->n_functions]);
 	pci_host_free(b->pci);
+	gicv2m_free(b->gicv2m);
 	fw_cfg_free(b->fw_cfg);
 	pl061_free(b->pl061);
 	pl031_free(b->pl031);

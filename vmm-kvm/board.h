@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "lib/host/chardev.h"
+#include "lib/model/host_caps.h"
 #include "lib/vmm/vmm.h"
 #include "vmm-kvm/board_memory.h"
 #include "vmm-kvm/devices/bus.h"
@@ -23,6 +24,7 @@
 struct board_params {
 	struct vmm_params *vmm; /* disk and tap descriptors are consumed */
 	const struct board_space *space;
+	const struct guest_abi *abi;
 	struct irq_line line; /* a copy of it, per interrupt, for devices */
 	const struct msi_sink *msi;
 	const struct doorbell_sink *doorbells;

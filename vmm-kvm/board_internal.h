@@ -8,6 +8,7 @@
 #include "vmm-kvm/board_layout.h"
 #include "vmm-kvm/devices/cfi_flash.h"
 #include "vmm-kvm/devices/fw_cfg.h"
+#include "vmm-kvm/devices/gicv2m.h"
 #include "vmm-kvm/devices/pl011.h"
 #include "vmm-kvm/devices/pl031.h"
 #include "vmm-kvm/devices/pl061.h"
@@ -18,6 +19,7 @@
 
 struct board {
 	struct board_space space;
+	struct guest_abi abi;
 	struct board_memory memory;
 	struct guest_mem guest_mem;
 	struct bus *bus;
@@ -26,6 +28,7 @@ struct board {
 	struct pl031 *pl031;
 	struct pl061 *pl061;
 	struct fw_cfg *fw_cfg;
+	struct gicv2m *gicv2m; /* NULL on a GICv3 */
 	struct pci_host *pci;
 	struct virtio_pci *functions[BOARD_FUNCTIONS_MAX];
 	unsigned n_functions;

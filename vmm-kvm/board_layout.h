@@ -6,9 +6,11 @@
  *   0x0000_0000  flash bank 0, firmware code        64 MiB
  *   0x0400_0000  flash bank 1, variables            64 MiB
  *   0x0800_0000  GIC distributor                    64 KiB
- *   0x0808_0000  GIC ITS                           128 KiB
+ *   0x0801_0000  GICv2: CPU interface, MSI frame     8 KiB, 4 KiB
+ *   0x0808_0000  GICv3: ITS                        128 KiB
  *   0x0900_0000  pl011, pl031, fw_cfg, pl061         4 KiB each
- *   0x0a00_0000  GIC redistributors                 64 MiB, 512 vCPUs
+ *   0x0904_0000  stolen time, by KVM                 64 KiB
+ *   0x0a00_0000  GICv3: redistributors               64 MiB, 512 vCPUs
  *   0x0e00_0000  virtio over MMIO               32 x 4 KiB
  *   0x0eff_0000  PCI I/O ports                      64 KiB
  *   0x1000_0000  PCI memory below 4 GiB            512 MiB
@@ -31,16 +33,21 @@
 #define BOARD_GIC_DIST_SIZE   KIB(64)
 #define BOARD_GIC_REDIST_SIZE KIB(128) /* per vCPU */
 #define BOARD_GIC_ITS_SIZE    KIB(128)
+#define BOARD_GIC_CPU_SIZE    KIB(8) /* GICv2, IHI 0048B 4.1.3 */
 
 /* ArmVirtQemu maps 0x0800_0000 to 0x1000_0000 as device memory before it has
  * read any device tree, so everything it touches early is in there. */
 #define BOARD_GIC_DIST_BASE    0x08000000ull
+#define BOARD_GIC_CPU_BASE     0x08010000ull
+#define BOARD_GIC_V2M_BASE     0x08020000ull
 #define BOARD_GIC_ITS_BASE     0x08080000ull
 #define BOARD_PL011_BASE       0x09000000ull
 #define BOARD_PL031_BASE       0x09010000ull
 #define BOARD_FW_CFG_BASE      0x09020000ull
 #define BOARD_PL061_BASE       0x09030000ull
 #define BOARD_PRIMECELL_SIZE   KIB(4)
+#define BOARD_PVTIME_BASE      0x09040000ull
+#define BOARD_PVTIME_SIZE      KIB(64) /* a page, however large it is here */
 #define BOARD_GIC_REDIST_BASE  0x0a000000ull
 #define BOARD_VCPUS_MAX	       512
 #define BOARD_VIRTIO_MMIO_BASE 0x0e000000ull
@@ -71,6 +78,7 @@
 #define BOARD_PPI_TIMER_NONSECURE 30
 #define BOARD_PPI_TIMER_VIRT	  27
 #define BOARD_PPI_TIMER_HYP	  26
+#define BOARD_PPI_PMU		  23
 
 #define BOARD_SPI_PL011	      33
 #define BOARD_SPI_PL031	      34
@@ -78,6 +86,9 @@
 #define BOARD_SPI_PL061	      39
 #define BOARD_SPI_VIRTIO_MMIO 64 /* to 95 */
 #define BOARD_GIC_IRQS	      96 /* SGIs, PPIs and these; a multiple of 32 */
+/* On a GICv2 messages are SPIs, and these are theirs. */
+#define BOARD_SPI_MSI  128
+#define BOARD_MSI_SPIS 384
 
 #define BOARD_POWER_KEY_PIN 3
 #define BOARD_APB_CLOCK_HZ  24000000

@@ -18,6 +18,9 @@ struct board_space {
 	uint64_t mmio64_base, mmio64_size;
 };
 
+/* The most RAM that addresses of that width have room for. */
+uint64_t board_space_ram_max(unsigned ipa_bits);
+
 /* `ipa_bits_max` is the host's limit. -EINVAL names the field and the limit. */
 int board_space_plan(uint64_t ram_size, unsigned ipa_bits_max,
 		     struct board_space *ret, struct error *e) must_check;
@@ -26,6 +29,7 @@ enum board_bank {
 	BOARD_BANK_RAM,
 	BOARD_BANK_CODE,
 	BOARD_BANK_VARS,
+	BOARD_BANK_PVTIME, /* KVM's records of stolen time */
 	BOARD_BANK_COUNT
 };
 
@@ -39,6 +43,15 @@ struct board_bank_memory {
 
 struct board_memory {
 	struct board_bank_memory banks[BOARD_BANK_COUNT];
+	int backing;
+};
+
+struct board_memory_params {
+	uint64_t ram_size;
+	int backing; /* enum vm_memory_backing */
+	bool pvtime;
+	int firmware_fd, nvram_fd;
+	uint64_t nvram_size;
 };
 
 /*
@@ -47,8 +60,8 @@ struct board_memory {
  * variables shared. Without a firmware (-1) those two banks are empty: their
  * hva is NULL. Sizes must be multiples of the host's page. `m` is zeroed.
  */
-int board_memory_init(struct board_memory *m, uint64_t ram_size,
-		      int firmware_fd, int nvram_fd, uint64_t nvram_size,
+int board_memory_init(struct board_memory *m,
+		      const struct board_memory_params *params,
 		      struct error *e) must_check;
 /* A zeroed or half-made one is fine. */
 void board_memory_done(struct board_memory *m);

@@ -13,7 +13,7 @@ static int add_pci_host(struct board *b, const struct board_params *p,
 		.n_buses = BOARD_PCI_BUSES,
 		.windows = {{BOARD_PCI_MMIO32_BASE, BOARD_PCI_MMIO32_SIZE},
 			    {p->space->mmio64_base, p->space->mmio64_size}},
-		.n_windows = 2,
+		.n_windows = p->space->mmio64_size ? 2 : 1,
 	};
 
 	for (uint32_t i = 0; i < PCI_HOST_WIRES; i++)

@@ -8,7 +8,7 @@
 
 /* Nodes that others refer to. */
 struct handles {
-	uint32_t intc, its, clock, gpio;
+	uint32_t intc, msi, clock, gpio;
 };
 
 static int add_chosen(struct fdt_builder *t, const struct boot_tree *tree,
@@ -31,16 +31,20 @@ static int add_chosen(struct fdt_builder *t, const struct boot_tree *tree,
 	return 0;
 }
 
-static void add_processors(struct fdt_builder *t, const struct handles *h,
-			   const struct boot_tree *tree)
+static void add_gic(struct fdt_builder *t, const struct handles *h,
+		    const struct boot_tree *tree)
 {
-	static const struct fdt_timer_ppis timer = {
-		.secure = BOARD_PPI_TIMER_SECURE,
-		.nonsecure = BOARD_PPI_TIMER_NONSECURE,
-		.virt = BOARD_PPI_TIMER_VIRT,
-		.hyp = BOARD_PPI_TIMER_HYP,
+	const struct fdt_gicv2 v2 = {
+		.dist_base = BOARD_GIC_DIST_BASE,
+		.dist_size = KIB(4),
+		.cpu_base = BOARD_GIC_CPU_BASE,
+		.cpu_size = BOARD_GIC_CPU_SIZE,
+		.v2m_base = BOARD_GIC_V2M_BASE,
+		.v2m_size = GICV2M_SIZE,
+		.phandle = h->intc,
+		.v2m_phandle = h->msi,
 	};
-	const struct fdt_gicv3 gic = {
+	const struct fdt_gicv3 v3 = {
 		.dist_base = BOARD_GIC_DIST_BASE,
 		.dist_size = BOARD_GIC_DIST_SIZE,
 		.redist_base = BOARD_GIC_REDIST_BASE,
@@ -48,13 +52,32 @@ static void add_processors(struct fdt_builder *t, const struct handles *h,
 		.its_base = BOARD_GIC_ITS_BASE,
 		.its_size = BOARD_GIC_ITS_SIZE,
 		.phandle = h->intc,
-		.its_phandle = h->its,
+		.its_phandle = h->msi,
+	};
+
+	if (tree->abi->gic == VM_GIC_V2)
+		fdt_add_gicv2(t, &v2);
+	else
+		fdt_add_gicv3(t, &v3);
+}
+
+static void add_processors(struct fdt_builder *t, const struct handles *h,
+			   const struct boot_tree *tree)
+{
+	const struct fdt_timer_ppis timer = {
+		.secure = BOARD_PPI_TIMER_SECURE,
+		.nonsecure = BOARD_PPI_TIMER_NONSECURE,
+		.virt = BOARD_PPI_TIMER_VIRT,
+		.hyp = BOARD_PPI_TIMER_HYP,
+		.gicv2_cpus = tree->abi->gic == VM_GIC_V2 ? tree->n_cpus : 0,
 	};
 
 	fdt_add_cpus(t, tree->affinities, tree->n_cpus);
 	fdt_add_psci(t);
 	fdt_add_timer(t, &timer);
-	fdt_add_gicv3(t, &gic);
+	if (tree->abi->pmu)
+		fdt_add_pmu(t, BOARD_PPI_PMU, timer.gicv2_cpus);
+	add_gic(t, h, tree);
 }
 
 static void add_primecells(struct fdt_builder *t, const struct handles *h)
@@ -90,7 +113,7 @@ static void add_pcie(struct fdt_builder *t, const struct handles *h,
 		.mmio64_base = space->mmio64_base,
 		.mmio64_size = space->mmio64_size,
 		.intc_phandle = h->intc,
-		.its_phandle = h->its,
+		.msi_phandle = h->msi,
 	};
 
 	for (uint32_t i = 0; i < ARRAY_SIZE(pcie.intx_intid); i++)
@@ -124,7 +147,7 @@ int boot_build_fdt(const struct boot_tree *tree, void **ret_blob,
 		return error_set(e, r, "out of memory");
 	h = (struct handles){
 		.intc = fdt_phandle_new(t),
-		.its = fdt_phandle_new(t),
+		.msi = fdt_phandle_new(t),
 		.clock = fdt_phandle_new(t),
 		.gpio = fdt_phandle_new(t),
 	};
@@ -164,6 +187,7 @@ int boot_prepare(struct board *b, const uint64_t *affinities, size_t n_cpus,
 {
 	struct boot_tree tree = {
 		.space = &b->space,
+		.abi = &b->abi,
 		.affinities = affinities,
 		.n_cpus = n_cpus,
 		.flash = b->flash_code,

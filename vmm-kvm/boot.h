@@ -16,6 +16,7 @@
 /* What a device tree tells. */
 struct boot_tree {
 	const struct board_space *space;
+	const struct guest_abi *abi;
 	const uint64_t *affinities; /* MPIDR_EL1 of n_cpus */
 	size_t n_cpus;
 	bool flash;

@@ -57,8 +57,30 @@ static int its_create(struct kvm_vm *vm, uint64_t base, struct error *e)
 	return r ? r : device_set(fd, attrs, ARRAY_SIZE(attrs), e);
 }
 
-int kvm_gic_create(struct kvm_vm *vm, const struct kvm_gic_params *params,
-		   struct error *e)
+static int gicv2_create(struct kvm_vm *vm, const struct kvm_gic_params *params,
+			struct error *e)
+{
+	const struct device_attr attrs[] = {
+		{"the address of the GIC distributor",
+		 KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V2_ADDR_TYPE_DIST,
+		 &params->dist_base},
+		{"the address of the GIC's CPU interface",
+		 KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V2_ADDR_TYPE_CPU,
+		 &params->cpu_base},
+		{"the number of interrupts", KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0,
+		 &params->n_irqs},
+		{"the GIC", KVM_DEV_ARM_VGIC_GRP_CTRL,
+		 KVM_DEV_ARM_VGIC_CTRL_INIT, NULL},
+	};
+	_cleanup_close_ int fd = -1;
+	int r = device_new(vm, KVM_DEV_TYPE_ARM_VGIC_V2, "GICv2",
+			   "KVM_DEV_TYPE_ARM_VGIC_V2", &fd, e);
+
+	return r ? r : device_set(fd, attrs, ARRAY_SIZE(attrs), e);
+}
+
+static int gicv3_create(struct kvm_vm *vm, const struct kvm_gic_params *params,
+			struct error *e)
 {
 	const struct device_attr attrs[] = {
 		{"the address of the GIC distributor",
@@ -80,4 +102,11 @@ int kvm_gic_create(struct kvm_vm *vm, const struct kvm_gic_params *params,
 		r = device_set(fd, attrs, ARRAY_SIZE(attrs), e);
 	/* The device lives with the machine; its descriptor may go. */
 	return r ? r : its_create(vm, params->its_base, e);
+}
+
+int kvm_gic_create(struct kvm_vm *vm, int gic,
+		   const struct kvm_gic_params *params, struct error *e)
+{
+	return gic == VM_GIC_V2 ? gicv2_create(vm, params, e)
+				: gicv3_create(vm, params, e);
 }

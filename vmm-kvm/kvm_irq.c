@@ -7,6 +7,7 @@
 
 /* Half of what KVM routes (KVM_MAX_IRQ_ROUTES), and 40 devices of 50. */
 #define VECTORS_MAX 2048
+#define FIRST_SPI   32
 
 /*
  * A vector is also a GSI: its number in KVM's routing table.
@@ -26,6 +27,7 @@ struct kvm_irq {
 	struct vector *vectors;
 	size_t n_vectors;
 	struct kvm_irq_routing *table; /* room for n_vectors entries */
+	struct kvm_irq_v2m v2m;	       /* no SPIs: messages go to the ITS */
 	struct msi_sink msi;
 	struct doorbell_sink doorbells;
 };
@@ -99,6 +101,44 @@ static int vector_bind(struct kvm_irq *irq, uint32_t i, bool bind)
 	return 0;
 }
 
+static struct kvm_irq_routing_entry route_to_its(uint32_t gsi,
+						 const struct vector *v)
+{
+	return (struct kvm_irq_routing_entry){
+		.gsi = gsi,
+		.type = KVM_IRQ_ROUTING_MSI,
+		/* The ITS tells devices apart by their id. */
+		.flags = KVM_MSI_VALID_DEVID,
+		.u.msi.address_lo = (uint32_t)v->address,
+		.u.msi.address_hi = (uint32_t)(v->address >> 32),
+		.u.msi.data = v->data,
+		.u.msi.devid = v->device_id,
+	};
+}
+
+/* KVM counts the pins of a GIC from its first SPI. */
+static struct kvm_irq_routing_entry route_to_spi(uint32_t gsi,
+						 const struct vector *v)
+{
+	return (struct kvm_irq_routing_entry){
+		.gsi = gsi,
+		.type = KVM_IRQ_ROUTING_IRQCHIP,
+		.u.irqchip.pin = v->data - FIRST_SPI,
+	};
+}
+
+/* Does anything take this message? On hardware it would be a write to
+ * wherever the guest says; ours reach no other place. */
+static bool message_arrives(const struct kvm_irq *irq, uint64_t address,
+			    uint32_t data)
+{
+	const struct kvm_irq_v2m *v2m = &irq->v2m;
+
+	return !v2m->n_intids ||
+	       (address == v2m->setspi_gpa && data >= v2m->first_intid &&
+		data - v2m->first_intid < v2m->n_intids);
+}
+
 static int routes_write(struct kvm_irq *irq)
 {
 	struct kvm_irq_routing *table = irq->table;
@@ -109,20 +149,9 @@ static int routes_write(struct kvm_irq *irq)
 
 		if (!v->routed)
 			continue;
-		table->entries[table->nr++] = (struct kvm_irq_routing_entry){
-			.gsi = i,
-			.type = KVM_IRQ_ROUTING_MSI,
-			/* The ITS tells devices apart by their id. */
-			.flags = KVM_MSI_VALID_DEVID,
-			.u.msi =
-				{
-					.address_lo = (uint32_t)v->address,
-					.address_hi = (uint32_t)(v->address >>
-								 32),
-					.data = v->data,
-					.devid = v->device_id,
-				},
-		};
+		table->entries[table->nr++] = irq->v2m.n_intids
+						      ? route_to_spi(i, v)
+						      : route_to_its(i, v);
 	}
 	return ioctl(irq->vm->fd, KVM_SET_GSI_ROUTING, table) ? -errno : 0;
 }
@@ -136,6 +165,8 @@ static int vector_set(void *cookie, uint32_t i, uint64_t address, uint32_t data,
 
 	if (!v)
 		return -EINVAL;
+	if (!message_arrives(irq, address, data))
+		return vector_bind(irq, i, false);
 	/* Masking and unmasking come far more often than new messages. */
 	if (!v->routed || v->address != address || v->data != data ||
 	    v->device_id != device_id) {
@@ -250,6 +281,11 @@ struct kvm_irq *kvm_irq_free(struct kvm_irq *irq)
 	free(irq->table);
 	free(irq);
 	return NULL;
+}
+
+void kvm_irq_use_v2m(struct kvm_irq *irq, const struct kvm_irq_v2m *v2m)
+{
+	irq->v2m = *v2m;
 }
 
 void kvm_irq_rebind(struct kvm_irq *irq, struct kvm_vm *vm)

@@ -22,6 +22,15 @@ int kvm_irq_new(struct kvm_vm *vm, struct kvm_irq **ret) must_check;
 struct kvm_irq *kvm_irq_free(struct kvm_irq *irq);
 DEFINE_CLEANUP(kvm_irq_free, struct kvm_irq *)
 
+/* The MSI frame of a GICv2: where its MSI_SETSPI is and which SPIs it has. */
+struct kvm_irq_v2m {
+	uint64_t setspi_gpa;
+	uint32_t first_intid, n_intids;
+};
+
+/* Messages go to that frame instead of the ITS. Before the first vector. */
+void kvm_irq_use_v2m(struct kvm_irq *irq, const struct kvm_irq_v2m *v2m);
+
 void kvm_irq_rebind(struct kvm_irq *irq, struct kvm_vm *vm);
 
 /* What to give to devices; lives as long as `irq`. */

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "lib/base/fd.h"
+#include "vmm-kvm/kvm_features.h"
 #include "vmm-kvm/kvm_vcpu.h"
 
 #define KICK_SIGNAL SIGRTMIN
@@ -74,23 +75,6 @@ int kvm_vcpu_set_entry(struct kvm_vcpu *c, uint64_t pc, const uint64_t args[4],
 		 : 0;
 }
 
-static int vcpu_init(struct kvm_vcpu *c, struct kvm_vm *vm, struct error *e)
-{
-	struct kvm_vcpu_init init;
-
-	if (ioctl(vm->fd, KVM_ARM_PREFERRED_TARGET, &init))
-		return error_set(e, -errno,
-				 "KVM knows no CPU model for this host: %s",
-				 strerror(errno));
-	init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2;
-	if (c->index > 0)
-		init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
-	if (ioctl(c->fd, KVM_ARM_VCPU_INIT, &init))
-		return error_set(e, -errno, "KVM cannot initialise vCPU %u: %s",
-				 c->index, strerror(errno));
-	return 0;
-}
-
 static int vcpu_open(struct kvm_vcpu *c, struct kvm_vm *vm, struct error *e)
 {
 	int size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -109,7 +93,7 @@ static int vcpu_open(struct kvm_vcpu *c, struct kvm_vm *vm, struct error *e)
 				 strerror(errno));
 	c->run = run;
 	c->run_size = (size_t)size;
-	return vcpu_init(c, vm, e);
+	return kvm_features_vcpu(vm, c->fd, c->index, &c->env->abi, e);
 }
 
 int kvm_vcpu_new(struct kvm_vm *vm, unsigned index,
@@ -129,6 +113,14 @@ int kvm_vcpu_new(struct kvm_vm *vm, unsigned index,
 		return r;
 	*ret = TAKE_PTR(c);
 	return 0;
+}
+
+int kvm_vcpu_finish(struct kvm_vcpu *c, uint32_t pmu_ppi, uint64_t pvtime_gpa,
+		    struct error *e)
+{
+	return kvm_features_vcpu_finish(
+		c->fd, c->index, &c->env->abi, pmu_ppi,
+		pvtime_gpa + c->index * KVM_FEATURES_PVTIME_SIZE, e);
 }
 
 struct kvm_vcpu *kvm_vcpu_free(struct kvm_vcpu *c)

@@ -12,6 +12,7 @@
 #ifndef VMM_KVM_KVM_VCPU_H
 #define VMM_KVM_KVM_VCPU_H
 
+#include "lib/model/host_caps.h"
 #include "vmm-kvm/devices/bus.h"
 #include "vmm-kvm/kvm_vm.h"
 #include "vmm-kvm/run_gate.h"
@@ -27,6 +28,7 @@ enum kvm_vcpu_stop {
 struct kvm_vcpu_env {
 	struct bus *bus;
 	struct run_gate *gate;
+	struct guest_abi abi;
 	/* On the vCPU's thread, gate already closed; `detail` is "" or a
 	 * sentence, valid during the call. */
 	void (*stopped)(void *cookie, enum kvm_vcpu_stop why,
@@ -50,6 +52,10 @@ int kvm_vcpu_new(struct kvm_vm *vm, unsigned index,
 struct kvm_vcpu *kvm_vcpu_free(struct kvm_vcpu *c);
 DEFINE_CLEANUP(kvm_vcpu_free, struct kvm_vcpu *)
 
+/* After the interrupt controller was made, for each vCPU. pvtime_gpa is where
+ * the records of stolen time of all of them begin. Before start. */
+int kvm_vcpu_finish(struct kvm_vcpu *c, uint32_t pmu_ppi, uint64_t pvtime_gpa,
+		    struct error *e) must_check;
 /* The affinity by which PSCI and the GIC know it. Before start. */
 int kvm_vcpu_affinity(struct kvm_vcpu *c, uint64_t *ret,
 		      struct error *e) must_check;

@@ -1,6 +1,8 @@
 #include "lib/base/fd.h"
 #include "vmm-kvm/board_layout.h"
 #include "vmm-kvm/boot.h"
+#include "vmm-kvm/devices/gicv2m.h"
+#include "vmm-kvm/kvm_features.h"
 #include "vmm-kvm/kvm_gic.h"
 #include "vmm-kvm/machine.h"
 
@@ -31,6 +33,19 @@ int machine_init(struct machine *m, int kvm_fd, unsigned ipa_bits,
 		return r;
 	r = kvm_irq_new(m->vm, &m->irq);
 	return r ? error_set(e, r, "out of memory") : 0;
+}
+
+void machine_choose(struct machine *m, const struct guest_abi *abi)
+{
+	static const struct kvm_irq_v2m v2m = {
+		.setspi_gpa = BOARD_GIC_V2M_BASE + GICV2M_SETSPI,
+		.first_intid = BOARD_SPI_MSI,
+		.n_intids = BOARD_MSI_SPIS,
+	};
+
+	m->env.abi = *abi;
+	if (abi->gic == VM_GIC_V2)
+		kvm_irq_use_v2m(m->irq, &v2m);
 }
 
 void machine_end_vcpus(struct machine *m)
@@ -89,6 +104,24 @@ static int make_vcpus(struct machine *m, uint64_t *affinities, struct error *e)
 	return r;
 }
 
+static int make_gic(struct machine *m, struct error *e)
+{
+	bool v2 = m->env.abi.gic == VM_GIC_V2;
+	const struct kvm_gic_params gic = {
+		.dist_base = BOARD_GIC_DIST_BASE,
+		.redist_base = BOARD_GIC_REDIST_BASE,
+		.its_base = BOARD_GIC_ITS_BASE,
+		.cpu_base = BOARD_GIC_CPU_BASE,
+		.n_irqs = v2 ? BOARD_SPI_MSI + BOARD_MSI_SPIS : BOARD_GIC_IRQS,
+	};
+	int r = kvm_gic_create(m->vm, m->env.abi.gic, &gic, e);
+
+	for (unsigned i = 0; !r && i < m->n_vcpus; i++)
+		r = kvm_vcpu_finish(m->vcpus[i], BOARD_PPI_PMU,
+				    BOARD_PVTIME_BASE, e);
+	return r;
+}
+
 /* Fill the RAM and put the first CPU where its guest begins. */
 static int prepare_boot(struct machine *m, const uint64_t *affinities,
 			struct error *e)
@@ -101,27 +134,22 @@ static int prepare_boot(struct machine *m, const uint64_t *affinities,
 
 int machine_assemble(struct machine *m, struct board *board, struct error *e)
 {
-	static const struct kvm_gic_params gic = {
-		.dist_base = BOARD_GIC_DIST_BASE,
-		.redist_base = BOARD_GIC_REDIST_BASE,
-		.its_base = BOARD_GIC_ITS_BASE,
-		.n_irqs = BOARD_GIC_IRQS,
-	};
 	_cleanup_free_ uint64_t *affinities = calloc(m->n_vcpus,
 						     sizeof(*affinities));
-	int r = 0;
+	int r;
 
 	if (!affinities)
 		return error_set(e, -ENOMEM, "out of memory");
 	m->board = board;
 	m->env.bus = board_bus(board);
+	r = kvm_features_vm(m->vm, &m->env.abi, e);
 	for (int i = 0; !r && i < BOARD_BANK_COUNT; i++)
 		if (board_bank(board, i)->hva)
 			r = machine_set_mapped(m, i, true, e);
 	if (!r)
 		r = make_vcpus(m, affinities, e);
 	if (!r)
-		r = kvm_gic_create(m->vm, &gic, e);
+		r = make_gic(m, e);
 	return r ? r : prepare_boot(m, affinities, e);
 }
 

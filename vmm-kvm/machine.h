@@ -44,6 +44,10 @@ void machine_end_vcpus(struct machine *m);
 /* After machine_end_vcpus() and the board's end. */
 void machine_done(struct machine *m);
 
+/* What its CPUs and its interrupt controller are. Before a board is made for
+ * it. */
+void machine_choose(struct machine *m, const struct guest_abi *abi);
+
 /* Memory, vCPUs, interrupt controller, device tree. */
 int machine_assemble(struct machine *m, struct board *board,
 		     struct error *e) must_check;

@@ -35,7 +35,12 @@ static bool is_empty(const struct json_field *f, const void *in)
 	case JSON_ANY:
 		return !*(json_object *const *)value;
 	case JSON_OBJECT:
-		return false;
+		/* When nothing of it would be written. */
+		for (const struct json_field *s = f->sub; s->name; s++)
+			if (!(s->flags & JSON_OMIT_EMPTY) ||
+			    !is_empty(s, value))
+				return false;
+		return true;
 	}
 	return false;
 }

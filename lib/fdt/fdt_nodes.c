@@ -95,6 +95,12 @@ void fdt_add_memory(struct fdt_builder *b, uint64_t base, uint64_t size)
 	fdt_node_end(b);
 }
 
+/* A GICv2's PPI also says which CPUs it goes to, one bit each from 8 up. */
+static uint32_t ppi_flags(unsigned gicv2_cpus)
+{
+	return ((1u << gicv2_cpus) - 1) << 8 | IRQ_LEVEL_HIGH;
+}
+
 void fdt_add_timer(struct fdt_builder *b, const struct fdt_timer_ppis *t)
 {
 	const uint32_t ppis[] = {t->secure, t->nonsecure, t->virt, t->hyp};
@@ -103,7 +109,7 @@ void fdt_add_timer(struct fdt_builder *b, const struct fdt_timer_ppis *t)
 	for (size_t i = 0; i < ARRAY_SIZE(ppis); i++) {
 		cells[3 * i] = GIC_PPI;
 		cells[3 * i + 1] = ppis[i] - FDT_GIC_PPI_BASE;
-		cells[3 * i + 2] = IRQ_LEVEL_HIGH;
+		cells[3 * i + 2] = ppi_flags(t->gicv2_cpus);
 	}
 	fdt_node_begin(b, "timer");
 	fdt_prop_string(b, "compatible", "arm,armv8-timer");
@@ -137,6 +143,42 @@ void fdt_add_gicv3(struct fdt_builder *b, const struct fdt_gicv3 *g)
 	fdt_prop_reg(b, g->its_base, g->its_size);
 	fdt_prop_u32(b, "phandle", g->its_phandle);
 	fdt_node_end(b);
+	fdt_node_end(b);
+}
+
+void fdt_add_gicv2(struct fdt_builder *b, const struct fdt_gicv2 *g)
+{
+	fdt_node_begin(b, "interrupt-controller@%" PRIx64, g->dist_base);
+	/* The one GICv2 name that EDK2 knows. */
+	fdt_prop_string(b, "compatible", "arm,cortex-a15-gic");
+	fdt_prop_empty(b, "interrupt-controller");
+	fdt_prop_u32(b, "#interrupt-cells", 3);
+	fdt_prop_u32(b, "#address-cells", 2);
+	fdt_prop_u32(b, "#size-cells", 2);
+	fdt_prop_empty(b, "ranges");
+	fdt_prop_cells(b, "reg",
+		       FDT_CELLS(HI(g->dist_base), LO(g->dist_base),
+				 HI(g->dist_size), LO(g->dist_size),
+				 HI(g->cpu_base), LO(g->cpu_base),
+				 HI(g->cpu_size), LO(g->cpu_size)));
+	fdt_prop_u32(b, "phandle", g->phandle);
+
+	fdt_node_begin(b, "v2m@%" PRIx64, g->v2m_base);
+	fdt_prop_string(b, "compatible", "arm,gic-v2m-frame");
+	fdt_prop_empty(b, "msi-controller");
+	fdt_prop_reg(b, g->v2m_base, g->v2m_size);
+	fdt_prop_u32(b, "phandle", g->v2m_phandle);
+	fdt_node_end(b);
+	fdt_node_end(b);
+}
+
+void fdt_add_pmu(struct fdt_builder *b, uint32_t ppi, unsigned gicv2_cpus)
+{
+	fdt_node_begin(b, "pmu");
+	fdt_prop_string(b, "compatible", "arm,armv8-pmuv3");
+	fdt_prop_cells(b, "interrupts",
+		       FDT_CELLS(GIC_PPI, ppi - FDT_GIC_PPI_BASE,
+				 ppi_flags(gicv2_cpus)));
 	fdt_node_end(b);
 }
 
@@ -320,8 +362,9 @@ void fdt_add_pcie(struct fdt_builder *b, const struct fdt_pcie *p)
 	fdt_prop_cells(b, "bus-range", FDT_CELLS(0, p->buses - 1));
 	fdt_prop_reg(b, p->ecam_base, MIB(p->buses));
 	add_pci_ranges(b, p);
-	/* Requester ids map one to one to the ITS's device ids. */
-	fdt_prop_cells(b, "msi-map", FDT_CELLS(0, p->its_phandle, 0, 0x10000));
+	/* Requester ids are the ITS's device ids; a GICv2m frame ignores
+	 * them. */
+	fdt_prop_cells(b, "msi-map", FDT_CELLS(0, p->msi_phandle, 0, 0x10000));
 	fdt_prop_empty(b, "dma-coherent");
 	add_interrupt_map(b, p);
 	fdt_node_end(b);

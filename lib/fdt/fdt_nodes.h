@@ -52,6 +52,8 @@ void fdt_add_memory(struct fdt_builder *b, uint64_t base, uint64_t size);
 /* PPIs of the generic timer, 16 to 31 each. */
 struct fdt_timer_ppis {
 	uint32_t secure, nonsecure, virt, hyp;
+	unsigned
+		gicv2_cpus; /* of a GICv2, where PPIs name their CPUs; else 0 */
 };
 
 /* timer/arm,arch_timer. */
@@ -66,6 +68,19 @@ struct fdt_gicv3 {
 
 /* interrupt-controller/arm,gic-v3 with its ITS. */
 void fdt_add_gicv3(struct fdt_builder *b, const struct fdt_gicv3 *g);
+
+struct fdt_gicv2 {
+	uint64_t dist_base, dist_size;
+	uint64_t cpu_base, cpu_size;
+	uint64_t v2m_base, v2m_size;
+	uint32_t phandle, v2m_phandle;
+};
+
+/* interrupt-controller/arm,gic with a GICv2m frame. */
+void fdt_add_gicv2(struct fdt_builder *b, const struct fdt_gicv2 *g);
+
+/* arm/pmu of ARMv8; gicv2_cpus as for the timer. */
+void fdt_add_pmu(struct fdt_builder *b, uint32_t ppi, unsigned gicv2_cpus);
 
 /* clock/fixed-clock. */
 void fdt_add_fixed_clock(struct fdt_builder *b, uint32_t hz, uint32_t phandle);
@@ -110,12 +125,12 @@ struct fdt_pcie {
 	uint64_t mmio32_base, mmio32_size; /* bus address = CPU address */
 	uint64_t mmio64_base, mmio64_size; /* likewise; size 0: none */
 	uint32_t intc_phandle;
-	uint32_t its_phandle;
+	uint32_t msi_phandle; /* the ITS's or the GICv2m frame's */
 	/* INTx pin p (0 to 3) of device d is SPI intx_intid[(d + p) % 4]. */
 	uint32_t intx_intid[4];
 };
 
-/* pci/host-generic-pci, pci-host-ecam-generic, with all MSIs to the ITS. */
+/* pci/host-generic-pci, pci-host-ecam-generic. */
 void fdt_add_pcie(struct fdt_builder *b, const struct fdt_pcie *p);
 
 #endif

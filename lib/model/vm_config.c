@@ -13,6 +13,9 @@ static const char *const reboot_policies[] = {"restart", "stop", "preserve",
 					      NULL};
 static const char *const device_buses[] = {"pcie", "mmio", NULL};
 static const char *const archs[] = {"aarch64", "aarch32", NULL};
+static const char *const gics[] = {"auto", "v2", "v3", NULL};
+static const char *const backings[] = {"anonymous", "hugepages", "memfd", NULL};
+static const char *const choices[] = {"auto", "on", "off", NULL};
 
 static bool is_alnum(char c)
 {
@@ -138,6 +141,23 @@ static const struct json_field nic_fields[] = {
 	JSON_END,
 };
 
+#define FEATURE(member, text)                                           \
+	{                                                               \
+		.name = #member, .kind = JSON_ENUM,                     \
+		.offset = offsetof(struct vm_features, member),         \
+		.flags = JSON_OMIT_EMPTY, .names = choices, .doc = text \
+	}
+
+static const struct json_field feature_fields[] = {
+	FEATURE(pmu, "performance counters; auto: if the host has them"),
+	FEATURE(sve, "scalable vectors; likewise"),
+	FEATURE(pauth, "pointer authentication; likewise"),
+	FEATURE(mte, "memory tagging; auto: off"),
+	FEATURE(steal_time, "the guest is told of time others had its CPUs; "
+			    "auto: if the host can"),
+	JSON_END,
+};
+
 const struct json_field vm_config_fields[] = {
 	{.name = "name",
 	 .kind = JSON_STRING,
@@ -165,6 +185,19 @@ const struct json_field vm_config_fields[] = {
 	 .offset = VM(arch),
 	 .names = archs,
 	 .doc = "what the guest starts as"},
+	{.name = "gic",
+	 .kind = JSON_ENUM,
+	 .offset = VM(gic),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = gics,
+	 .doc = "interrupt controller; auto: v3 where the host has it; v2 "
+		"serves at most 8 vCPUs"},
+	{.name = "features",
+	 .kind = JSON_OBJECT,
+	 .offset = VM(features),
+	 .flags = JSON_OMIT_EMPTY,
+	 .sub = feature_fields,
+	 .doc = "what of the CPU the guest sees"},
 	{.name = "vcpus",
 	 .kind = JSON_U32,
 	 .offset = VM(vcpus),
@@ -175,6 +208,14 @@ const struct json_field vm_config_fields[] = {
 	 .kind = JSON_SIZE,
 	 .offset = VM(memory_bytes),
 	 .doc = "at least 128 MiB, whole MiB; default 1 GiB"},
+	{.name = "memory_backing",
+	 .kind = JSON_ENUM,
+	 .offset = VM(memory_backing),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = backings,
+	 .doc = "anonymous (in transparent huge pages where they can be had), "
+		"hugepages (of 2 MiB, which the host has set aside) or memfd "
+		"(can be shared)"},
 	{.name = "firmware",
 	 .kind = JSON_STRING,
 	 .offset = VM(firmware),

@@ -15,16 +15,18 @@
 #include "lib/base/json.h"
 #include "lib/base/parse.h"
 
-#define VM_NAME_MAX    64
-#define VM_DISKS_MAX   16
-#define VM_NICS_MAX    16
-#define VM_VCPUS_MAX   512
-#define VM_LABELS_MAX  32
-#define VM_LABEL_MAX   128	/* bytes of a key, and of a value */
-#define VM_MEMORY_MIN  MIB(128) /* what the stock firmware needs to start */
-#define VM_MEMORY_MAX  GIB(1024)
-#define VM_MEMORY_STEP MIB(1)
-#define VM_CMDLINE_MAX 2047 /* COMMAND_LINE_SIZE of Linux on ARM */
+#define VM_NAME_MAX	      64
+#define VM_DISKS_MAX	      16
+#define VM_NICS_MAX	      16
+#define VM_VCPUS_MAX	      512
+#define VM_GICV2_VCPUS_MAX    8 /* CPU interfaces (ARM IHI 0048B, 2.1) */
+#define VM_LABELS_MAX	      32
+#define VM_LABEL_MAX	      128      /* bytes of a key, and of a value */
+#define VM_MEMORY_MIN	      MIB(128) /* what the stock firmware needs to start */
+#define VM_MEMORY_MAX	      GIB(128 * 1024) /* what 48 address bits leave */
+#define VM_MEMORY_MAX_AARCH32 GIB(3)
+#define VM_MEMORY_STEP	      MIB(1)
+#define VM_CMDLINE_MAX	      2047 /* COMMAND_LINE_SIZE of Linux on ARM */
 /* Of a disk or NIC; what virtio-blk has room for as a serial (VIRTIO 1.2,
  * 5.2.6), so that an id can serve as one. */
 #define VM_DEVICE_ID_MAX 20
@@ -47,6 +49,18 @@ enum vm_on_reboot {
 	VM_ON_REBOOT_PRESERVE,
 };
 enum vm_arch { VM_ARCH_AARCH64, VM_ARCH_AARCH32 };
+enum vm_gic { VM_GIC_AUTO, VM_GIC_V2, VM_GIC_V3 };
+enum vm_memory_backing {
+	VM_MEMORY_ANONYMOUS,
+	VM_MEMORY_HUGEPAGES,
+	VM_MEMORY_MEMFD
+};
+enum vm_feature { VM_FEATURE_AUTO, VM_FEATURE_ON, VM_FEATURE_OFF };
+
+/* What of the CPU a guest gets to see; each an enum vm_feature. */
+struct vm_features {
+	int pmu, sve, pauth, mte, steal_time;
+};
 
 /* How a virtio device is reached. */
 enum vm_device_bus { VM_DEVICE_BUS_PCIE, VM_DEVICE_BUS_MMIO };
@@ -74,9 +88,12 @@ struct vm_config {
 	char *description;
 	int hypervisor; /* enum vm_hypervisor */
 	int arch;	/* enum vm_arch */
+	int gic;	/* enum vm_gic */
+	struct vm_features features;
 	uint32_t vcpus;
 	uint64_t memory_bytes;
-	char *firmware; /* path; default: the distribution's for arch */
+	int memory_backing; /* enum vm_memory_backing */
+	char *firmware;	    /* path; default: the distribution's for arch */
 	/* Direct boot: paths, no firmware then; initrd and cmdline only with a
 	 * kernel. */
 	char *kernel, *initrd;

@@ -109,8 +109,9 @@ static int complete_uuid(struct vm_config *c, struct error *e)
 	return 0;
 }
 
-static int check_memory(uint64_t bytes, struct error *e)
+static int check_memory(const struct vm_config *c, struct error *e)
 {
+	uint64_t bytes = c->memory_bytes;
 	char size[16];
 
 	if (bytes < VM_MEMORY_MIN)
@@ -120,14 +121,35 @@ static int check_memory(uint64_t bytes, struct error *e)
 				 format_size(bytes, size, sizeof(size)));
 	if (bytes > VM_MEMORY_MAX)
 		return error_set(e, -EINVAL,
-				 "memory: %s is too much; at most 1 TiB",
+				 "memory: %s is too much; at most 128 TiB",
 				 format_size(bytes, size, sizeof(size)));
 	if (bytes % VM_MEMORY_STEP != 0)
 		return error_set(e, -EINVAL,
 				 "memory: %" PRIu64
 				 " bytes are not a whole number of MiB",
 				 bytes);
+	if (c->memory_backing == VM_MEMORY_HUGEPAGES && bytes % MIB(2) != 0)
+		return error_set(e, -EINVAL,
+				 "memory: %s are not a whole number of huge "
+				 "pages of 2 MiB",
+				 format_size(bytes, size, sizeof(size)));
+	if (c->arch == VM_ARCH_AARCH32 && bytes > VM_MEMORY_MAX_AARCH32)
+		return error_set(e, -EINVAL,
+				 "memory: %s is too much for an AArch32 guest, "
+				 "whose RAM lies below 4 GiB; at most 3 GiB",
+				 format_size(bytes, size, sizeof(size)));
 	return 0;
+}
+
+/* What a GICv2 can do is no host's matter: it is in its specification. */
+static int check_gic(const struct vm_config *c, struct error *e)
+{
+	if (c->gic != VM_GIC_V2 || c->vcpus <= VM_GICV2_VCPUS_MAX)
+		return 0;
+	return error_set(e, -EINVAL,
+			 "vcpus: %u are too many for a GICv2, which serves at "
+			 "most %d; use %d, or gic v3",
+			 c->vcpus, VM_GICV2_VCPUS_MAX, VM_GICV2_VCPUS_MAX);
 }
 
 static int check_boot(const struct vm_config *c, struct error *e)
@@ -283,9 +305,11 @@ int vm_config_complete(struct vm_config *c, struct error *e)
 	int r = complete_uuid(c, e);
 
 	if (r == 0)
-		r = check_memory(c->memory_bytes, e);
+		r = check_memory(c, e);
 	if (r == 0)
 		r = check_boot(c, e);
+	if (r == 0)
+		r = check_gic(c, e);
 	if (r == 0)
 		r = complete_disks(c, e);
 	if (r == 0)

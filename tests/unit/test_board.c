@@ -2,172 +2,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 
 #include <cmocka.h>
 #include <libfdt.h>
 
-#include "lib/base/fd.h"
-#include "vmm-kvm/board_layout.h"
-#include "vmm-kvm/boot.h"
-
-#define FIRMWARE_SIZE KIB(512)
-#define NVRAM_SIZE    KIB(768)
-#define VECTORS	      32
-
-/* A board on sinks that only remember. */
-struct fixture {
-	uv_loop_t loop;
-	struct chardev *console;
-	struct vm_config config;
-	struct disk_config disks[VM_DISKS_MAX];
-	struct nic_config nics[VM_NICS_MAX];
-	struct vmm_params params;
-	struct board_space space;
-	struct board *board;
-	uint64_t lines; /* bit per INTID below 64 */
-	int vectors[VECTORS];
-	size_t n_vectors;
-	unsigned commits;
-	uint64_t commit_offset, commit_size;
-};
-
-static void on_line(void *cookie, uint32_t intid, bool level)
-{
-	struct fixture *f = cookie;
-
-	assert_in_range(intid, 32, BOARD_GIC_IRQS - 1);
-	if (intid >= 64)
-		return;
-	f->lines &= ~(1ull << intid);
-	f->lines |= (uint64_t)level << intid;
-}
-
-static int vector_new(void *cookie, uint32_t *ret_vector, int *ret_fd)
-{
-	struct fixture *f = cookie;
-
-	assert_true(f->n_vectors < VECTORS);
-	*ret_vector = (uint32_t)f->n_vectors;
-	*ret_fd = f->vectors[f->n_vectors++] = memfd_create("vector",
-							    MFD_CLOEXEC);
-	return 0;
-}
-
-static void vector_free(void *cookie, uint32_t vector)
-{
-	struct fixture *f = cookie;
-
-	f->vectors[vector] = fd_close(f->vectors[vector]);
-}
-
-static int vector_set(void *cookie, uint32_t vector, uint64_t address,
-		      uint32_t data, uint32_t device_id)
-{
-	return 0;
-}
-
-static void vector_mask(void *cookie, uint32_t vector)
-{
-}
-
-static void ignore_mapped(void *cookie, enum board_bank bank, bool mapped)
-{
-}
-
-static void on_commit(void *cookie, uint64_t offset, uint64_t size)
-{
-	struct fixture *f = cookie;
-
-	f->commits++;
-	f->commit_offset = offset;
-	f->commit_size = size;
-}
-
-static int file_of(uint64_t size)
-{
-	int fd = memfd_create("test", MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)size), 0);
-	return fd;
-}
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	uv_loop_init(&f->loop);
-	assert_int_equal(chardev_new(&f->loop, &f->console), 0);
-	f->config.disks = f->disks;
-	f->config.nics = f->nics;
-	f->config.vcpus = 2;
-	f->params = (struct vmm_params){
-		.config = &f->config,
-		.loop = &f->loop,
-		.console = f->console,
-		.hypervisor_fd = -1,
-		.firmware_fd = file_of(FIRMWARE_SIZE),
-		.kernel_fd = -1,
-		.initrd_fd = -1,
-		.nvram_fd = file_of(NVRAM_SIZE),
-		.nvram_size = NVRAM_SIZE,
-	};
-	assert_int_equal(board_space_plan(MIB(128), 40, &f->space, NULL), 0);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	board_free(f->board);
-	chardev_free(f->console);
-	uv_run(&f->loop, UV_RUN_DEFAULT);
-	assert_int_equal(uv_loop_close(&f->loop), 0);
-	for (size_t i = 0; i < f->n_vectors; i++)
-		assert_int_equal(f->vectors[i], -1);
-	fd_close(f->params.firmware_fd);
-	fd_close(f->params.nvram_fd);
-	free(f);
-	return 0;
-}
-
-static int make_board(struct fixture *f, struct error *e)
-{
-	static struct msi_sink msi;
-	struct board_params p = {
-		.vmm = &f->params,
-		.space = &f->space,
-		.line = {.set = on_line, .cookie = f},
-		.msi = &msi,
-		.set_mapped = ignore_mapped,
-		.commit = on_commit,
-		.cookie = f,
-	};
-
-	msi = (struct msi_sink){
-		.vector_new = vector_new,
-		.vector_free = vector_free,
-		.vector_set = vector_set,
-		.vector_mask = vector_mask,
-		.cookie = f,
-	};
-	return board_new(&p, &f->board, e);
-}
-
-/* With erased variables. */
-static void need_board(struct fixture *f)
-{
-	struct error e = ERROR_INIT;
-	int r = make_board(f, &e);
-
-	if (r)
-		fail_msg("%s", e.message);
-	memset(board_bank(f->board, BOARD_BANK_VARS)->hva, 0xff, NVRAM_SIZE);
-}
+#include "tests/unit/board_fixture.h"
 
 static uint32_t read32(struct fixture *f, uint64_t addr)
 {
@@ -222,12 +61,34 @@ static void test_tree_names_what_answers(void **state)
 	assert_int_equal(read32(f, node_base(fdt, "cfi-flash")), 0);
 }
 
+static void test_gicv2_has_an_msi_frame(void **state)
+{
+	static const uint64_t cpus[] = {0, 1};
+	struct fixture *f = *state;
+	struct boot_entry entry;
+	const void *fdt;
+
+	f->abi = (struct guest_abi){.gic = VM_GIC_V2, .steal_time = true};
+	need_board(f);
+	assert_int_equal(boot_prepare(f->board, cpus, 2, &entry, NULL), 0);
+	fdt = board_bank(f->board, BOARD_BANK_RAM)->hva;
+	assert_int_equal(read32(f, node_base(fdt, "arm,gic-v2m-frame") + 8),
+			 BOARD_SPI_MSI << 16 | BOARD_MSI_SPIS);
+	assert_true(fdt_node_offset_by_compatible(fdt, -1, "arm,gic-v3") < 0);
+	assert_int_equal(board_bank(f->board, BOARD_BANK_PVTIME)->size_bytes,
+			 BOARD_PVTIME_SIZE);
+}
+
 static void test_seeds_are_fresh(void **state)
 {
 	static const uint64_t cpus[] = {0};
 	struct fixture *f = *state;
 	const struct boot_tree tree = {
-		.space = &f->space, .affinities = cpus, .n_cpus = 1};
+		.space = &f->space,
+		.abi = &f->abi,
+		.affinities = cpus,
+		.n_cpus = 1,
+	};
 	_cleanup_free_ void *a = NULL, *b = NULL;
 	size_t size_a, size_b;
 
@@ -244,6 +105,7 @@ static void test_tree_of_most_cpus_fits(void **state)
 	uint64_t cpus[BOARD_VCPUS_MAX];
 	const struct boot_tree tree = {
 		.space = &f->space,
+		.abi = &f->abi,
 		.affinities = cpus,
 		.n_cpus = BOARD_VCPUS_MAX,
 	};
@@ -431,6 +293,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	static const struct CMUnitTest tests[] = {
 		T(test_tree_names_what_answers),
+		T(test_gicv2_has_an_msi_frame),
 		T(test_seeds_are_fresh),
 		T(test_tree_of_most_cpus_fits),
 		T(test_power_button_raises_the_gpio),

@@ -238,6 +238,41 @@ static void test_interrupt_nodes(void **state)
 	free(t.blob);
 }
 
+static void test_gicv2_nodes(void **state)
+{
+	static const struct fdt_timer_ppis ppis = {29, 30, 27, 26, 2};
+	static const struct fdt_gicv2 gic = {
+		.dist_base = 0x8000000,
+		.dist_size = 0x1000,
+		.cpu_base = 0x8010000,
+		.cpu_size = 0x2000,
+		.v2m_base = 0x8020000,
+		.v2m_size = 0x1000,
+		.phandle = 1,
+		.v2m_phandle = 2,
+	};
+	struct fdt_builder *b = builder();
+	struct tree t;
+
+	fdt_add_gicv2(b, &gic);
+	fdt_add_timer(b, &ppis);
+	fdt_add_pmu(b, 23, 8);
+	t = finish(b);
+	/* Each PPI goes to both CPUs. */
+	expect_cells(&t, "/timer", "interrupts",
+		     FDT_CELLS(1, 13, 0x304, 1, 14, 0x304, 1, 11, 0x304, 1, 10,
+			       0x304));
+	expect_cells(&t, "/pmu", "interrupts", FDT_CELLS(1, 7, 0xff04));
+	expect_cells(
+		&t, "/interrupt-controller@8000000", "reg",
+		FDT_CELLS(0, 0x8000000, 0, 0x1000, 0, 0x8010000, 0, 0x2000));
+	expect_bytes(&t, "/interrupt-controller@8000000/v2m@8020000",
+		     "compatible", "arm,gic-v2m-frame", 18);
+	expect_cells(&t, "/interrupt-controller@8000000/v2m@8020000", "phandle",
+		     FDT_CELLS(2));
+	free(t.blob);
+}
+
 static void test_primecells(void **state)
 {
 	static const struct fdt_primecell uart = {0x9000000, 0x1000, 33, 7};
@@ -286,7 +321,7 @@ static const struct fdt_pcie pcie = {
 	.mmio64_base = 0x8000000000,
 	.mmio64_size = 0x8000000000,
 	.intc_phandle = 1,
-	.its_phandle = 2,
+	.msi_phandle = 2,
 	.intx_intid = {35, 36, 37, 38},
 };
 
@@ -374,6 +409,7 @@ int main(void)
 		cmocka_unit_test(test_phandles_are_distinct),
 		cmocka_unit_test(test_cpus_narrow_and_wide),
 		cmocka_unit_test(test_interrupt_nodes),
+		cmocka_unit_test(test_gicv2_nodes),
 		cmocka_unit_test(test_primecells),
 		cmocka_unit_test(test_virtio_mmio),
 		cmocka_unit_test(test_pcie),

@@ -133,7 +133,7 @@ static const struct bad_case bad_cases[] = {
 	{"\"memory\":\"12Q\"", "memory: \"12Q\" is not a size; use e.g. 2GiB"},
 	{"\"memory\":\"64M\"", "memory: 64 MiB is too little; the stock "
 			       "firmware needs at least 128 MiB"},
-	{"\"memory\":\"2T\"", "memory: 2.0 TiB is too much; at most 1 TiB"},
+	{"\"memory\":\"256T\"", "memory: 256 TiB is too much; at most 128 TiB"},
 	{"\"memory\":134217729",
 	 "memory: 134217729 bytes are not a whole number of MiB"},
 	{"\"vcpus\":0", "vcpus: 0 is not a whole number from 1 to 512"},
@@ -145,6 +145,18 @@ static const struct bad_case bad_cases[] = {
 	{"\"arch\":\"x86_64\"",
 	 "arch: \"x86_64\" is not one of aarch64, aarch32"},
 	{"\"uuid\":\"1234\"", "uuid: \"1234\" is not a UUID; use e.g. " UUID},
+	{"\"vcpus\":9,\"gic\":\"v2\"",
+	 "vcpus: 9 are too many for a GICv2, which serves at most 8; use 8, or "
+	 "gic v3"},
+	{"\"gic\":\"v4\"", "gic: \"v4\" is not one of auto, v2, v3"},
+	{"\"features\":{\"pmu\":true}", "features.pmu: true is not a string"},
+	{"\"features\":{\"pum\":\"on\"}",
+	 "features.pum: unknown field; did you mean \"pmu\"?"},
+	{"\"memory\":\"129M\",\"memory_backing\":\"hugepages\"",
+	 "memory: 129 MiB are not a whole number of huge pages of 2 MiB"},
+	{"\"memory\":\"4G\",\"arch\":\"aarch32\"",
+	 "memory: 4.0 GiB is too much for an AArch32 guest, whose RAM lies "
+	 "below 4 GiB; at most 3 GiB"},
 	{"\"initrd\":\"/i\"", "initrd: has no use without a \"kernel\"; the "
 			      "firmware's boot loader has its own"},
 	{"\"cmdline\":\"quiet\"",

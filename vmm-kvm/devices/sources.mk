@@ -2,12 +2,14 @@ SRCS += vmm-kvm/devices/bus.c vmm-kvm/devices/guest_mem.c \
 	vmm-kvm/devices/pl011.c vmm-kvm/devices/pl031.c \
 	vmm-kvm/devices/pl061.c vmm-kvm/devices/cfi_flash.c \
 	vmm-kvm/devices/cfi_flash_journal.c vmm-kvm/devices/cfi_flash_view.c \
-	vmm-kvm/devices/fw_cfg.c
+	vmm-kvm/devices/fw_cfg.c \
+	vmm-kvm/devices/gicv2m.c
 TESTS += tests/unit/test_bus.c tests/unit/test_guest_mem.c \
 	tests/unit/test_pl011.c tests/unit/test_pl031.c \
 	tests/unit/test_pl061.c tests/unit/test_cfi_flash.c \
 	tests/unit/test_cfi_flash_journal.c tests/unit/test_cfi_flash_view.c \
-	tests/unit/test_fw_cfg.c
+	tests/unit/test_fw_cfg.c \
+	tests/unit/test_gicv2m.c
 SRCS += vmm-kvm/devices/iov.c vmm-kvm/devices/msix.c vmm-kvm/devices/pci.c \
 	vmm-kvm/devices/pci_host.c vmm-kvm/devices/virtio.c \
 	vmm-kvm/devices/virtio_blk.c vmm-kvm/devices/virtio_net.c \

@@ -1,6 +1,8 @@
 """The scene of the KVM tests: a daemon, images of their own, started guests."""
+import base64
 import os
 import shutil
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
@@ -13,10 +15,10 @@ SRC = os.environ["ARMVM_SRC"]
 BOOT_S = 240  # a UEFI boot takes 15 to 30 s on a quiet machine
 
 
-def image(host, name):
+def image(host, name, source="debian.raw"):
     """A copy of the guest image this test may write to."""
     path = f"{host.dir}/{name}.raw"
-    shutil.copyfile(f"{GUEST}/debian.raw", path)
+    shutil.copyfile(f"{GUEST}/{source}", path)
     return path
 
 
@@ -32,3 +34,20 @@ def boot(host, name, timeout=BOOT_S):
     console = host.console(name)
     console.ready(timeout)
     return console
+
+
+def save_tree(guest, name):
+    """The guest's device tree in build/check, for tests/e2e/device_tree."""
+    text, status = guest.run("base64 /sys/firmware/fdt", 60)
+    report.equal("the device tree can be read", status, 0)
+    path = f"{SRC}/build/check/{name}"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(base64.b64decode(text))
+    # The kernel's EFI stub adds its own to /chosen; what is judged is ours.
+    out = subprocess.run(["fdtget", "-p", path, "/chosen"], check=True,
+                         stdout=subprocess.PIPE, text=True).stdout
+    for prop in out.split():
+        if prop.startswith(("linux,uefi-", "linux,initrd-")):
+            subprocess.run(["fdtput", "-d", path, "/chosen", prop], check=True)
+    return path
