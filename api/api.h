@@ -30,6 +30,9 @@
 	X(VM_PAUSE, "vm.pause")               \
 	X(VM_RESUME, "vm.resume")             \
 	X(VM_CONSOLE, "vm.console")           \
+	X(VM_GUEST, "vm.guest")               \
+	X(VM_FREEZE, "vm.freeze")             \
+	X(VM_THAW, "vm.thaw")                 \
 	X(VM_DELETE, "vm.delete")             \
 	X(VM_UPDATE, "vm.update")             \
 	X(VM_RENAME, "vm.rename")             \
@@ -79,6 +82,11 @@ struct api_delete_params {
 struct api_uuid_params {
 	char *uuid;
 };
+struct api_console_params {
+	char *name;
+	int device; /* 0: the VM's own choice; else an enum api_console */
+};
+enum api_console { API_CONSOLE_DEFAULT, API_CONSOLE_PL011, API_CONSOLE_VIRTIO };
 struct api_shutdown_params {
 	char *name;
 	uint64_t timeout_ms; /* 0: do not wait for the guest's end */

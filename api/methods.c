@@ -132,6 +132,17 @@ static const struct json_field uuid_params[] = {
 		.flags = JSON_REQUIRED,
 		.max = 36,
 		.doc = "As var.kept lists it.",
+static const char *const consoles[] = {"default", "pl011", "virtio", NULL};
+
+static const struct json_field console_params[] = {
+	VM_NAME_FIELD(api_console_params),
+	{
+		.name = "device",
+		.kind = JSON_ENUM,
+		.offset = offsetof(struct api_console_params, device),
+		.names = consoles,
+		.doc = "Which console; default: virtio if the definition has "
+		       "that alone, else pl011.",
 	},
 	JSON_END,
 };
@@ -191,7 +202,8 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "Start a stopped or crashed VM; the reply comes when the guest "
 	       "is started."),
 	METHOD(VM_SHUTDOWN, shutdown, false, "the VM",
-	       "Press the guest's power button. The reply comes when the VM is "
+	       "Press the guest's power button, and ask its agent if there is "
+	       "one. The reply comes when the VM is "
 	       "stopped, or as error \"timeout\" when the guest did not follow "
 	       "in time (it is not forced)."),
 	METHOD(VM_STOP, name, false, "the VM",
@@ -201,11 +213,22 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(VM_PAUSE, name, false, "the VM",
 	       "Halt the virtual CPUs of a running VM."),
 	METHOD(VM_RESUME, name, false, "the VM", "Let a paused VM go on."),
-	METHOD(VM_CONSOLE, name, true,
+	METHOD(VM_CONSOLE, console, true,
 	       "{} and the descriptor of a stream socket",
 	       "Connect to a VM's console: what is read was printed by the "
 	       "guest, starting with the recent past; what is written is "
 	       "typed. Not in a batch."),
+	METHOD(VM_GUEST, name, false,
+	       "{agent: whether one answered, reason (why not), version, "
+	       "hostname, interfaces: [{name, mac, addresses: [{address, "
+	       "prefix}]}]}",
+	       "What the guest says about itself, by qemu-guest-agent in it. "
+	       "All of it is the guest's word."),
+	METHOD(VM_FREEZE, name, false, "{filesystems: how many}",
+	       "Have the guest's agent write out and freeze the guest's file "
+	       "systems, for a copy of its disks."),
+	METHOD(VM_THAW, name, false, "{filesystems: how many}",
+	       "Let the guest write to its file systems again."),
 	METHOD(VM_DELETE, delete, false, "the VM as it was",
 	       "Delete a stopped VM's definition and variables. Its disks are "
 	       "not touched."),

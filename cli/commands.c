@@ -18,6 +18,8 @@
 	X(reset)         \
 	X(pause)         \
 	X(resume)        \
+	X(freeze)        \
+	X(thaw)          \
 	X(delete)        \
 	X(var_list)      \
 	X(var_kept)      \

@@ -24,6 +24,7 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 
 static const char *const hypervisors[] = {"auto", "kvm", "xen", "null", NULL};
 static const char *const arches[] = {"aarch64", "aarch32", NULL};
+static const char *const consoles[] = {"pl011", "virtio", "both", NULL};
 
 static const struct cli_option options[] = {
 	{"disk", "PATH[,KEY=VALUE]", "a raw image or block device",
@@ -41,6 +42,7 @@ static const struct cli_option options[] = {
 	{"hypervisor", "TYPE", "auto, kvm, xen or null (no guest runs)",
 	 .values = hypervisors},
 	{"arch", "ARCH", "aarch64 or aarch32", .values = arches},
+	{"console", "DEVICE", "pl011, virtio or both", .values = consoles},
 	CLI_POLICY_OPTIONS,
 	{"transient", NULL, "it is deleted when it stops"},
 	{"from", "FILE", "read the definition as JSON; - is standard input",

@@ -297,6 +297,11 @@ static int null_shutdown(struct vmm *v, struct error *e)
 	return 0;
 }
 
+static bool null_button_heard(struct vmm *v)
+{
+	return true;
+}
+
 static int null_reset(struct vmm *v, struct error *e)
 {
 	announce(v, VMM_EVENT_RESET, 0);
@@ -337,6 +342,7 @@ const struct vmm_ops null_vmm_ops = {
 	.pause = null_pause,
 	.resume = null_resume,
 	.shutdown = null_shutdown,
+	.button_heard = null_button_heard,
 	.reset = null_reset,
 	.nvram_committed = null_nvram_committed,
 	.stats = null_stats,

@@ -36,8 +36,10 @@ static void close_all(struct supervisor *s)
 	s->ending = true;
 	if (s->vmm)
 		s->ops->destroy(TAKE_PTR(s->vmm));
+	s->agent = agent_free(s->agent);
 	s->nvram = nvram_free(s->nvram);
 	s->console = chardev_free(s->console);
+	s->virtio_console = chardev_free(s->virtio_console);
 	handover_done(&s->handover);
 	control_done(&s->control);
 	uv_close((uv_handle_t *)&s->timer, NULL);
@@ -63,6 +65,7 @@ static void on_rest(uv_timer_t *timer)
 
 	if (s->vmm)
 		s->ops->destroy(TAKE_PTR(s->vmm));
+	s->agent = agent_free(s->agent);
 	if (s->nvram)
 		s->spilled_bytes = nvram_spilled_bytes(s->nvram);
 	s->nvram = nvram_free(s->nvram);
@@ -202,6 +205,7 @@ static void on_connected(void *cookie)
 	struct supervisor *s = cookie;
 
 	s->greeted = false;
+	s->connection++;
 	log_vm(LOG_LEVEL_DEBUG, s->name, "a daemon is connected");
 	if (!s->at_rest)
 		uv_timer_stop(&s->timer); /* not an orphan */

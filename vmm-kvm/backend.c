@@ -386,6 +386,11 @@ static int kvm_shutdown(struct vmm *v, struct error *e)
 	return r;
 }
 
+static bool kvm_button_heard(struct vmm *v)
+{
+	return board_power_watched(v->board);
+}
+
 static int kvm_reset(struct vmm *v, struct error *e)
 {
 	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
@@ -416,6 +421,7 @@ const struct vmm_ops vmm_kvm_ops = {
 	.pause = kvm_pause,
 	.resume = kvm_resume,
 	.shutdown = kvm_shutdown,
+	.button_heard = kvm_button_heard,
 	.reset = kvm_reset,
 	.nvram_committed = kvm_nvram_committed,
 	.stats = kvm_stats,

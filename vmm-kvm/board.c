@@ -249,6 +249,16 @@ void board_reset(struct board *b)
 	board_memory_discard_ram(&b->memory);
 }
 
+bool board_power_watched(struct board *b)
+{
+	bool watched;
+
+	bus_lock(b->bus);
+	watched = pl061_watched(b->pl061, BOARD_POWER_KEY_PIN);
+	bus_unlock(b->bus);
+	return watched;
+}
+
 void board_press_power(struct board *b)
 {
 	bus_lock(b->bus);

@@ -56,6 +56,9 @@ void board_reset(struct board *b);
 /* Commit what the guest wrote to its variables but did not end. */
 void board_sync(struct board *b);
 
+/* A driver in the guest watches the power button. vCPUs may run. */
+bool board_power_watched(struct board *b);
+
 /* Push the power button and let it go again after a moment. vCPUs may run. */
 void board_press_power(struct board *b);
 

@@ -79,7 +79,7 @@
 #define BOARD_APB_CLOCK_HZ  24000000
 
 /* Slots on the root bus; 0 stays free for a host bridge. */
-#define BOARD_PCI_SLOT_FIRST 1 /* entropy, disks, network interfaces */
+#define BOARD_PCI_SLOT_FIRST 1 /* entropy, console, disks, network */
 #define BOARD_PCI_SLOTS	     32
 
 #endif

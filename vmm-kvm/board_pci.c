@@ -1,8 +1,14 @@
 #include "lib/base/fd.h"
 #include "vmm-kvm/board_internal.h"
 #include "vmm-kvm/devices/virtio_blk.h"
+#include "vmm-kvm/devices/virtio_console.h"
 #include "vmm-kvm/devices/virtio_net.h"
 #include "vmm-kvm/devices/virtio_rng.h"
+
+/* Where the stock agent looks for its host. */
+#define AGENT_PORT "org.qemu.guest_agent.0"
+/* Functions besides disks and network interfaces: entropy, console. */
+#define FUNCTIONS_FIXED 2
 
 static int add_pci_host(struct board *b, const struct board_params *p,
 			struct error *e)
@@ -47,6 +53,19 @@ static int add_rng(struct board *b, const struct board_params *p,
 {
 	struct virtio_dev *device;
 	int r = virtio_rng_new(&device, e);
+
+	return r ? r : add_function(b, p, device, e);
+}
+
+static int add_console(struct board *b, const struct board_params *p,
+		       struct error *e)
+{
+	const struct virtio_console_port ports[VIRTIO_CONSOLE_PORTS] = {
+		{.chardev = p->vmm->virtio_console},
+		{.chardev = p->vmm->agent, .name = AGENT_PORT},
+	};
+	struct virtio_dev *device;
+	int r = virtio_console_new(ports, &device, e);
 
 	return r ? r : add_function(b, p, device, e);
 }
@@ -100,15 +119,17 @@ int board_add_pci(struct board *b, const struct board_params *p,
 	const struct vm_config *c = p->vmm->config;
 	int r;
 
-	if (1 + c->n_disks + c->n_nics > BOARD_FUNCTIONS_MAX)
+	if (FUNCTIONS_FIXED + c->n_disks + c->n_nics > BOARD_FUNCTIONS_MAX)
 		return error_set(e, -EINVAL,
 				 "%zu disks and %zu nics are %zu devices; at "
 				 "most %d fit",
 				 c->n_disks, c->n_nics, c->n_disks + c->n_nics,
-				 BOARD_FUNCTIONS_MAX - 1);
+				 BOARD_FUNCTIONS_MAX - FUNCTIONS_FIXED);
 	r = add_pci_host(b, p, e);
 	if (!r)
 		r = add_rng(b, p, e);
+	if (!r)
+		r = add_console(b, p, e);
 	for (size_t i = 0; !r && i < c->n_disks; i++)
 		r = add_disk(b, p, i, e);
 	for (size_t i = 0; !r && i < c->n_nics; i++)

@@ -15,7 +15,9 @@ static int add_chosen(struct fdt_builder *t, const struct boot_tree *tree,
 		      struct error *e)
 {
 	struct fdt_chosen chosen = {
-		.stdout_path = "serial0:115200n8",
+		/* No node names a console behind PCI; a guest that is named
+		 * none looks for it. */
+		.stdout_path = tree->no_stdout ? NULL : "serial0:115200n8",
 		.bootargs = tree->cmdline,
 		.initrd_start = tree->initrd_gpa,
 		.initrd_end = tree->initrd_gpa + tree->initrd_size,
@@ -26,6 +28,9 @@ static int add_chosen(struct fdt_builder *t, const struct boot_tree *tree,
 	    getrandom(&chosen.kaslr_seed, sizeof(chosen.kaslr_seed), 0) !=
 		    sizeof(chosen.kaslr_seed))
 		return error_set(e, -EIO, "the host gives no random bytes");
+	/* No node names a console behind PCI; named none, a guest looks. */
+	if (console != VM_CONSOLE_VIRTIO)
+		chosen.stdout_path = "serial0:115200n8";
 	fdt_add_chosen(t, &chosen);
 	fdt_add_alias(t, "serial0", SERIAL_NODE);
 	return 0;
@@ -153,6 +158,7 @@ int boot_prepare(struct board *b, const uint64_t *affinities, size_t n_cpus,
 		.affinities = affinities,
 		.n_cpus = n_cpus,
 		.flash = b->flash_code,
+		.no_stdout = b->config->console == VM_CONSOLE_VIRTIO,
 	};
 	struct boot_kernel kernel;
 	int r;

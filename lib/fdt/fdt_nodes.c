@@ -32,7 +32,8 @@ void fdt_add_root(struct fdt_builder *b, const char *model,
 void fdt_add_chosen(struct fdt_builder *b, const struct fdt_chosen *c)
 {
 	fdt_node_begin(b, "chosen");
-	fdt_prop_string(b, "stdout-path", c->stdout_path);
+	if (c->stdout_path)
+		fdt_prop_string(b, "stdout-path", c->stdout_path);
 	if (c->bootargs)
 		fdt_prop_string(b, "bootargs", c->bootargs);
 	if (c->initrd_end > c->initrd_start) {

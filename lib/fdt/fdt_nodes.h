@@ -27,7 +27,7 @@ void fdt_add_root(struct fdt_builder *b, const char *model,
 		  uint32_t intc_phandle);
 
 struct fdt_chosen {
-	const char *stdout_path;	   /* a path or alias in this tree */
+	const char *stdout_path;	   /* a path or alias here; or NULL */
 	const char *bootargs;		   /* or NULL */
 	uint64_t initrd_start, initrd_end; /* both the same: none */
 	uint8_t rng_seed[64];

@@ -12,6 +12,7 @@ static const char *const crash_policies[] = {"stop", "restart", "preserve",
 static const char *const reboot_policies[] = {"restart", "stop", "preserve",
 					      NULL};
 static const char *const archs[] = {"aarch64", "aarch32", NULL};
+static const char *const consoles[] = {"pl011", "virtio", "both", NULL};
 
 static bool is_alnum(char c)
 {
@@ -152,6 +153,13 @@ const struct json_field vm_config_fields[] = {
 	 .offset = VM(arch),
 	 .names = archs,
 	 .doc = "what the guest starts as"},
+	{.name = "console",
+	 .kind = JSON_ENUM,
+	 .offset = VM(console),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = consoles,
+	 .doc = "default pl011; with both, pl011 is the one named to the "
+		"guest"},
 	{.name = "vcpus",
 	 .kind = JSON_U32,
 	 .offset = VM(vcpus),

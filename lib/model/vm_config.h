@@ -48,6 +48,13 @@ enum vm_on_reboot {
 };
 enum vm_arch { VM_ARCH_AARCH64, VM_ARCH_AARCH32 };
 
+/* What the guest has as its console. */
+enum vm_console {
+	VM_CONSOLE_PL011,
+	VM_CONSOLE_VIRTIO,
+	VM_CONSOLE_BOTH /* pl011 is the one named to the guest */
+};
+
 struct disk_config {
 	char *id;     /* unique in the VM; default disk0, disk1, ... */
 	char *path;   /* absolute; regular file (raw) or block device */
@@ -69,6 +76,7 @@ struct vm_config {
 	char *description;
 	int hypervisor; /* enum vm_hypervisor */
 	int arch;	/* enum vm_arch */
+	int console;	/* enum vm_console */
 	uint32_t vcpus;
 	uint64_t memory_bytes;
 	char *firmware; /* path; default: the distribution's for arch */

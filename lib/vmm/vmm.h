@@ -66,7 +66,9 @@ struct vmm_params {
 	uint64_t nvram_size;
 	struct vmm_disk disks[VM_DISKS_MAX]; /* config->n_disks of them */
 	struct vmm_nic nics[VM_NICS_MAX];    /* config->n_nics of them */
-	struct chardev *console;	     /* borrowed */
+	/* Borrowed. The first is never NULL; the others are what the
+	 * definition asks for, and the port of the guest's agent. */
+	struct chardev *console, *virtio_console, *agent;
 };
 
 struct vmm_stats {
@@ -83,6 +85,8 @@ struct vmm_ops {
 	int (*pause)(struct vmm *v, struct error *e);
 	int (*resume)(struct vmm *v, struct error *e);
 	int (*shutdown)(struct vmm *v, struct error *e); /* power button */
+	/* A driver in the guest watches the power button. */
+	bool (*button_heard)(struct vmm *v);
 	int (*reset)(struct vmm *v, struct error *e);
 	void (*nvram_committed)(struct vmm *v);
 	void (*stats)(struct vmm *v, struct vmm_stats *ret);

@@ -365,7 +365,7 @@ static void test_too_many_devices_are_refused(void **state)
 
 	f->config.n_disks = VM_DISKS_MAX;
 	f->config.n_nics = VM_NICS_MAX;
-	expect_refused(f, "at most 30");
+	expect_refused(f, "at most 29");
 }
 
 static void test_bad_disk_is_named(void **state)
@@ -390,7 +390,7 @@ static void test_disks_are_found_on_pci(void **state)
 	}
 	f->config.n_disks = 2;
 	need_board(f);
-	for (uint64_t slot = 2; slot <= 3; slot++)
+	for (uint64_t slot = 3; slot <= 4; slot++)
 		assert_int_equal(read32(f, BOARD_PCI_ECAM_BASE + (slot << 15)),
 				 0x10421af4);
 	free(f->disks[0].id);
