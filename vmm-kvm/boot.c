@@ -28,9 +28,6 @@ static int add_chosen(struct fdt_builder *t, const struct boot_tree *tree,
 	    getrandom(&chosen.kaslr_seed, sizeof(chosen.kaslr_seed), 0) !=
 		    sizeof(chosen.kaslr_seed))
 		return error_set(e, -EIO, "the host gives no random bytes");
-	/* No node names a console behind PCI; named none, a guest looks. */
-	if (console != VM_CONSOLE_VIRTIO)
-		chosen.stdout_path = "serial0:115200n8";
 	fdt_add_chosen(t, &chosen);
 	fdt_add_alias(t, "serial0", SERIAL_NODE);
 	return 0;

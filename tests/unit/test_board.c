@@ -233,6 +233,33 @@ static void test_seeds_are_fresh(void **state)
 	assert_memory_not_equal(a, b, size_a);
 }
 
+/* A console behind PCI cannot be named, so none is. */
+static void test_stdout_path(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int virtio = 0; virtio < 2; virtio++) {
+		static const uint64_t cpus[] = {0};
+		struct boot_entry entry;
+		const char *path;
+		const void *fdt;
+
+		f->config.console = virtio ? VM_CONSOLE_VIRTIO
+					   : VM_CONSOLE_BOTH;
+		need_board(f);
+		assert_int_equal(boot_prepare(f->board, cpus, 1, &entry, NULL),
+				 0);
+		fdt = board_bank(f->board, BOARD_BANK_RAM)->hva;
+		path = fdt_getprop(fdt, fdt_path_offset(fdt, "/chosen"),
+				   "stdout-path", NULL);
+		if (virtio)
+			assert_null(path);
+		else
+			assert_string_equal(path, "serial0:115200n8");
+		f->board = board_free(f->board);
+	}
+}
+
 static void test_tree_of_most_cpus_fits(void **state)
 {
 	struct fixture *f = *state;
@@ -403,6 +430,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		T(test_tree_names_what_answers),
 		T(test_seeds_are_fresh),
+		T(test_stdout_path),
 		T(test_tree_of_most_cpus_fits),
 		T(test_power_button_raises_the_gpio),
 		T(test_variables_are_committed),
