@@ -22,7 +22,7 @@ _armvmctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--disk | --memory | --vcpus | --nic | --firmware | --hypervisor | --arch | --console | --description | --from | --device | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
+		--disk | --memory | --vcpus | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --console | --description | --from | --device | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+="${words:+ }${COMP_WORDS[i]}" ;;
 		esac
@@ -52,6 +52,8 @@ _armvmctl()
 	case "$command $prev" in
 	"create --disk" | \
 		"create --firmware" | \
+		"create --kernel" | \
+		"create --initrd" | \
 		"create --from" | \
 		*" --socket")
 		_armvmctl_files
@@ -60,6 +62,7 @@ _armvmctl()
 	"create --memory" | \
 		"create --vcpus" | \
 		"create --nic" | \
+		"create --cmdline" | \
 		"create --description" | \
 		"shutdown --timeout" | \
 		"events --since")
@@ -78,7 +81,7 @@ _armvmctl()
 	if [[ $cur == -* ]]; then
 		case $command in
 		"") list="--output --socket --help --version " ;;
-		"create") list="--disk --memory --vcpus --nic --firmware --hypervisor --arch --console --description --from --output --socket --help --version" ;;
+		"create") list="--disk --memory --vcpus --nic --firmware --kernel --initrd --cmdline --hypervisor --arch --console --description --from --output --socket --help --version" ;;
 		"list") list="--names --output --socket --help --version" ;;
 		"show") list="--output --socket --help --version" ;;
 		"start") list="--console --output --socket --help --version" ;;
