@@ -132,6 +132,10 @@ static const struct json_field uuid_params[] = {
 		.flags = JSON_REQUIRED,
 		.max = 36,
 		.doc = "As var.kept lists it.",
+	},
+	JSON_END,
+};
+
 static const char *const consoles[] = {"default", "pl011", "virtio", NULL};
 
 static const struct json_field console_params[] = {

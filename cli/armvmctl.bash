@@ -1,6 +1,6 @@
 # bash completion of armvmctl, made by: armvmctl completion bash
 # shellcheck shell=bash
-_armvmctl_commands="create list show start console shutdown stop reset pause resume freeze thaw delete var events host image completion help"
+_armvmctl_commands="create list show set edit rename clone start console shutdown stop reset pause resume freeze thaw delete var events host image completion help"
 
 # The words of $list that begin as $cur does.
 _armvmctl_words()
@@ -22,7 +22,7 @@ _armvmctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--disk | --memory | --vcpus | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --console | --description | --from | --device | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
+		--disk | --memory | --vcpus | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --disk | --device | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+="${words:+ }${COMP_WORDS[i]}" ;;
 		esac
@@ -31,6 +31,10 @@ _armvmctl()
 	"create" | "create "*) command="create" ;;
 	"list" | "list "*) command="list" ;;
 	"show" | "show "*) command="show" ;;
+	"set" | "set "*) command="set" ;;
+	"edit" | "edit "*) command="edit" ;;
+	"rename" | "rename "*) command="rename" ;;
+	"clone" | "clone "*) command="clone" ;;
 	"start" | "start "*) command="start" ;;
 	"console" | "console "*) command="console" ;;
 	"shutdown" | "shutdown "*) command="shutdown" ;;
@@ -42,6 +46,8 @@ _armvmctl()
 	"thaw" | "thaw "*) command="thaw" ;;
 	"delete" | "delete "*) command="delete" ;;
 	"var list" | "var list "*) command="var list" ;;
+	"var kept" | "var kept "*) command="var kept" ;;
+	"var forget" | "var forget "*) command="var forget" ;;
 	"events" | "events "*) command="events" ;;
 	"host info" | "host info "*) command="host info" ;;
 	"image check" | "image check "*) command="image check" ;;
@@ -55,6 +61,7 @@ _armvmctl()
 		"create --kernel" | \
 		"create --initrd" | \
 		"create --from" | \
+		"clone --disk" | \
 		*" --socket")
 		_armvmctl_files
 		return
@@ -64,6 +71,16 @@ _armvmctl()
 		"create --nic" | \
 		"create --cmdline" | \
 		"create --description" | \
+		"create --label" | \
+		"create --autostart-order" | \
+		"create --autostart-delay" | \
+		"list --label" | \
+		"set --description" | \
+		"set --label" | \
+		"set --autostart-order" | \
+		"set --autostart-delay" | \
+		"set --memory" | \
+		"set --vcpus" | \
 		"shutdown --timeout" | \
 		"events --since")
 		return
@@ -71,6 +88,13 @@ _armvmctl()
 	"create --hypervisor") list="auto kvm xen null" ;;
 	"create --arch") list="aarch64 aarch32" ;;
 	"create --console") list="pl011 virtio both" ;;
+	"create --autostart") list="yes no" ;;
+	"create --on-crash") list="stop restart preserve" ;;
+	"create --on-reboot") list="stop restart preserve" ;;
+	"list --state") list="stopped starting running paused shutting-down stopping crashed" ;;
+	"set --autostart") list="yes no" ;;
+	"set --on-crash") list="stop restart preserve" ;;
+	"set --on-reboot") list="stop restart preserve" ;;
 	"console --device") list="pl011 virtio" ;;
 	*" --output") list="table json jsonl" ;;
 	esac
@@ -81,9 +105,13 @@ _armvmctl()
 	if [[ $cur == -* ]]; then
 		case $command in
 		"") list="--output --socket --help --version " ;;
-		"create") list="--disk --memory --vcpus --nic --firmware --kernel --initrd --cmdline --hypervisor --arch --console --description --from --output --socket --help --version" ;;
-		"list") list="--names --output --socket --help --version" ;;
+		"create") list="--disk --memory --vcpus --nic --firmware --kernel --initrd --cmdline --hypervisor --arch --console --description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
+		"list") list="--names --state --label --output --socket --help --version" ;;
 		"show") list="--output --socket --help --version" ;;
+		"set") list="--description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --memory --vcpus --output --socket --help --version" ;;
+		"edit") list="--output --socket --help --version" ;;
+		"rename") list="--output --socket --help --version" ;;
+		"clone") list="--disk --output --socket --help --version" ;;
 		"start") list="--console --output --socket --help --version" ;;
 		"console") list="--device --output --socket --help --version" ;;
 		"shutdown") list="--timeout --output --socket --help --version" ;;
@@ -93,8 +121,10 @@ _armvmctl()
 		"resume") list="--output --socket --help --version" ;;
 		"freeze") list="--output --socket --help --version" ;;
 		"thaw") list="--output --socket --help --version" ;;
-		"delete") list="--force --output --socket --help --version" ;;
+		"delete") list="--force --keep-variables --output --socket --help --version" ;;
 		"var list") list="--output --socket --help --version" ;;
+		"var kept") list="--output --socket --help --version" ;;
+		"var forget") list="--output --socket --help --version" ;;
 		"events") list="--follow --since --output --socket --help --version" ;;
 		"host info") list="--output --socket --help --version" ;;
 		"image check") list="--output --socket --help --version" ;;
@@ -109,11 +139,17 @@ _armvmctl()
 		case $words in
 		"") list=$_armvmctl_commands ;;
 		var) list+=" list" ;;&
+		var) list+=" kept" ;;&
+		var) list+=" forget" ;;&
 		host) list+=" info" ;;&
 		image) list+=" check" ;;&
 		esac
 		;;
 	"show") list=$(armvmctl list --names 2>/dev/null) ;;
+	"set") list=$(armvmctl list --names 2>/dev/null) ;;
+	"edit") list=$(armvmctl list --names 2>/dev/null) ;;
+	"rename") list=$(armvmctl list --names 2>/dev/null) ;;
+	"clone") list=$(armvmctl list --names 2>/dev/null) ;;
 	"start") list=$(armvmctl list --names 2>/dev/null) ;;
 	"console") list=$(armvmctl list --names 2>/dev/null) ;;
 	"shutdown") list=$(armvmctl list --names 2>/dev/null) ;;
