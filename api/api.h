@@ -30,6 +30,7 @@
 	X(VM_PAUSE, "vm.pause")               \
 	X(VM_RESUME, "vm.resume")             \
 	X(VM_CONSOLE, "vm.console")           \
+	X(VM_BALLOON, "vm.balloon")           \
 	X(VM_GUEST, "vm.guest")               \
 	X(VM_FREEZE, "vm.freeze")             \
 	X(VM_THAW, "vm.thaw")                 \
@@ -87,6 +88,10 @@ struct api_console_params {
 	int device; /* 0: the VM's own choice; else an enum api_console */
 };
 enum api_console { API_CONSOLE_DEFAULT, API_CONSOLE_PL011, API_CONSOLE_VIRTIO };
+struct api_balloon_params {
+	char *name;
+	uint64_t target_bytes;
+};
 struct api_shutdown_params {
 	char *name;
 	uint64_t timeout_ms; /* 0: do not wait for the guest's end */

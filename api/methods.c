@@ -151,6 +151,21 @@ static const struct json_field console_params[] = {
 	JSON_END,
 };
 
+static const struct json_field balloon_params[] = {
+	VM_NAME_FIELD(api_balloon_params),
+	{
+		.name = "target",
+		.kind = JSON_SIZE,
+		.offset = offsetof(struct api_balloon_params, target_bytes),
+		.flags = JSON_REQUIRED,
+		.min = MIB(32),
+		.max = VM_MEMORY_MAX,
+		.doc = "Memory left to the guest: 32 MiB to what it was "
+		       "defined with.",
+	},
+	JSON_END,
+};
+
 static const struct json_field shutdown_params[] = {
 	VM_NAME_FIELD(api_shutdown_params),
 	{
@@ -222,6 +237,12 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "Connect to a VM's console: what is read was printed by the "
 	       "guest, starting with the recent past; what is written is "
 	       "typed. Not in a batch."),
+	METHOD(VM_BALLOON, balloon, false, "the VM",
+	       "Ask the guest to make do with less memory than it was defined "
+	       "with, or let it have all of it again. What it gives up goes "
+	       "back to the host. The reply comes when the guest was asked; "
+	       "event \"balloon\" says that it did. It lasts until the VM "
+	       "stops."),
 	METHOD(VM_GUEST, name, false,
 	       "{agent: whether one answered, reason (why not), version, "
 	       "hostname, interfaces: [{name, mac, addresses: [{address, "

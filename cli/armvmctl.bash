@@ -1,6 +1,6 @@
 # bash completion of armvmctl, made by: armvmctl completion bash
 # shellcheck shell=bash
-_armvmctl_commands="create list show set edit rename clone start console shutdown stop reset pause resume freeze thaw delete var events host image completion help"
+_armvmctl_commands="create list show set edit rename clone start console shutdown stop reset pause resume balloon freeze thaw delete var events host image completion help"
 
 # The words of $list that begin as $cur does.
 _armvmctl_words()
@@ -42,6 +42,7 @@ _armvmctl()
 	"reset" | "reset "*) command="reset" ;;
 	"pause" | "pause "*) command="pause" ;;
 	"resume" | "resume "*) command="resume" ;;
+	"balloon" | "balloon "*) command="balloon" ;;
 	"freeze" | "freeze "*) command="freeze" ;;
 	"thaw" | "thaw "*) command="thaw" ;;
 	"delete" | "delete "*) command="delete" ;;
@@ -119,6 +120,7 @@ _armvmctl()
 		"reset") list="--output --socket --help --version" ;;
 		"pause") list="--output --socket --help --version" ;;
 		"resume") list="--output --socket --help --version" ;;
+		"balloon") list="--output --socket --help --version" ;;
 		"freeze") list="--output --socket --help --version" ;;
 		"thaw") list="--output --socket --help --version" ;;
 		"delete") list="--force --keep-variables --output --socket --help --version" ;;
@@ -157,6 +159,7 @@ _armvmctl()
 	"reset") list=$(armvmctl list --names 2>/dev/null) ;;
 	"pause") list=$(armvmctl list --names 2>/dev/null) ;;
 	"resume") list=$(armvmctl list --names 2>/dev/null) ;;
+	"balloon") list=$(armvmctl list --names 2>/dev/null) ;;
 	"freeze") list=$(armvmctl list --names 2>/dev/null) ;;
 	"thaw") list=$(armvmctl list --names 2>/dev/null) ;;
 	"delete") list=$(armvmctl list --names 2>/dev/null) ;;

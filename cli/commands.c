@@ -18,6 +18,7 @@
 	X(reset)         \
 	X(pause)         \
 	X(resume)        \
+	X(balloon)       \
 	X(freeze)        \
 	X(thaw)          \
 	X(delete)        \

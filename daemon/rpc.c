@@ -19,6 +19,7 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret)
 		{API_VM_PAUSE, rpc_vm_pause},
 		{API_VM_RESUME, rpc_vm_resume},
 		{API_VM_CONSOLE, rpc_vm_console},
+		{API_VM_BALLOON, rpc_vm_balloon},
 		{API_VM_GUEST, rpc_vm_guest},
 		{API_VM_FREEZE, rpc_vm_freeze},
 		{API_VM_THAW, rpc_vm_thaw},

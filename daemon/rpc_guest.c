@@ -7,8 +7,9 @@
 #include "lib/model/guest_info.h"
 
 /* The supervisor has deadlines of its own, shorter than these. */
-#define INFO_TIMEOUT_MS	  15000
-#define FREEZE_TIMEOUT_MS 45000
+#define BALLOON_TIMEOUT_MS 10000
+#define INFO_TIMEOUT_MS	   15000
+#define FREEZE_TIMEOUT_MS  45000
 
 static void info_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
 		    size_t n_fds, const struct error *e)
@@ -52,23 +53,59 @@ static void frozen_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
 static void ask(void *cookie, struct api_call *c, const char *command,
 		uint64_t timeout_ms, link_done_fn done)
 {
-	const struct api_name_params *p = api_call_params(c);
-	struct error e = ERROR_INIT;
-	struct vm *vm = vm_find(cookie, p->name, &e);
+	struct vm *vm = rpc_vm_of_call(cookie, c, VM_REQUEST_GUEST);
 	json_object *body;
 
-	if (vm && vm_request_check(vm->config.name, vm->state, VM_REQUEST_GUEST,
-				   &e) < 0)
-		vm = NULL;
-	if (!vm) {
-		api_call_fail(c, &e);
+	if (!vm)
 		return;
-	}
 	body = json_object_new_object();
 	json_object_object_add(body, "command",
 			       json_object_new_string(command));
 	link_request(vm->supervisor, "agent", body, NULL, 0, timeout_ms, done,
 		     c);
+}
+
+static void balloon_cb(struct vm *vm, void *cookie, json_object *reply,
+		       int *fds, size_t n_fds, const struct error *e)
+{
+	if (e)
+		api_call_fail(cookie, e);
+	else
+		api_call_reply(cookie, vm_to_json(vm, false), -1);
+}
+
+static int check_target(const struct vm *vm, uint64_t bytes, struct error *e)
+{
+	char size[16], most[16];
+
+	if (bytes <= vm->config.memory_bytes)
+		return 0;
+	return error_set(
+		e, -EINVAL,
+		"target: %s is more than the %s that %s was defined with",
+		format_size(bytes, size, sizeof(size)),
+		format_size(vm->config.memory_bytes, most, sizeof(most)),
+		vm->config.name);
+}
+
+void rpc_vm_balloon(void *cookie, struct api_call *c)
+{
+	const struct api_balloon_params *p = api_call_params(c);
+	struct error e = ERROR_INIT;
+	struct vm *vm = rpc_vm_of_call(cookie, c, VM_REQUEST_BALLOON);
+	json_object *body;
+
+	if (!vm)
+		return;
+	if (check_target(vm, p->target_bytes, &e) < 0) {
+		api_call_fail(c, &e);
+		return;
+	}
+	body = json_object_new_object();
+	json_object_object_add(body, "target",
+			       json_object_new_uint64(p->target_bytes));
+	link_request(vm->supervisor, "balloon", body, NULL, 0,
+		     BALLOON_TIMEOUT_MS, balloon_cb, c);
 }
 
 void rpc_vm_guest(void *cookie, struct api_call *c)

@@ -9,7 +9,7 @@ struct request {
 	char *type;
 	uint64_t id;
 	uint32_t version;
-	uint64_t seq, nvram_size;
+	uint64_t seq, nvram_size, target;
 	bool more;
 	int device, command;
 	json_object *config, *roles;
@@ -80,6 +80,13 @@ static const struct json_field agent_fields[] = {
 	TYPE_FIELD,
 	ID_FIELD,
 	FIELD(command, JSON_ENUM, .names = commands, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
+static const struct json_field balloon_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(target, JSON_U64, .flags = JSON_REQUIRED),
 	JSON_END,
 };
 
@@ -276,6 +283,14 @@ static int handle_agent(struct supervisor *s, const struct request *q,
 	return r;
 }
 
+static int handle_balloon(struct supervisor *s, const struct request *q,
+			  struct reply *reply, struct error *e)
+{
+	int r = check_request(s, VM_REQUEST_BALLOON, e);
+
+	return r < 0 ? r : s->ops->set_balloon(s->vmm, q->target, e);
+}
+
 static int handle_nvram_ack(struct supervisor *s, const struct request *q,
 			    struct reply *reply, struct error *e)
 {
@@ -318,6 +333,7 @@ static const struct {
 	[WIRE_RESUME] = {handle_resume, bare_fields},
 	[WIRE_CONSOLE] = {handle_console, console_fields},
 	[WIRE_AGENT] = {handle_agent, agent_fields},
+	[WIRE_BALLOON] = {handle_balloon, balloon_fields},
 	[WIRE_NVRAM_ACK] = {handle_nvram_ack, ack_fields, true},
 	[WIRE_STATS] = {handle_stats, bare_fields},
 };

@@ -145,6 +145,9 @@ static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 	case VMM_EVENT_PANIC:
 		tell_event(s, "panic", detail);
 		break;
+	case VMM_EVENT_BALLOON:
+		tell_event(s, "balloon", detail);
+		break;
 	case VMM_EVENT_POWEROFF:
 		supervisor_rest(s, VM_STOPPED,
 				detail[0] ? detail : "the guest powered off");

@@ -4,6 +4,7 @@
 #include "vmm-kvm/backend.h"
 #include "vmm-kvm/board_layout.h"
 #include "vmm-kvm/machine.h"
+#include "vmm-kvm/notes.h"
 #include "vmm-kvm/nvram_commits.h"
 
 enum phase {
@@ -36,6 +37,7 @@ struct vmm {
 	bool machine_made;
 	struct nvram_commits commits;
 	struct stop stop;
+	struct notes notes;
 	struct announcements announce;
 	uv_async_t async; /* its closing frees the vmm */
 };
@@ -101,6 +103,14 @@ static void on_commit(void *cookie, uint64_t offset, uint64_t size)
 	uv_async_send(&v->async);
 }
 
+static void on_note(void *cookie, enum board_note note, uint64_t value)
+{
+	struct vmm *v = cookie;
+
+	notes_leave(&v->notes, note, value);
+	uv_async_send(&v->async);
+}
+
 /* On the loop: what the threads left behind, in the order it is told. */
 
 static void tell(struct vmm *v, enum vmm_event_kind kind, const char *detail)
@@ -123,6 +133,15 @@ static void tell_announcements(struct vmm *v)
 		tell(v, VMM_EVENT_RESUMED, "");
 }
 
+static void tell_notes(struct vmm *v)
+{
+	char detail[ERROR_MESSAGE_MAX];
+	enum vmm_event_kind kind;
+
+	while (v->phase < PHASE_RESTING && notes_take(&v->notes, &kind, detail))
+		tell(v, kind, detail);
+}
+
 static void start_commit(struct vmm *v)
 {
 	uint64_t offset, size;
@@ -141,6 +160,7 @@ static void guest_reset(struct vmm *v)
 		tell(v, VMM_EVENT_FATAL, e.message);
 		return;
 	}
+	notes_drop(&v->notes);
 	tell(v, VMM_EVENT_RESET, "");
 	if (v->phase == PHASE_RUNNING)
 		machine_open(&v->machine);
@@ -173,6 +193,7 @@ static void on_async(uv_async_t *async)
 	struct stop stop;
 
 	tell_announcements(v);
+	tell_notes(v);
 	if (v->phase != PHASE_DEAD && v->phase != PHASE_RESTING &&
 	    take_stop(v, &stop))
 		handle_stop(v, &stop);
@@ -212,6 +233,7 @@ static void kvm_destroy(struct vmm *v)
 		machine_done(&v->machine);
 	}
 	pthread_mutex_destroy(&v->stop.lock);
+	notes_done(&v->notes);
 	close_params(&v->params);
 	uv_close((uv_handle_t *)&v->async, on_async_closed);
 }
@@ -256,6 +278,7 @@ static int build(struct vmm *v, struct error *e)
 		.space = &space,
 		.set_mapped = on_set_mapped,
 		.commit = on_commit,
+		.note = on_note,
 		.cookie = v,
 	};
 	unsigned ipa_bits;
@@ -298,6 +321,7 @@ static int kvm_create(const struct vmm_params *params, struct vmm **ret,
 	v->params = p;
 	v->async.data = v;
 	pthread_mutex_init(&v->stop.lock, NULL);
+	notes_init(&v->notes);
 	r = build(v, e);
 	if (r) {
 		kvm_destroy(v);
@@ -401,6 +425,14 @@ static int kvm_reset(struct vmm *v, struct error *e)
 	return 0;
 }
 
+static int kvm_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
+{
+	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
+		return check_phase(v, PHASE_RUNNING, "balloon", e);
+	board_set_balloon(v->board, bytes);
+	return 0;
+}
+
 static void kvm_stats(struct vmm *v, struct vmm_stats *ret)
 {
 	struct kvm_vcpu_stats sum;
@@ -423,6 +455,7 @@ const struct vmm_ops vmm_kvm_ops = {
 	.shutdown = kvm_shutdown,
 	.button_heard = kvm_button_heard,
 	.reset = kvm_reset,
+	.set_balloon = kvm_set_balloon,
 	.nvram_committed = kvm_nvram_committed,
 	.stats = kvm_stats,
 	.destroy = kvm_destroy,

@@ -165,6 +165,7 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 	b->initrd_fd = p->vmm->initrd_fd;
 	b->set_mapped = p->set_mapped;
 	b->commit = p->commit;
+	b->note = p->note;
 	b->cookie = p->cookie;
 	r = uv_timer_init(p->vmm->loop, &b->power_timer);
 	if (r) {
@@ -247,6 +248,11 @@ void board_reset(struct board *b)
 	}
 	bus_unlock(b->bus);
 	board_memory_discard_ram(&b->memory);
+}
+
+void board_set_balloon(struct board *b, uint64_t bytes)
+{
+	virtio_balloon_set_target(b->balloon, bytes);
 }
 
 bool board_power_watched(struct board *b)

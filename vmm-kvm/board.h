@@ -20,6 +20,12 @@
 #include "vmm-kvm/devices/guest_mem.h"
 #include "vmm-kvm/devices/irq.h"
 
+/* What a device says to the machine's owner. */
+enum board_note {
+	BOARD_NOTE_BALLOON, /* the balloon's target is reached; bytes left */
+	BOARD_NOTE_COUNT
+};
+
 struct board_params {
 	struct vmm_params *vmm; /* disk and tap descriptors are consumed */
 	const struct board_space *space;
@@ -31,6 +37,8 @@ struct board_params {
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
 	/* Likewise: bytes of the variables to be made durable. */
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
+	/* Likewise. */
+	void (*note)(void *cookie, enum board_note note, uint64_t value);
 	void *cookie;
 };
 
@@ -55,6 +63,10 @@ void board_reset(struct board *b);
 
 /* Commit what the guest wrote to its variables but did not end. */
 void board_sync(struct board *b);
+
+/* Memory to be left to the guest; see devices/virtio_balloon.h. vCPUs may run.
+ */
+void board_set_balloon(struct board *b, uint64_t bytes);
 
 /* A driver in the guest watches the power button. vCPUs may run. */
 bool board_power_watched(struct board *b);

@@ -11,6 +11,7 @@
 #include "vmm-kvm/devices/pl011.h"
 #include "vmm-kvm/devices/pl031.h"
 #include "vmm-kvm/devices/pl061.h"
+#include "vmm-kvm/devices/virtio_balloon.h"
 #include "vmm-kvm/devices/virtio_pci.h"
 
 #define BOARD_FUNCTIONS_MAX (BOARD_PCI_SLOTS - BOARD_PCI_SLOT_FIRST)
@@ -34,9 +35,11 @@ struct board {
 	const struct vm_config *config; /* borrowed */
 	int kernel_fd, initrd_fd;	/* borrowed; -1 for none */
 	uv_timer_t power_timer;		/* its closing frees the board */
+	struct virtio_dev *balloon;	/* borrowed from its function */
 	/* Of board_params. */
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
+	void (*note)(void *cookie, enum board_note note, uint64_t value);
 	void *cookie;
 };
 

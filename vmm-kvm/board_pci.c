@@ -7,8 +7,8 @@
 
 /* Where the stock agent looks for its host. */
 #define AGENT_PORT "org.qemu.guest_agent.0"
-/* Functions besides disks and network interfaces: entropy, console. */
-#define FUNCTIONS_FIXED 2
+/* Functions besides disks and network interfaces: entropy, console, balloon. */
+#define FUNCTIONS_FIXED 3
 
 static int add_pci_host(struct board *b, const struct board_params *p,
 			struct error *e)
@@ -70,6 +70,32 @@ static int add_console(struct board *b, const struct board_params *p,
 	return r ? r : add_function(b, p, device, e);
 }
 
+static void balloon_reached(void *cookie, uint64_t bytes)
+{
+	struct board *b = cookie;
+
+	b->note(b->cookie, BOARD_NOTE_BALLOON, bytes);
+}
+
+static int add_balloon(struct board *b, const struct board_params *p,
+		       struct error *e)
+{
+	const struct virtio_balloon_params params = {
+		.mem = &b->guest_mem,
+		.ram_bytes = p->space->ram_size,
+		.reporting = p->vmm->config->free_page_reporting,
+		.reached = balloon_reached,
+		.cookie = b,
+	};
+	struct virtio_dev *device;
+	int r = virtio_balloon_new(&params, &device, e);
+
+	if (r)
+		return r;
+	b->balloon = device;
+	return add_function(b, p, device, e);
+}
+
 static int add_disk(struct board *b, const struct board_params *p, size_t i,
 		    struct error *e)
 {
@@ -128,11 +154,14 @@ int board_add_pci(struct board *b, const struct board_params *p,
 	r = add_pci_host(b, p, e);
 	if (!r)
 		r = add_rng(b, p, e);
-	if (!r)
-		r = add_console(b, p, e);
 	for (size_t i = 0; !r && i < c->n_disks; i++)
 		r = add_disk(b, p, i, e);
 	for (size_t i = 0; !r && i < c->n_nics; i++)
 		r = add_nic(b, p, i, e);
+	/* Last, so that the disks keep the places that boot entries name. */
+	if (!r)
+		r = add_console(b, p, e);
+	if (!r)
+		r = add_balloon(b, p, e);
 	return r;
 }

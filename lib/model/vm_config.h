@@ -79,6 +79,7 @@ struct vm_config {
 	int console;	/* enum vm_console */
 	uint32_t vcpus;
 	uint64_t memory_bytes;
+	bool free_page_reporting;
 	char *firmware; /* path; default: the distribution's for arch */
 	/* Direct boot: paths, no firmware then; initrd and cmdline only with a
 	 * kernel. */

@@ -30,6 +30,7 @@ enum vmm_event_kind {
 	VMM_EVENT_POWEROFF, /* the guest turned itself off: now at rest */
 	VMM_EVENT_RESET,    /* the guest rebooted; the machine goes on */
 	VMM_EVENT_PANIC,    /* the guest reported a crash */
+	VMM_EVENT_BALLOON,  /* the guest gave or took what was asked */
 	VMM_EVENT_FATAL,    /* the backend cannot go on: now at rest */
 };
 
@@ -88,6 +89,9 @@ struct vmm_ops {
 	/* A driver in the guest watches the power button. */
 	bool (*button_heard)(struct vmm *v);
 	int (*reset)(struct vmm *v, struct error *e);
+	/* Memory the guest shall make do with, up to what it was defined with.
+	 * Only begins; reaching it is an event. */
+	int (*set_balloon)(struct vmm *v, uint64_t bytes, struct error *e);
 	void (*nvram_committed)(struct vmm *v);
 	void (*stats)(struct vmm *v, struct vmm_stats *ret);
 	/* Ends the guest at once if it runs; NULL is fine. */

@@ -27,6 +27,8 @@
  *                                              for "info"; {filesystems} for
  *                                              "freeze" and "thaw"; once the
  *                                              guest has answered
+ *  D balloon      {target}                  → {} the guest was asked to make do
+ *                                              with that many bytes
  *  D nvram-ack    {seq}                     no reply
  *  D stats        {}                        → {exits_mmio, exits_total,
  *                                              vcpu_ns}
@@ -36,7 +38,7 @@
  *                                           daemon stays connected until the
  *                                           process has ended, or the next
  *                                           one is told again
- *  S event        {kind, detail}            "reset", "panic", ...
+ *  S event        {kind, detail}            "reset", "panic", "balloon", ...
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged
  */
@@ -59,6 +61,7 @@
 	X(RESUME, "resume", 'D', 0)                 \
 	X(CONSOLE, "console", 'D', 1)               \
 	X(AGENT, "agent", 'D', 0)                   \
+	X(BALLOON, "balloon", 'D', 0)               \
 	X(NVRAM_ACK, "nvram-ack", 'D', 0)           \
 	X(STATS, "stats", 'D', 0)                   \
 	X(REPLY, "reply", 'S', 1)                   \

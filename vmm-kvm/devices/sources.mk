@@ -8,6 +8,8 @@ TESTS += tests/unit/test_bus.c tests/unit/test_guest_mem.c \
 	tests/unit/test_pl061.c tests/unit/test_cfi_flash.c \
 	tests/unit/test_cfi_flash_journal.c tests/unit/test_cfi_flash_view.c \
 	tests/unit/test_fw_cfg.c
+SRCS += vmm-kvm/devices/virtio_balloon.c
+TESTS += tests/unit/test_virtio_balloon.c
 SRCS += vmm-kvm/devices/iov.c vmm-kvm/devices/msix.c vmm-kvm/devices/pci.c \
 	vmm-kvm/devices/pci_host.c vmm-kvm/devices/virtio.c \
 	vmm-kvm/devices/virtio_blk.c vmm-kvm/devices/virtio_console.c \

@@ -199,3 +199,10 @@ uint64_t virtio_config_read(const struct virtio_dev *d, uint64_t offset,
 	       MIN((size_t)size, d->config_size - offset));
 	return value;
 }
+
+void virtio_config_write(struct virtio_dev *d, uint64_t offset, unsigned size,
+			 uint64_t value)
+{
+	if (d->ops->config_write)
+		d->ops->config_write(d, offset, size, value);
+}

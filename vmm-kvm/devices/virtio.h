@@ -54,6 +54,11 @@ struct virtio_dev_ops {
 	/* The queues are gone: forget what refers to them. Any thread, so no
 	 * call of the loop or of a host end. Optional. */
 	void (*reset)(struct virtio_dev *d);
+	/* The driver writes `size` (1, 2, 4 or 8) bytes of the configuration
+	 * space. A vCPU thread, so no call of the loop or of a host end.
+	 * Optional: without it the space is read-only. */
+	void (*config_write)(struct virtio_dev *d, uint64_t offset,
+			     unsigned size, uint64_t value);
 	/* Waits for host requests under way. Loop thread, *without* the lock,
 	 * no vCPU running. */
 	void (*free)(struct virtio_dev *d);
@@ -73,7 +78,7 @@ struct virtio_dev {
 	uint64_t features_offered, features;
 	uint8_t status;
 	uint8_t config_generation;
-	const uint8_t *config; /* little-endian, read-only to the driver */
+	const uint8_t *config; /* little-endian */
 	size_t config_size;
 	unsigned n_queues;
 	struct virtqueue queues[VIRTIO_QUEUES_MAX];
@@ -123,6 +128,8 @@ void virtio_queue_enable(struct virtio_dev *d, unsigned index);
 void virtio_kick(struct virtio_dev *d, unsigned index);
 uint64_t virtio_config_read(const struct virtio_dev *d, uint64_t offset,
 			    unsigned size);
+void virtio_config_write(struct virtio_dev *d, uint64_t offset, unsigned size,
+			 uint64_t value);
 /* Waits for host requests under way; without the lock. NULL is fine. */
 struct virtio_dev *virtio_dev_free(struct virtio_dev *d);
 DEFINE_CLEANUP(virtio_dev_free, struct virtio_dev *)

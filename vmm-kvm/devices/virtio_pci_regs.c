@@ -257,6 +257,9 @@ static void bar_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
 			common_write(v, at, (uint32_t)value);
 		}
 		break;
+	case VIRTIO_PCI_DEVICE_AT:
+		virtio_config_write(v->device, at, size, value);
+		break;
 	case VIRTIO_PCI_NOTIFY_AT:
 		if (at % VIRTIO_PCI_NOTIFY_STRIDE == 0 &&
 		    at / VIRTIO_PCI_NOTIFY_STRIDE < v->n_kicks)

@@ -87,7 +87,7 @@ def freeze_and_thaw():
     guest.run("mkdir -p /data && mount -t ext4 /dev/vda2 /data")
     report.equal("freeze", host.ctl("freeze", "web")[:2],
                  (0, "web: 1 file system frozen\n"))
-    guest.run("(echo x >/data/x; sync; echo written >/tmp/written) &")
+    guest.run("{ (echo x >/data/x; sync; echo written >/tmp/written) & }")
     time.sleep(1)
     out, _ = guest.run("cat /tmp/written 2>&1")
     report.match("a writer waits", "No such file", out)
