@@ -42,9 +42,9 @@ struct vm {
 	uv_timer_t shutdown_timer;
 	uint64_t shutdown_timeout_ms;
 	bool button_heard, agent_heard; /* by whom in the guest */
-	bool stop_requested;  /* the next end is not a crash */
-	bool panicked;	      /* the next end is one, all the same */
-	bool reset_requested; /* the next reset is not the guest's */
+	bool stop_requested;		/* the next end is not a crash */
+	bool panicked;			/* the next end is one, all the same */
+	bool reset_requested;		/* the next reset is not the guest's */
 	/* What the supervisor said of its end, until the process is gone. */
 	bool ended_well;
 	char end_reason[ERROR_MESSAGE_MAX];

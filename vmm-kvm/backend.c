@@ -15,14 +15,6 @@ enum phase {
 	PHASE_DEAD,    /* destroyed; memory goes when the loop turns */
 };
 
-/* Why vCPUs stopped the machine; the first reason counts. */
-struct stop {
-	pthread_mutex_t lock;
-	bool posted;
-	enum kvm_vcpu_stop why;
-	char detail[ERROR_MESSAGE_MAX];
-};
-
 /* What is told from the loop, in this order, not from inside an operation:
  * at most one start, and pause and resume cancel each other. */
 struct announcements {
@@ -36,7 +28,6 @@ struct vmm {
 	struct machine machine;
 	bool machine_made;
 	struct nvram_commits commits;
-	struct stop stop;
 	struct notes notes;
 	struct announcements announce;
 	uv_async_t async; /* its closing frees the vmm */
@@ -61,27 +52,8 @@ static void post_stop(void *cookie, enum kvm_vcpu_stop why, const char *detail)
 {
 	struct vmm *v = cookie;
 
-	pthread_mutex_lock(&v->stop.lock);
-	if (!v->stop.posted) {
-		v->stop.posted = true;
-		v->stop.why = why;
-		snprintf(v->stop.detail, sizeof(v->stop.detail), "%s", detail);
-	}
-	pthread_mutex_unlock(&v->stop.lock);
+	notes_stop(&v->notes, why, detail);
 	uv_async_send(&v->async);
-}
-
-static bool take_stop(struct vmm *v, struct stop *ret)
-{
-	bool posted;
-
-	pthread_mutex_lock(&v->stop.lock);
-	posted = v->stop.posted;
-	ret->why = v->stop.why;
-	memcpy(ret->detail, v->stop.detail, sizeof(ret->detail));
-	v->stop.posted = false;
-	pthread_mutex_unlock(&v->stop.lock);
-	return posted;
 }
 
 static void on_set_mapped(void *cookie, enum board_bank bank, bool mapped)
@@ -166,7 +138,7 @@ static void guest_reset(struct vmm *v)
 		machine_open(&v->machine);
 }
 
-static void handle_stop(struct vmm *v, const struct stop *stop)
+static void handle_stop(struct vmm *v, const struct notes_stop *stop)
 {
 	machine_halt(&v->machine);
 	if (stop->why == KVM_VCPU_RESET) {
@@ -190,12 +162,12 @@ static void handle_stop(struct vmm *v, const struct stop *stop)
 static void on_async(uv_async_t *async)
 {
 	struct vmm *v = async->data;
-	struct stop stop;
+	struct notes_stop stop;
 
 	tell_announcements(v);
 	tell_notes(v);
 	if (v->phase != PHASE_DEAD && v->phase != PHASE_RESTING &&
-	    take_stop(v, &stop))
+	    notes_take_stop(&v->notes, &stop))
 		handle_stop(v, &stop);
 	start_commit(v);
 	/* A machine is off when its last variable is safe. */
@@ -232,7 +204,6 @@ static void kvm_destroy(struct vmm *v)
 		nvram_commits_done(&v->commits);
 		machine_done(&v->machine);
 	}
-	pthread_mutex_destroy(&v->stop.lock);
 	notes_done(&v->notes);
 	close_params(&v->params);
 	uv_close((uv_handle_t *)&v->async, on_async_closed);
@@ -320,7 +291,6 @@ static int kvm_create(const struct vmm_params *params, struct vmm **ret,
 	}
 	v->params = p;
 	v->async.data = v;
-	pthread_mutex_init(&v->stop.lock, NULL);
 	notes_init(&v->notes);
 	r = build(v, e);
 	if (r) {
@@ -375,16 +345,6 @@ static int kvm_pause(struct vmm *v, struct error *e)
 	return 0;
 }
 
-static bool stop_posted(struct vmm *v)
-{
-	bool posted;
-
-	pthread_mutex_lock(&v->stop.lock);
-	posted = v->stop.posted;
-	pthread_mutex_unlock(&v->stop.lock);
-	return posted;
-}
-
 static int kvm_resume(struct vmm *v, struct error *e)
 {
 	int r = check_phase(v, PHASE_PAUSED, "resume", e);
@@ -396,7 +356,7 @@ static int kvm_resume(struct vmm *v, struct error *e)
 	v->announce.paused = false;
 	uv_async_send(&v->async);
 	/* A guest that stopped itself just before it was paused stays so. */
-	if (!stop_posted(v))
+	if (!notes_stopped(&v->notes))
 		machine_open(&v->machine);
 	return 0;
 }

@@ -65,3 +65,36 @@ void notes_drop(struct notes *n)
 	n->left = 0;
 	pthread_mutex_unlock(&n->lock);
 }
+
+void notes_stop(struct notes *n, enum kvm_vcpu_stop why, const char *detail)
+{
+	pthread_mutex_lock(&n->lock);
+	if (!n->stopped) {
+		n->stopped = true;
+		n->stop.why = why;
+		snprintf(n->stop.detail, sizeof(n->stop.detail), "%s", detail);
+	}
+	pthread_mutex_unlock(&n->lock);
+}
+
+bool notes_stopped(struct notes *n)
+{
+	bool stopped;
+
+	pthread_mutex_lock(&n->lock);
+	stopped = n->stopped;
+	pthread_mutex_unlock(&n->lock);
+	return stopped;
+}
+
+bool notes_take_stop(struct notes *n, struct notes_stop *ret)
+{
+	bool stopped;
+
+	pthread_mutex_lock(&n->lock);
+	stopped = n->stopped;
+	*ret = n->stop;
+	n->stopped = false;
+	pthread_mutex_unlock(&n->lock);
+	return stopped;
+}

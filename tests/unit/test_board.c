@@ -82,10 +82,6 @@ static void on_commit(void *cookie, uint64_t offset, uint64_t size)
 	f->commit_size = size;
 }
 
-static void on_note(void *cookie, enum board_note note, uint64_t value)
-{
-}
-
 static int file_of(uint64_t size)
 {
 	int fd = memfd_create("test", MFD_CLOEXEC);
@@ -145,7 +141,6 @@ static int make_board(struct fixture *f, struct error *e)
 		.msi = &msi,
 		.set_mapped = ignore_mapped,
 		.commit = on_commit,
-		.note = on_note,
 		.cookie = f,
 	};
 
