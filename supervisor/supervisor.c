@@ -120,6 +120,31 @@ static void tell_event(struct supervisor *s, const char *kind,
 	tell(s, message);
 }
 
+/* By the definition, here: a daemon may be away. */
+static void watchdog(struct supervisor *s)
+{
+	struct error e = ERROR_INIT;
+	int r = 0;
+
+	tell_event(s, "watchdog", "the guest let its watchdog expire");
+	switch (s->config.on_watchdog) {
+	case VM_ON_WATCHDOG_RESET:
+		r = s->ops->reset(s->vmm, &e);
+		break;
+	case VM_ON_WATCHDOG_PAUSE:
+		r = s->ops->pause(s->vmm, &e);
+		break;
+	case VM_ON_WATCHDOG_STOP:
+		supervisor_rest(s, VM_STOPPED,
+				"the guest let its watchdog expire");
+		break;
+	default:
+		break;
+	}
+	if (r < 0)
+		log_vm(LOG_LEVEL_WARNING, s->name, "watchdog: %s", e.message);
+}
+
 static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 			 const char *detail)
 {
@@ -144,6 +169,9 @@ static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 		break;
 	case VMM_EVENT_PANIC:
 		tell_event(s, "panic", detail);
+		break;
+	case VMM_EVENT_WATCHDOG:
+		watchdog(s);
 		break;
 	case VMM_EVENT_BALLOON:
 		tell_event(s, "balloon", detail);

@@ -338,6 +338,7 @@ static int kvm_pause(struct vmm *v, struct error *e)
 	if (r)
 		return r;
 	machine_halt(&v->machine);
+	board_hold(v->board, true);
 	v->phase = PHASE_PAUSED;
 	v->announce.paused = true;
 	v->announce.resumed = false;
@@ -351,6 +352,7 @@ static int kvm_resume(struct vmm *v, struct error *e)
 
 	if (r)
 		return r;
+	board_hold(v->board, false);
 	v->phase = PHASE_RUNNING;
 	v->announce.resumed = true;
 	v->announce.paused = false;

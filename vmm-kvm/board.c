@@ -52,6 +52,28 @@ static int add_fw_cfg(struct board *b)
 	return r ? r : place(b, fw_cfg_region(b->fw_cfg), BOARD_FW_CFG_BASE);
 }
 
+static void watchdog_expired(void *cookie)
+{
+	struct board *b = cookie;
+
+	b->note(b->cookie, BOARD_NOTE_WATCHDOG, 0);
+}
+
+static int add_watchdog(struct board *b, const struct board_params *p)
+{
+	struct sp805_params params = {
+		.loop = p->vmm->loop,
+		.bus = b->bus,
+		.irq = board_line(p, BOARD_SPI_SP805),
+		.clock_hz = BOARD_APB_CLOCK_HZ,
+		.expired = watchdog_expired,
+		.cookie = b,
+	};
+	int r = sp805_new(&params, &b->sp805);
+
+	return r ? r : place(b, sp805_region(b->sp805), BOARD_SP805_BASE);
+}
+
 static void code_set_mapped(void *cookie, bool mapped)
 {
 	struct board *b = cookie;
@@ -119,6 +141,8 @@ static int add_devices(struct board *b, const struct board_params *p,
 		r = add_rtc(b, p);
 	if (!r)
 		r = add_gpio(b, p);
+	if (!r)
+		r = add_watchdog(b, p);
 	if (!r)
 		r = add_fw_cfg(b);
 	if (r)
@@ -196,7 +220,13 @@ struct board *board_free(struct board *b)
 		return NULL;
 	while (b->n_functions)
 		virtio_pci_free(b->functions[--b->n_functions]);
+	if (b->pvpanic) {
+		bus_lock(b->bus);
+		pvpanic_free(b->pvpanic);
+		bus_unlock(b->bus);
+	}
 	pci_host_free(b->pci);
+	sp805_free(b->sp805);
 	fw_cfg_free(b->fw_cfg);
 	pl061_free(b->pl061);
 	pl031_free(b->pl031);
@@ -239,6 +269,7 @@ void board_reset(struct board *b)
 	pl061_set_input(b->pl061, BOARD_POWER_KEY_PIN, false);
 	pci_host_reset(b->pci);
 	fw_cfg_reset(b->fw_cfg);
+	sp805_reset(b->sp805);
 	pl061_reset(b->pl061);
 	pl031_reset(b->pl031);
 	pl011_reset(b->pl011);
@@ -248,6 +279,13 @@ void board_reset(struct board *b)
 	}
 	bus_unlock(b->bus);
 	board_memory_discard_ram(&b->memory);
+}
+
+void board_hold(struct board *b, bool held)
+{
+	bus_lock(b->bus);
+	sp805_hold(b->sp805, held);
+	bus_unlock(b->bus);
 }
 
 void board_set_balloon(struct board *b, uint64_t bytes)

@@ -22,7 +22,9 @@
 
 /* What a device says to the machine's owner. */
 enum board_note {
-	BOARD_NOTE_BALLOON, /* the balloon's target is reached; bytes left */
+	BOARD_NOTE_PANIC,    /* the guest's kernel says so */
+	BOARD_NOTE_WATCHDOG, /* the guest let it expire */
+	BOARD_NOTE_BALLOON,  /* the balloon's target is reached; bytes left */
 	BOARD_NOTE_COUNT
 };
 
@@ -63,6 +65,9 @@ void board_reset(struct board *b);
 
 /* Commit what the guest wrote to its variables but did not end. */
 void board_sync(struct board *b);
+
+/* The CPUs stand still, or go on: time of the watchdog. */
+void board_hold(struct board *b, bool held);
 
 /* Memory to be left to the guest; see devices/virtio_balloon.h. vCPUs may run.
  */

@@ -11,6 +11,8 @@
 #include "vmm-kvm/devices/pl011.h"
 #include "vmm-kvm/devices/pl031.h"
 #include "vmm-kvm/devices/pl061.h"
+#include "vmm-kvm/devices/pvpanic.h"
+#include "vmm-kvm/devices/sp805.h"
 #include "vmm-kvm/devices/virtio_balloon.h"
 #include "vmm-kvm/devices/virtio_pci.h"
 
@@ -26,6 +28,8 @@ struct board {
 	struct pl031 *pl031;
 	struct pl061 *pl061;
 	struct fw_cfg *fw_cfg;
+	struct sp805 *sp805;
+	struct pvpanic *pvpanic;
 	struct pci_host *pci;
 	struct virtio_pci *functions[BOARD_FUNCTIONS_MAX];
 	unsigned n_functions;

@@ -7,7 +7,7 @@
  *   0x0400_0000  flash bank 1, variables            64 MiB
  *   0x0800_0000  GIC distributor                    64 KiB
  *   0x0808_0000  GIC ITS                           128 KiB
- *   0x0900_0000  pl011, pl031, fw_cfg, pl061         4 KiB each
+ *   0x0900_0000  pl011, pl031, fw_cfg, pl061, sp805         4 KiB each
  *   0x0a00_0000  GIC redistributors                 64 MiB, 512 vCPUs
  *   0x0eff_0000  PCI I/O ports                      64 KiB
  *   0x1000_0000  PCI memory below 4 GiB            512 MiB
@@ -39,6 +39,7 @@
 #define BOARD_PL031_BASE      0x09010000ull
 #define BOARD_FW_CFG_BASE     0x09020000ull
 #define BOARD_PL061_BASE      0x09030000ull
+#define BOARD_SP805_BASE      0x09050000ull
 #define BOARD_PRIMECELL_SIZE  KIB(4)
 #define BOARD_GIC_REDIST_BASE 0x0a000000ull
 #define BOARD_VCPUS_MAX	      512
@@ -73,6 +74,7 @@
 #define BOARD_SPI_PL031	   34
 #define BOARD_SPI_PCI_INTX 35 /* to 38 */
 #define BOARD_SPI_PL061	   39
+#define BOARD_SPI_SP805	   40
 #define BOARD_GIC_IRQS	   64 /* SGIs, PPIs and these; a multiple of 32 */
 
 #define BOARD_POWER_KEY_PIN 3

@@ -7,8 +7,9 @@
 
 /* Where the stock agent looks for its host. */
 #define AGENT_PORT "org.qemu.guest_agent.0"
-/* Functions besides disks and network interfaces: entropy, console, balloon. */
-#define FUNCTIONS_FIXED 3
+/* Functions besides disks and network interfaces: entropy, console, balloon,
+ * pvpanic. */
+#define FUNCTIONS_FIXED 4
 
 static int add_pci_host(struct board *b, const struct board_params *p,
 			struct error *e)
@@ -96,6 +97,26 @@ static int add_balloon(struct board *b, const struct board_params *p,
 	return add_function(b, p, device, e);
 }
 
+static void guest_panicked(void *cookie)
+{
+	struct board *b = cookie;
+
+	b->note(b->cookie, BOARD_NOTE_PANIC, 0);
+}
+
+static int add_pvpanic(struct board *b, struct error *e)
+{
+	const struct pvpanic_params params = {
+		.host = b->pci,
+		/* Behind all others, which are virtio. */
+		.devfn = PCI_DEVFN(BOARD_PCI_SLOT_FIRST + b->n_functions, 0),
+		.panicked = guest_panicked,
+		.cookie = b,
+	};
+
+	return pvpanic_new(&params, &b->pvpanic, e);
+}
+
 static int add_disk(struct board *b, const struct board_params *p, size_t i,
 		    struct error *e)
 {
@@ -163,5 +184,7 @@ int board_add_pci(struct board *b, const struct board_params *p,
 		r = add_console(b, p, e);
 	if (!r)
 		r = add_balloon(b, p, e);
+	if (!r)
+		r = add_pvpanic(b, e);
 	return r;
 }

@@ -76,6 +76,9 @@ static void add_primecells(struct fdt_builder *t, const struct handles *h)
 	cell.base = BOARD_PL061_BASE;
 	cell.intid = BOARD_SPI_PL061;
 	fdt_add_pl061(t, &cell, h->gpio);
+	cell.base = BOARD_SP805_BASE;
+	cell.intid = BOARD_SPI_SP805;
+	fdt_add_sp805(t, &cell);
 	fdt_add_power_key(t, h->gpio, BOARD_POWER_KEY_PIN);
 }
 

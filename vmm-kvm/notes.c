@@ -47,7 +47,16 @@ bool notes_take(struct notes *n, enum vmm_event_kind *ret_kind,
 
 	if (!take(n, &note, &value))
 		return false;
+	detail[0] = '\0';
 	switch (note) {
+	case BOARD_NOTE_PANIC:
+		*ret_kind = VMM_EVENT_PANIC;
+		snprintf(detail, ERROR_MESSAGE_MAX,
+			 "the guest's kernel panicked");
+		break;
+	case BOARD_NOTE_WATCHDOG:
+		*ret_kind = VMM_EVENT_WATCHDOG;
+		break;
 	case BOARD_NOTE_BALLOON:
 		*ret_kind = VMM_EVENT_BALLOON;
 		snprintf(detail, ERROR_MESSAGE_MAX, "the guest has %s left",

@@ -207,6 +207,17 @@ void fdt_add_fw_cfg(struct fdt_builder *b, uint64_t base, uint64_t size)
 	fdt_node_end(b);
 }
 
+void fdt_add_sp805(struct fdt_builder *b, const struct fdt_primecell *p)
+{
+	static const char *const names[] = {"wdog_clk", "apb_pclk"};
+
+	primecell_begin(b, "watchdog", "arm,sp805", p);
+	fdt_prop_cells(b, "clocks",
+		       FDT_CELLS(p->clock_phandle, p->clock_phandle));
+	fdt_prop_strings(b, "clock-names", names, ARRAY_SIZE(names));
+	fdt_node_end(b);
+}
+
 void fdt_add_power_key(struct fdt_builder *b, uint32_t gpio_phandle,
 		       uint32_t pin)
 {

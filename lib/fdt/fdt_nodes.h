@@ -86,6 +86,9 @@ void fdt_add_pl061(struct fdt_builder *b, const struct fdt_primecell *p,
 /* firmware/qemu,fw-cfg-mmio. */
 void fdt_add_fw_cfg(struct fdt_builder *b, uint64_t base, uint64_t size);
 
+/* watchdog/arm,sp805. */
+void fdt_add_sp805(struct fdt_builder *b, const struct fdt_primecell *p);
+
 /* input/gpio-keys: a power button on `pin` of that GPIO controller. */
 void fdt_add_power_key(struct fdt_builder *b, uint32_t gpio_phandle,
 		       uint32_t pin);

@@ -12,6 +12,8 @@ static const char *const crash_policies[] = {"stop", "restart", "preserve",
 static const char *const reboot_policies[] = {"restart", "stop", "preserve",
 					      NULL};
 static const char *const archs[] = {"aarch64", "aarch32", NULL};
+static const char *const watchdogs[] = {"reset", "pause", "stop", "ignore",
+					NULL};
 static const char *const consoles[] = {"pl011", "virtio", "both", NULL};
 
 static bool is_alnum(char c)
@@ -170,6 +172,12 @@ const struct json_field vm_config_fields[] = {
 	 .kind = JSON_SIZE,
 	 .offset = VM(memory_bytes),
 	 .doc = "at least 128 MiB, whole MiB; default 1 GiB"},
+	{.name = "on_watchdog",
+	 .kind = JSON_ENUM,
+	 .offset = VM(on_watchdog),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = watchdogs,
+	 .doc = "when the guest lets its watchdog expire; default reset"},
 	{.name = "free_page_reporting",
 	 .kind = JSON_BOOL,
 	 .offset = VM(free_page_reporting),

@@ -48,6 +48,14 @@ enum vm_on_reboot {
 };
 enum vm_arch { VM_ARCH_AARCH64, VM_ARCH_AARCH32 };
 
+/* What follows when the guest lets its watchdog expire. */
+enum vm_on_watchdog {
+	VM_ON_WATCHDOG_RESET,
+	VM_ON_WATCHDOG_PAUSE,
+	VM_ON_WATCHDOG_STOP,
+	VM_ON_WATCHDOG_IGNORE
+};
+
 /* What the guest has as its console. */
 enum vm_console {
 	VM_CONSOLE_PL011,
@@ -80,7 +88,8 @@ struct vm_config {
 	uint32_t vcpus;
 	uint64_t memory_bytes;
 	bool free_page_reporting;
-	char *firmware; /* path; default: the distribution's for arch */
+	int on_watchdog; /* enum vm_on_watchdog */
+	char *firmware;	 /* path; default: the distribution's for arch */
 	/* Direct boot: paths, no firmware then; initrd and cmdline only with a
 	 * kernel. */
 	char *kernel, *initrd;

@@ -30,6 +30,7 @@ enum vmm_event_kind {
 	VMM_EVENT_POWEROFF, /* the guest turned itself off: now at rest */
 	VMM_EVENT_RESET,    /* the guest rebooted; the machine goes on */
 	VMM_EVENT_PANIC,    /* the guest reported a crash */
+	VMM_EVENT_WATCHDOG, /* the guest let its watchdog expire */
 	VMM_EVENT_BALLOON,  /* the guest gave or took what was asked */
 	VMM_EVENT_FATAL,    /* the backend cannot go on: now at rest */
 };

@@ -38,7 +38,8 @@
  *                                           daemon stays connected until the
  *                                           process has ended, or the next
  *                                           one is told again
- *  S event        {kind, detail}            "reset", "panic", "balloon", ...
+ *  S event        {kind, detail}            "reset", "panic", "balloon",
+ *                                           "watchdog"
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged
  */

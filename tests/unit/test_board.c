@@ -208,6 +208,7 @@ static void test_tree_names_what_answers(void **state)
 	assert_int_equal(read32(f, node_base(fdt, "arm,pl011") + 0xfe0), 0x11);
 	assert_int_equal(read32(f, node_base(fdt, "arm,pl031") + 0xfe0), 0x31);
 	assert_int_equal(read32(f, node_base(fdt, "arm,pl061") + 0xfe0), 0x61);
+	assert_int_equal(read32(f, node_base(fdt, "arm,sp805") + 0xfe0), 5);
 	/* The signature item, selected at reset: "QEMU". */
 	assert_int_equal(read32(f, node_base(fdt, "qemu,fw-cfg-mmio")),
 			 0x554d4551);
@@ -392,7 +393,7 @@ static void test_too_many_devices_are_refused(void **state)
 
 	f->config.n_disks = VM_DISKS_MAX;
 	f->config.n_nics = VM_NICS_MAX;
-	expect_refused(f, "at most 28");
+	expect_refused(f, "at most 27");
 }
 
 static void test_bad_disk_is_named(void **state)

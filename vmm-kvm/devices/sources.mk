@@ -1,3 +1,5 @@
+SRCS += vmm-kvm/devices/pvpanic.c vmm-kvm/devices/sp805.c
+TESTS += tests/unit/test_pvpanic.c tests/unit/test_sp805.c
 SRCS += vmm-kvm/devices/bus.c vmm-kvm/devices/guest_mem.c \
 	vmm-kvm/devices/pl011.c vmm-kvm/devices/pl031.c \
 	vmm-kvm/devices/pl061.c vmm-kvm/devices/cfi_flash.c \

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
-"""Memory given back to the host, by the balloon and by free page reporting."""
+"""Memory given back to the host, by the balloon and by free page reporting; the
+watchdog; pvpanic."""
 import re
+import time
 
-from scene import Host, RpcError, boot, define, guarded, image, report, wait_for
+from scene import BOOT_S, Host, RpcError, boot, define, guarded, image, report, wait_for
 
 MIB = 1 << 20
 host = Host().start()
@@ -77,6 +79,41 @@ def bad_targets_are_refused():
                          r"target.*MiB", str(e))
 
 
+def the_watchdog_resets():
+    out, _ = guest.run("cat /sys/class/watchdog/watchdog0/identity")
+    report.match("Linux drives the watchdog", "SP805", out)
+    guest.run("watchdog -F -T 4 -t 1 /dev/watchdog & echo $! >/tmp/wd")
+    time.sleep(8)
+    report.equal("it is kept alive", events("watchdog"), [])
+    # A pause longer than its period is not the guest's fault.
+    host.call("vm.pause", name="web")
+    time.sleep(6)
+    host.call("vm.resume", name="web")
+    time.sleep(1)
+    report.equal("a pause does not count", events("watchdog"), [])
+    guest.send("kill -9 $(cat /tmp/wd)\n")
+    wait_for("the watchdog to expire", lambda: events("watchdog"), 20)
+    guest.ready(BOOT_S)
+    report.check("and the guest is reset", events("reset"))
+
+
+def a_panic_is_an_event():
+    """Debian's kernel has no driver for it, so by hand what others do."""
+    host.call("vm.update", name="web", config={
+        **host.vm("web")["config"], "on_crash": "preserve"})
+    out, status = guest.run(
+        "for d in /sys/bus/pci/devices/*; do [ $(cat $d/vendor)$(cat "
+        "$d/device) = 0x1b360x0011 ] || continue; echo 1 >$d/enable; "
+        "set -- $(head -n 1 $d/resource); echo at $1; done")
+    report.match("pvpanic is on PCI", r"at 0x[0-9a-f]+", out)
+    guest.send(f"devmem {out.split()[-1]} 8 1\n")
+    wait_for("the panic", lambda: events("panic"), 20)
+    report.match("an event tells", "kernel panicked",
+                 events("panic")[0]["detail"])
+    host.wait_state("web", "paused", 20)
+    report.check("on_crash: preserve pauses it", True)
+
+
 guarded(freed_pages_go_back, the_balloon_takes_and_gives,
-        bad_targets_are_refused)
+        bad_targets_are_refused, the_watchdog_resets, a_panic_is_an_event)
 report.end()
