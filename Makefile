@@ -30,11 +30,12 @@ MAIN_armvm-supervisor := supervisor/main.c
 # Prints api/API.md from the table of methods; not installed.
 MAIN_armvm-apidoc := api/apidoc_main.c
 LIBS_armvm-apidoc := json-c libuv
-LIBS_armvmd := libuv json-c sqlite3 libsystemd zlib libzstd
+LIBS_armvmd := libuv json-c sqlite3 libsystemd zlib libzstd libwebsockets \
+	openssl
 LIBS_armvmctl := json-c smartcols libuv
 LIBS_armvm-supervisor := libuv json-c liburing libseccomp zlib libzstd
 LIBS_test := libuv json-c sqlite3 libsystemd liburing libseccomp smartcols \
-	zlib libzstd cmocka
+	zlib libzstd libwebsockets openssl cmocka
 
 CC := gcc
 PKG_CONFIG := pkg-config
@@ -88,7 +89,7 @@ CFLAGS += -O2 -D_FORTIFY_SOURCE=2
 endif
 CFLAGS += $(HARDEN)
 ALL_LIBS := libuv json-c sqlite3 libsystemd liburing libseccomp smartcols \
-	zlib libzstd
+	zlib libzstd libwebsockets openssl
 # Silent where pkg-config is missing: `make deps` must work then, too.
 CPPFLAGS += $(shell $(PKG_CONFIG) --cflags $(ALL_LIBS) 2>/dev/null)
 
@@ -220,6 +221,8 @@ install: all
 	install -D -m 0755 $(O)/bin/armvm-supervisor \
 		$(DESTDIR)$(LIBEXEC)/armvm-supervisor
 	install -D -m 0644 daemon/armvmd.8 $(DESTDIR)$(MAN)/man8/armvmd.8
+	install -D -m 0644 daemon/armvmd.conf.5 \
+		$(DESTDIR)$(MAN)/man5/armvmd.conf.5
 	install -D -m 0644 cli/armvmctl.1 $(DESTDIR)$(MAN)/man1/armvmctl.1
 	install -D -m 0644 cli/armvmctl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/armvmctl

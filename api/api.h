@@ -17,35 +17,49 @@
 
 #include "lib/base/json.h"
 
-/* X(METHOD, "name") in the order of documentation. */
-#define API_METHOD_TABLE(X)                   \
-	X(HOST_INFO, "host.info")             \
-	X(VM_DEFINE, "vm.define")             \
-	X(VM_LIST, "vm.list")                 \
-	X(VM_GET, "vm.get")                   \
-	X(VM_START, "vm.start")               \
-	X(VM_SHUTDOWN, "vm.shutdown")         \
-	X(VM_STOP, "vm.stop")                 \
-	X(VM_RESET, "vm.reset")               \
-	X(VM_PAUSE, "vm.pause")               \
-	X(VM_RESUME, "vm.resume")             \
-	X(VM_CONSOLE, "vm.console")           \
-	X(VM_BALLOON, "vm.balloon")           \
-	X(VM_GUEST, "vm.guest")               \
-	X(VM_FREEZE, "vm.freeze")             \
-	X(VM_THAW, "vm.thaw")                 \
-	X(VM_DELETE, "vm.delete")             \
-	X(VM_UPDATE, "vm.update")             \
-	X(VM_RENAME, "vm.rename")             \
-	X(VM_CLONE, "vm.clone")               \
-	X(VAR_LIST, "var.list")               \
-	X(VAR_KEPT, "var.kept")               \
-	X(VAR_FORGET, "var.forget")           \
-	X(EVENT_SUBSCRIBE, "event.subscribe") \
-	X(RPC_DISCOVER, "rpc.discover")
+/* What a caller may do; each role may do what those before it may. */
+enum api_role {
+	API_ROLE_NONE, /* nothing */
+	API_ROLE_VIEWER,
+	API_ROLE_OPERATOR, /* run VMs that are defined, use their consoles */
+	API_ROLE_ADMIN,	   /* everything: define, delete, name host paths */
+};
+
+/*
+ * X(METHOD, "name", ROLE it needs, "ROUTE") in the order of documentation.
+ * ROUTE is how REST over HTTP calls it, "METHOD /path[ param]": {param} of the
+ * path, the members of the query string or of the body are its parameters;
+ * with ` param` the whole body is that one. "" when there is none.
+ */
+#define API_METHOD_TABLE(X)                                                    \
+	X(HOST_INFO, "host.info", VIEWER, "GET /v1/host")                      \
+	X(VM_DEFINE, "vm.define", ADMIN, "POST /v1/vms config")                \
+	X(VM_LIST, "vm.list", VIEWER, "GET /v1/vms")                           \
+	X(VM_GET, "vm.get", VIEWER, "GET /v1/vms/{name}")                      \
+	X(VM_START, "vm.start", OPERATOR, "POST /v1/vms/{name}/start")         \
+	X(VM_SHUTDOWN, "vm.shutdown", OPERATOR,                                \
+	  "POST /v1/vms/{name}/shutdown")                                      \
+	X(VM_STOP, "vm.stop", OPERATOR, "POST /v1/vms/{name}/stop")            \
+	X(VM_RESET, "vm.reset", OPERATOR, "POST /v1/vms/{name}/reset")         \
+	X(VM_PAUSE, "vm.pause", OPERATOR, "POST /v1/vms/{name}/pause")         \
+	X(VM_RESUME, "vm.resume", OPERATOR, "POST /v1/vms/{name}/resume")      \
+	X(VM_CONSOLE, "vm.console", OPERATOR, "GET /v1/vms/{name}/console")    \
+	X(VM_BALLOON, "vm.balloon", OPERATOR, "POST /v1/vms/{name}/balloon")   \
+	X(VM_GUEST, "vm.guest", VIEWER, "GET /v1/vms/{name}/guest")            \
+	X(VM_FREEZE, "vm.freeze", OPERATOR, "POST /v1/vms/{name}/freeze")      \
+	X(VM_THAW, "vm.thaw", OPERATOR, "POST /v1/vms/{name}/thaw")            \
+	X(VM_DELETE, "vm.delete", ADMIN, "DELETE /v1/vms/{name}")              \
+	X(VM_UPDATE, "vm.update", ADMIN, "PUT /v1/vms/{name} config")          \
+	X(VM_RENAME, "vm.rename", ADMIN, "POST /v1/vms/{name}/rename")         \
+	X(VM_CLONE, "vm.clone", ADMIN, "POST /v1/vms/{name}/clone")            \
+	X(VAR_LIST, "var.list", VIEWER, "GET /v1/vms/{name}/variables")        \
+	X(VAR_KEPT, "var.kept", VIEWER, "GET /v1/kept-variables")              \
+	X(VAR_FORGET, "var.forget", ADMIN, "DELETE /v1/kept-variables/{uuid}") \
+	X(EVENT_SUBSCRIBE, "event.subscribe", VIEWER, "GET /v1/events")        \
+	X(RPC_DISCOVER, "rpc.discover", VIEWER, "GET /openrpc.json")
 
 enum api_method_id {
-#define X(id, name) API_##id,
+#define X(id, name, role, route) API_##id,
 	API_METHOD_TABLE(X)
 #undef X
 		API_METHOD_COUNT
@@ -131,10 +145,14 @@ struct api_method {
 	size_t params_size;		 /* of the structure params fills */
 	const char *result;		 /* one line of documentation */
 	const char *doc;
-	bool returns_fd; /* the reply carries a descriptor: not in a batch */
+	bool returns_fd;    /* the reply carries a descriptor: not in a batch */
+	enum api_role role; /* at least */
+	const char *route;  /* of REST, as above; "": none */
 };
 
 extern const struct api_method api_methods[API_METHOD_COUNT];
+
+const char *api_role_name(enum api_role role);
 
 /* API_METHOD_COUNT and ERROR_NO_METHOD when there is none of that name. */
 enum api_method_id api_method_by_name(const char *name, struct error *e);
@@ -143,6 +161,24 @@ enum api_method_id api_method_by_name(const char *name, struct error *e);
 json_object *api_discover(void);
 /* API.md from the same table, on `out`. */
 void api_write_markdown(FILE *out);
+
+/* Who calls, and what they may do and see. */
+struct api_identity {
+	enum api_role role;
+	char name[128]; /* for people: "uid 0", "CN=ops,O=Example" */
+	/* Why role is none, as the end of a sentence. */
+	char reason[160];
+};
+
+/* ERROR_DENIED, saying who they are and what it takes. */
+int api_identity_check(const struct api_identity *who, enum api_role need,
+		       struct error *e) must_check;
+
+/* The other end of a new connection. */
+struct api_peer {
+	int fd;		     /* of the Unix socket, or -1 */
+	const char *subject; /* of a verified TLS certificate (RFC 2253) */
+};
 
 /* One call under way. Answer exactly once, now or later; the call stays valid
  * until then, also when its client has gone. */
@@ -153,6 +189,8 @@ const void *api_call_params(const struct api_call *c);
 /* `result` reference consumed; fd >= 0 is consumed and sent along. */
 void api_call_reply(struct api_call *c, json_object *result, int fd);
 void api_call_fail(struct api_call *c, const struct error *e);
+/* Who made it; valid until the call is answered. */
+const struct api_identity *api_call_who(const struct api_call *c);
 /* After the reply, also send "event" notifications to this client until it
  * goes; see api_server_notify(). */
 void api_call_subscribe(struct api_call *c);
@@ -162,6 +200,17 @@ struct api_handlers {
 	/* May be NULL. True while changes wait to be made durable: replies and
 	 * notifications are then kept, in order, for api_server_release(). */
 	bool (*held)(void *cookie);
+	/* Fills *ret, which is zeroed. NULL: everyone is admin. */
+	void (*identify)(void *cookie, const struct api_peer *peer,
+			 struct api_identity *ret);
+	/* A call that changes something has ended, or was refused. `vm` is
+	 * what it named, or NULL; `why` is NULL when it succeeded. */
+	void (*audit)(void *cookie, const struct api_identity *who,
+		      const char *method, const char *vm,
+		      const struct error *why);
+	/* Prometheus text of what they may see. NULL: nothing. */
+	void (*metrics)(void *cookie, const struct api_identity *who,
+			FILE *out);
 	void *cookie;
 };
 
@@ -171,6 +220,17 @@ struct api_server;
 int api_server_new(uv_loop_t *loop, int listen_fd,
 		   const struct api_handlers *handlers, struct api_server **ret,
 		   struct error *e) must_check;
+/* Where HTTP is served; see api/http.h. */
+struct api_http_params {
+	int unix_fd; /* bound, listening; consumed, also on failure */
+	int tcp_fd;  /* the same, or -1; the rest is for it alone */
+	const char *tls_cert, *tls_key, *tls_client_ca; /* PEM files */
+};
+
+/* Serve HTTP beside the socket, until api_server_free(). */
+int api_server_http(struct api_server *s, const struct api_http_params *p,
+		    struct error *e) must_check;
+
 /* Ends all connections; calls under way stay valid and go nowhere. The memory
  * is released by the loop, which must still run once. NULL is fine. */
 struct api_server *api_server_free(struct api_server *s);

@@ -66,14 +66,50 @@ static void write_errors(FILE *out)
 	fputs("## Errors\n\n"
 	      "`{\"code\": number, \"message\": sentence, \"data\": {\"code\": "
 	      "name}}`\n\n"
-	      "| name | code | exit status of armvmctl |\n|---|---|---|\n",
+	      "| name | code | HTTP status | exit status of armvmctl "
+	      "|\n|---|---|---|---|\n",
 	      out);
 	for (int i = 0; i < ERROR_CODE_COUNT; i++) {
 		enum error_code code = (enum error_code)i;
 
-		fprintf(out, "| `%s` | %d | %d |\n", error_code_name(code),
-			error_code_rpc(code), error_code_exit(code));
+		fprintf(out, "| `%s` | %d | %d | %d |\n", error_code_name(code),
+			error_code_rpc(code), error_code_http(code),
+			error_code_exit(code));
 	}
+}
+
+static void write_http(FILE *out)
+{
+	fputs("## Over HTTP\n\n"
+	      "On the Unix socket `/run/armvmd/http.sock`, and over TLS when "
+	      "armvmd.conf(5) says\nwhere. A method's REST route is shown "
+	      "with it: parts of the path in braces, the\nmembers of the "
+	      "query and those of the body (a JSON object) are its "
+	      "parameters; a\nname after the path says that the whole body "
+	      "is that parameter.\n\n"
+	      "| | |\n|---|---|\n"
+	      "| `POST /rpc` | JSON-RPC, batches too; only notifications: 204 "
+	      "|\n"
+	      "| status | 200, 201 with `Location`, or the error's (below) "
+	      "with "
+	      "`{\"error\": {code, message}}` |\n"
+	      "| `ETag` | the revision, of a result that has one; "
+	      "`If-None-Match` is answered with 304 |\n"
+	      "| `If-Match` | the call is made only at that revision, else "
+	      "412 |\n"
+	      "| `GET /v1/events` | Server-Sent Events, `id` is the seq; goes "
+	      "on after `Last-Event-ID` or `?since=`; event `lost` ends the "
+	      "stream of a client that is too slow |\n"
+	      "| `GET /v1/vms/{name}/console` | a WebSocket of binary "
+	      "messages; an error closes it with 4000 + its status |\n"
+	      "| `GET /metrics` | Prometheus text; role viewer |\n"
+	      "| `GET /healthz` | `ok` |\n"
+	      "| `GET /openapi.json` | the routes, for machines; role viewer "
+	      "|\n\n"
+	      "    $ curl -sS --unix-socket /run/armvmd/http.sock "
+	      "http://armvmd/v1/vms\n\n"
+	      "Bodies are at most 1 MiB and have a Content-Length.\n\n",
+	      out);
 }
 
 void api_write_markdown(FILE *out)
@@ -92,12 +128,18 @@ void api_write_markdown(FILE *out)
 	      "nics, pid,\nstarted_ms, revision, reason}`; an event is `{seq, "
 	      "time_ms, vm, name, kind, ...}`,\nwhere kind `state` has "
 	      "`state`, "
-	      "`previous` and `reason`.\n\n## Methods\n\n",
+	      "`previous` and `reason`.\n\n",
 	      out);
+	write_http(out);
+	fputs("## Methods\n\n", out);
 	for (int i = 0; i < API_METHOD_COUNT; i++) {
 		const struct api_method *m = &api_methods[i];
 
 		fprintf(out, "### %s\n\n%s\n\n", m->name, m->doc);
+		fprintf(out, "Needs role %s.", api_role_name(m->role));
+		if (*m->route)
+			fprintf(out, " REST: `%s`.", m->route);
+		fputs("\n\n", out);
 		write_params(out, m->params);
 		fprintf(out, "Result: %s.\n\n", m->result);
 	}

@@ -1,3 +1,4 @@
+#include "api/caller.h"
 #include "api/connection.h"
 
 #include "lib/base/fd.h"
@@ -10,61 +11,57 @@ struct batch {
 };
 
 struct api_call {
-	struct api_connection *connection; /* one reference */
+	struct api_caller *caller; /* kept by call_begin() */
 	enum api_method_id method;
 	void *params;
 	json_object *id;
 	bool notification;
 	bool subscribe;
+	bool direct;	     /* made by caller_call(): no envelope */
 	struct batch *batch; /* NULL: a request on its own */
 };
 
-static void batch_unref(struct api_connection *c, struct batch *b)
+static void batch_unref(struct api_caller *c, struct batch *b)
 {
 	if (--b->pending > 0)
 		return;
 	if (json_object_array_length(b->replies) > 0)
-		connection_send(c, json_object_get(b->replies), -1);
-	c->subscribed |= b->subscribe;
+		c->ops->send(c, json_object_get(b->replies), -1);
+	if (b->subscribe)
+		c->ops->subscribed(c);
 	json_object_put(b->replies);
 	free(b);
 }
 
 /* `message` is consumed. */
-static void deliver(struct api_connection *c, struct batch *b,
-		    json_object *message, int fd)
+static void deliver(struct api_caller *c, struct batch *b, json_object *message,
+		    int fd)
 {
 	if (!b) {
-		connection_send(c, message, fd);
+		c->ops->send(c, message, fd);
 		return;
 	}
 	fd_close(fd);
 	json_object_array_add(b->replies, message);
 }
 
-/* `message` is consumed. */
-static void call_end(struct api_call *call, json_object *message, int fd)
+/* The answer has been given. */
+static void call_end(struct api_call *call)
 {
-	struct api_connection *c = call->connection;
+	struct api_caller *c = call->caller;
 
-	if (call->notification) {
-		json_object_put(message);
-		fd_close(fd);
-	} else {
-		deliver(c, call->batch, message, fd);
-	}
 	if (call->batch) {
 		call->batch->subscribe |= call->subscribe;
 		batch_unref(c, call->batch);
-	} else {
-		c->subscribed |= call->subscribe;
+	} else if (call->subscribe) {
+		c->ops->subscribed(c);
 	}
 	if (call->params)
 		json_release(api_methods[call->method].params, call->params);
 	free(call->params);
 	json_object_put(call->id);
 	free(call);
-	connection_call_done(c);
+	c->ops->call_done(c);
 }
 
 const void *api_call_params(const struct api_call *c)
@@ -72,23 +69,70 @@ const void *api_call_params(const struct api_call *c)
 	return c->params;
 }
 
+/* The VM a call names: its parameter "name", or the name in a definition. */
+static const char *call_vm(const struct api_call *c)
+{
+	const struct json_field *f = api_methods[c->method].params;
+	json_object *config, *name = NULL;
+
+	for (; c->params && f->name; f++) {
+		char *at = (char *)c->params + f->offset;
+
+		if (f->kind == JSON_STRING && streq(f->name, "name"))
+			return *(char **)at;
+		if (f->kind != JSON_ANY || !streq(f->name, "config"))
+			continue;
+		config = *(json_object **)at;
+		if (json_object_is_type(config, json_type_object) &&
+		    json_object_object_get_ex(config, "name", &name))
+			return json_object_get_string(name);
+	}
+	return NULL;
+}
+
+/* Viewing changes nothing. */
+static void call_audit(const struct api_call *c, const struct error *why)
+{
+	const struct api_server *s = c->caller->server;
+	const struct api_handlers *h = s ? server_handlers(s) : NULL;
+
+	if (h && h->audit && c->method < API_METHOD_COUNT &&
+	    api_methods[c->method].role > API_ROLE_VIEWER)
+		h->audit(h->cookie, c->caller->who, api_methods[c->method].name,
+			 call_vm(c), why);
+}
+
 void call_release(struct api_call *c, json_object *result, int fd,
 		  const struct error *e)
 {
-	if (!e) {
-		call_end(c, jsonrpc_result(c->id, result), fd);
-		return;
+	struct api_caller *caller = c->caller;
+
+	call_audit(c, e);
+	if (e) {
+		json_object_put(result);
+		fd_close(fd);
+		result = NULL;
+		fd = -1;
+		c->subscribe = false;
 	}
-	json_object_put(result);
-	fd_close(fd);
-	c->subscribe = false;
-	call_end(c, jsonrpc_error(c->id, e), -1);
+	if (c->direct) {
+		caller->ops->answer(caller, result, fd, e);
+	} else if (c->notification) {
+		json_object_put(result);
+		fd_close(fd);
+	} else {
+		deliver(caller, c->batch,
+			e ? jsonrpc_error(c->id, e)
+			  : jsonrpc_result(c->id, result),
+			fd);
+	}
+	call_end(c);
 }
 
 static void call_answer(struct api_call *c, json_object *result, int fd,
 			const struct error *e)
 {
-	struct api_server *s = c->connection->server;
+	struct api_server *s = c->caller->server;
 
 	if (s && server_held(s))
 		server_hold(s, c, result, fd, e);
@@ -111,6 +155,47 @@ void api_call_subscribe(struct api_call *c)
 	c->subscribe = true;
 }
 
+const struct api_identity *api_call_who(const struct api_call *c)
+{
+	return c->caller->who;
+}
+
+static int check_fd(const struct api_call *call,
+		    const struct api_method *method, struct error *e)
+{
+	if (!method->returns_fd)
+		return 0;
+	if (!call->caller->takes_fd)
+		return error_set_code(e, ERROR_NOT_SUPPORTED,
+				      "%s answers with a descriptor, which "
+				      "only the Unix socket armvmd.sock can "
+				      "carry; over HTTP it is a WebSocket",
+				      method->name);
+	if (call->batch || call->notification)
+		return error_set(e, -EINVAL,
+				 "%s answers with a descriptor, so it must be "
+				 "a request of its own, with an id",
+				 method->name);
+	return 0;
+}
+
+static int decode_params(struct api_call *call, json_object *params,
+			 struct error *e)
+{
+	const struct api_method *method = &api_methods[call->method];
+
+	call->params = calloc(1, method->params_size);
+	if (!call->params)
+		return error_set(e, -ENOMEM, "out of memory");
+	return json_decode(params, method->params, call->params, "", e);
+}
+
+static int check_role(const struct api_call *call, struct error *e)
+{
+	return api_identity_check(call->caller->who,
+				  api_methods[call->method].role, e);
+}
+
 /* Everything that can be judged before a handler sees the call. */
 static int call_prepare(struct api_call *call,
 			const struct jsonrpc_request *request, struct error *e)
@@ -123,24 +208,18 @@ static int call_prepare(struct api_call *call,
 	if (call->method == API_METHOD_COUNT)
 		return -ENOSYS;
 	method = &api_methods[call->method];
-	if (method->returns_fd && (call->batch || call->notification))
-		return error_set(e, -EINVAL,
-				 "%s answers with a descriptor, so it must be "
-				 "a request of its own, with an id",
-				 method->name);
-	call->params = calloc(1, method->params_size);
-	if (!call->params)
-		return error_set(e, -ENOMEM, "out of memory");
-	r = jsonrpc_params(request, method->params, &params, e);
+	r = check_fd(call, method, e);
 	if (r == 0)
-		r = json_decode(params, method->params, call->params, "", e);
-	return r;
+		r = jsonrpc_params(request, method->params, &params, e);
+	if (r == 0)
+		r = decode_params(call, params, e);
+	return r == 0 ? check_role(call, e) : r;
 }
 
 static void call_run(struct api_call *call)
 {
-	const struct api_server *s = call->connection->server;
-	const struct api_handlers *handlers = server_handlers(s);
+	const struct api_handlers *handlers = server_handlers(
+		call->caller->server);
 	struct error e = ERROR_INIT;
 
 	if (handlers->handle[call->method]) {
@@ -155,7 +234,20 @@ static void call_run(struct api_call *call)
 	}
 }
 
-static void call_request(struct api_connection *c, struct batch *b,
+static struct api_call *call_new(struct api_caller *c)
+{
+	struct api_call *call = calloc(1, sizeof(*call));
+
+	if (!call) {
+		c->ops->abort(c);
+		return NULL;
+	}
+	call->caller = c;
+	c->ops->call_begin(c);
+	return call;
+}
+
+static void call_request(struct api_caller *c, struct batch *b,
 			 json_object *value)
 {
 	struct error e = ERROR_INIT;
@@ -166,35 +258,31 @@ static void call_request(struct api_connection *c, struct batch *b,
 		deliver(c, b, jsonrpc_error(request.id, &e), -1);
 		return;
 	}
-	call = calloc(1, sizeof(*call));
-	if (!call) {
-		connection_close(c);
+	call = call_new(c);
+	if (!call)
 		return;
-	}
-	call->connection = connection_ref(c);
 	call->id = json_object_get(request.id);
 	call->notification = request.notification;
 	call->batch = b;
 	if (b)
 		b->pending++;
-	c->calls++;
 	if (call_prepare(call, &request, &e) < 0)
 		api_call_fail(call, &e);
 	else
 		call_run(call);
 }
 
-static void call_batch(struct api_connection *c, json_object *array)
+static void call_batch(struct api_caller *c, json_object *array)
 {
 	size_t count = json_object_array_length(array);
 	struct error e = ERROR_INIT;
 	struct batch *b;
 
-	if (count == 0 || count > CONNECTION_BATCH_MAX) {
+	if (count == 0 || count > CALLER_BATCH_MAX) {
 		error_set_code(&e, ERROR_BAD_REQUEST,
 			       "a batch holds 1 to %d requests, not %zu",
-			       CONNECTION_BATCH_MAX, count);
-		connection_send(c, jsonrpc_error(NULL, &e), -1);
+			       CALLER_BATCH_MAX, count);
+		c->ops->send(c, jsonrpc_error(NULL, &e), -1);
 		return;
 	}
 	b = calloc(1, sizeof(*b));
@@ -202,16 +290,16 @@ static void call_batch(struct api_connection *c, json_object *array)
 		b->replies = json_object_new_array();
 	if (!b || !b->replies) {
 		free(b);
-		connection_close(c);
+		c->ops->abort(c);
 		return;
 	}
 	b->pending = 1;
-	for (size_t i = 0; i < count && c->fd >= 0; i++)
+	for (size_t i = 0; i < count && !c->gone; i++)
 		call_request(c, b, json_object_array_get_idx(array, i));
 	batch_unref(c, b);
 }
 
-void call_message(struct api_connection *c, const char *text, size_t size)
+void caller_message(struct api_caller *c, const char *text, size_t size)
 {
 	_cleanup_json_ json_object *message = NULL;
 	struct error e = ERROR_INIT;
@@ -219,10 +307,28 @@ void call_message(struct api_connection *c, const char *text, size_t size)
 	if (json_parse(text, size, &message, &e) < 0) {
 		/* Its reason, but always this code: -32700. */
 		e.code = ERROR_PARSE;
-		connection_send(c, jsonrpc_error(NULL, &e), -1);
+		c->ops->send(c, jsonrpc_error(NULL, &e), -1);
 	} else if (json_object_is_type(message, json_type_array)) {
 		call_batch(c, message);
 	} else {
 		call_request(c, NULL, message);
 	}
+}
+
+void caller_call(struct api_caller *c, enum api_method_id method,
+		 json_object *params)
+{
+	struct api_call *call = call_new(c);
+	struct error e = ERROR_INIT;
+
+	if (call) {
+		call->direct = true;
+		call->method = method;
+		if (decode_params(call, params, &e) < 0 ||
+		    check_role(call, &e) < 0)
+			api_call_fail(call, &e);
+		else
+			call_run(call);
+	}
+	json_object_put(params);
 }

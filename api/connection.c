@@ -1,4 +1,5 @@
 #include "api/connection.h"
+#include "api/http_server.h"
 
 #include <sys/socket.h>
 
@@ -59,13 +60,14 @@ void connection_close(struct api_connection *c)
 	uv_close((uv_handle_t *)&c->poll, on_handle_closed);
 	uv_close((uv_handle_t *)&c->linger, on_handle_closed);
 	c->fd = fd_close(c->fd);
+	c->caller.gone = true;
 	while (c->out)
 		outgoing_drop_first(c);
 	*c->link = c->next;
 	if (c->next)
 		c->next->link = c->link;
-	if (c->server)
-		server_connection_closed(c->server);
+	if (c->caller.server)
+		server_connection_closed(c->caller.server, c);
 }
 
 /* Invariant 2. */
@@ -147,7 +149,9 @@ static int connection_queue(struct api_connection *c, json_object *message,
 	return 0;
 }
 
-void connection_send(struct api_connection *c, json_object *message, int fd)
+/* Queue one line; `message` (may be NULL: no memory) and fd are consumed. */
+static void connection_send(struct api_connection *c, json_object *message,
+			    int fd)
 {
 	bool open = c->fd >= 0 && !c->draining;
 
@@ -198,12 +202,12 @@ static void take_line(struct api_connection *c, size_t start, size_t end)
 	if (c->discarding)
 		c->discarding = false;
 	else if (end > start)
-		call_message(c, c->in.data + start, end - start);
+		caller_message(&c->caller, c->in.data + start, end - start);
 }
 
 /*
  * Run the whole lines that have come, as far as invariant 2 lets us. Handlers
- * may reply, and so come back here, before call_message() returns; `in` is
+ * may reply, and so come back here, before caller_message() returns; `in` is
  * only moved after the loop.
  */
 static void connection_process(struct api_connection *c)
@@ -279,18 +283,55 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	connection_unref(c);
 }
 
-void connection_call_done(struct api_connection *c)
+static struct api_connection *connection_of(struct api_caller *caller)
 {
+	return container_of(caller, struct api_connection, caller);
+}
+
+static void caller_send(struct api_caller *caller, json_object *message, int fd)
+{
+	connection_send(connection_of(caller), message, fd);
+}
+
+static void caller_subscribed(struct api_caller *caller)
+{
+	connection_of(caller)->subscribed = true;
+}
+
+static void caller_call_begin(struct api_caller *caller)
+{
+	connection_ref(connection_of(caller))->calls++;
+}
+
+/* There may be room for the next request. */
+static void caller_call_done(struct api_caller *caller)
+{
+	struct api_connection *c = connection_of(caller);
+
 	c->calls--;
 	connection_process(c);
 	connection_update(c);
 	connection_unref(c);
 }
 
+static void caller_abort(struct api_caller *caller)
+{
+	connection_close(connection_of(caller));
+}
+
+static const struct api_caller_ops caller_ops = {
+	.send = caller_send,
+	.subscribed = caller_subscribed,
+	.call_begin = caller_call_begin,
+	.call_done = caller_call_done,
+	.abort = caller_abort,
+};
+
 int connection_new(struct api_server *server, uv_loop_t *loop, int fd,
 		   struct api_connection **list)
 {
 	struct api_connection *c = calloc(1, sizeof(*c));
+	struct api_peer peer = {.fd = fd};
 	int r = c ? uv_poll_init(loop, &c->poll, fd) : -ENOMEM;
 
 	if (r < 0) {
@@ -302,7 +343,11 @@ int connection_new(struct api_server *server, uv_loop_t *loop, int fd,
 	c->poll.data = c->linger.data = c;
 	c->open_handles = 2;
 	c->refs = 1;
-	c->server = server;
+	c->caller.ops = &caller_ops;
+	c->caller.server = server;
+	c->caller.takes_fd = true;
+	c->caller.who = &c->who;
+	server_identify(server, &peer, &c->who);
 	c->fd = fd;
 	c->out_tail = &c->out;
 	c->next = *list;

@@ -15,13 +15,12 @@
 #ifndef API_CONNECTION_H
 #define API_CONNECTION_H
 
-#include "api/api.h"
+#include "api/caller.h"
 #include "api/jsonrpc.h"
 #include "lib/base/buf.h"
 
 #define CONNECTION_LINE_MAX	MIB(1)
 #define CONNECTION_CALLS_MAX	32
-#define CONNECTION_BATCH_MAX	256
 #define CONNECTION_QUEUE_SOFT	KIB(256)
 #define CONNECTION_QUEUE_EVENTS MIB(4)
 #define CONNECTION_QUEUE_HARD	MIB(16)
@@ -33,7 +32,8 @@
 struct outgoing; /* one line, perhaps with a descriptor */
 
 struct api_connection {
-	struct api_server *server;	     /* NULL once the server is gone */
+	struct api_caller caller;
+	struct api_identity who;
 	struct api_connection *next, **link; /* in the server's list */
 	int fd;				     /* -1 once closed */
 	unsigned refs;
@@ -62,21 +62,11 @@ void connection_close(struct api_connection *c);
 struct api_connection *connection_ref(struct api_connection *c);
 void connection_unref(struct api_connection *c);
 
-/* Queue one line; `message` (may be NULL: no memory) and fd are consumed. */
-void connection_send(struct api_connection *c, json_object *message, int fd);
-
 /* Send an event; one that cannot take it is told and dropped. Borrows. */
 void connection_notify(struct api_connection *c, json_object *message);
 
-/* A call has ended: there may be room for the next request. */
-void connection_call_done(struct api_connection *c);
-
-/* api/call.c: take one message (a line without its newline) apart and run what
- * it asks; replies go to connection_send(). */
-void call_message(struct api_connection *c, const char *text, size_t size);
-
-/* Answer a call that was held: with `result`, or, when `e` is not NULL, with
- * that. Consumes result and fd. */
+/* api/call.c: answer a call that was held: with `result`, or, when `e` is not
+ * NULL, with that. Consumes result and fd. */
 void call_release(struct api_call *call, json_object *result, int fd,
 		  const struct error *e);
 
@@ -88,6 +78,6 @@ bool server_held(const struct api_server *s);
 void server_hold(struct api_server *s, struct api_call *call,
 		 json_object *result, int fd, const struct error *e);
 const struct api_handlers *server_handlers(const struct api_server *s);
-void server_connection_closed(struct api_server *s);
+void server_connection_closed(struct api_server *s, struct api_connection *c);
 
 #endif

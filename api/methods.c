@@ -189,7 +189,10 @@ static const struct json_field subscribe_params[] = {
 	JSON_END,
 };
 
-#define X(id, text) static const char name_##id[] = text;
+#define X(id, text, needs, route)               \
+	static const char name_##id[] = text;   \
+	static const char route_##id[] = route; \
+	enum { role_##id = API_ROLE_##needs };
 API_METHOD_TABLE(X)
 #undef X
 
@@ -200,7 +203,9 @@ API_METHOD_TABLE(X)
 		      .params_size = sizeof(struct api_##kind##_params), \
 		      .result = result_text,                             \
 		      .doc = doc_text,                                   \
-		      .returns_fd = fd}
+		      .returns_fd = fd,                                  \
+		      .role = (enum api_role)role_##id,                  \
+		      .route = route_##id}
 
 const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(HOST_INFO, empty, false,
@@ -288,6 +293,31 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(RPC_DISCOVER, empty, false, "an OpenRPC document",
 	       "This description, for machines."),
 };
+
+const char *api_role_name(enum api_role role)
+{
+	static const char *const names[] = {
+		[API_ROLE_NONE] = "none",
+		[API_ROLE_VIEWER] = "viewer",
+		[API_ROLE_OPERATOR] = "operator",
+		[API_ROLE_ADMIN] = "admin",
+	};
+
+	return names[role];
+}
+
+int api_identity_check(const struct api_identity *who, enum api_role need,
+		       struct error *e)
+{
+	if (who->role >= need)
+		return 0;
+	if (who->role == API_ROLE_NONE)
+		return error_set(e, -EACCES, "%s may do nothing here: %s",
+				 who->name, who->reason);
+	return error_set(e, -EACCES, "%s is a %s; this takes role %s",
+			 who->name, api_role_name(who->role),
+			 api_role_name(need));
+}
 
 enum api_method_id api_method_by_name(const char *name, struct error *e)
 {

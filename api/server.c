@@ -1,4 +1,5 @@
 #include "api/connection.h"
+#include "api/http_server.h"
 
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -26,10 +27,12 @@ struct api_server {
 	uv_poll_t poll;
 	uv_timer_t retry;
 	unsigned open_handles;
+	struct http_server *http;
 	struct api_connection *connections;
 	unsigned n_connections, max_connections;
 	struct held *held, **held_tail;
 	bool releasing;
+	unsigned n_strangers; /* who may do nothing */
 };
 
 static void on_listen(uv_poll_t *poll, int status, int events);
@@ -39,6 +42,11 @@ const struct api_handlers *server_handlers(const struct api_server *s)
 	return &s->handlers;
 }
 
+uv_loop_t *server_loop(const struct api_server *s)
+{
+	return s->loop;
+}
+
 static void server_listen(struct api_server *s)
 {
 	bool full = s->n_connections >= s->max_connections;
@@ -46,10 +54,21 @@ static void server_listen(struct api_server *s)
 	uv_poll_start(&s->poll, full ? 0 : UV_READABLE, on_listen);
 }
 
-void server_connection_closed(struct api_server *s)
+void server_connection_closed(struct api_server *s, struct api_connection *c)
 {
 	s->n_connections--;
+	s->n_strangers -= c->who.role == API_ROLE_NONE;
 	server_listen(s);
+}
+
+void server_identify(const struct api_server *s, const struct api_peer *peer,
+		     struct api_identity *ret)
+{
+	*ret = (struct api_identity){.role = API_ROLE_NONE};
+	if (s->handlers.identify)
+		s->handlers.identify(s->handlers.cookie, peer, ret);
+	else
+		ret->role = API_ROLE_ADMIN;
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -73,8 +92,12 @@ static bool server_accept(struct api_server *s)
 		uv_timer_start(&s->retry, on_retry, ACCEPT_PAUSE_MS, 0);
 		return false;
 	}
-	if (connection_new(s, s->loop, fd, &s->connections) == 0)
+	if (connection_new(s, s->loop, fd, &s->connections) == 0) {
 		s->n_connections++;
+		s->n_strangers += s->connections->who.role == API_ROLE_NONE;
+		if (s->n_strangers > SERVER_STRANGERS_MAX)
+			connection_close(s->connections);
+	}
 	if (s->n_connections < s->max_connections)
 		return true;
 	server_listen(s);
@@ -91,7 +114,7 @@ static void on_listen(uv_poll_t *poll, int status, int events)
 }
 
 /* Clients may use half of the descriptors: the rest is for running VMs. */
-static unsigned connections_allowed(void)
+unsigned server_clients_max(void)
 {
 	struct rlimit limit = {.rlim_cur = 1024};
 
@@ -121,10 +144,16 @@ int api_server_new(uv_loop_t *loop, int listen_fd,
 	s->held_tail = &s->held;
 	s->loop = loop;
 	s->listen_fd = listen_fd;
-	s->max_connections = connections_allowed();
+	s->max_connections = server_clients_max();
 	server_listen(s);
 	*ret = s;
 	return 0;
+}
+
+int api_server_http(struct api_server *s, const struct api_http_params *p,
+		    struct error *e)
+{
+	return http_server_new(s, s->loop, p, &s->http, e);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -142,9 +171,10 @@ struct api_server *api_server_free(struct api_server *s)
 	if (!s)
 		return NULL;
 	api_server_release(s, NULL);
+	s->http = http_server_free(s->http);
 	for (c = s->connections; c; c = next) {
 		next = c->next;
-		c->server = NULL;
+		c->caller.server = NULL;
 		connection_close(c);
 	}
 	uv_close((uv_handle_t *)&s->poll, on_handle_closed);
@@ -195,9 +225,11 @@ static void notify(struct api_server *s, json_object *event)
 
 	for (c = s->connections; message && c; c = next) {
 		next = c->next;
-		connection_notify(c, message);
+		if (c->who.role >= API_ROLE_VIEWER)
+			connection_notify(c, message);
 	}
 	json_object_put(message);
+	http_server_notify(s->http, event);
 }
 
 static void release_one(struct api_server *s, struct held *h,

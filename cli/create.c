@@ -55,9 +55,10 @@ const struct cli_command cli_command_create = {
 	.operands = "NAME",
 	.max_operands = 1,
 	.summary = "Define a VM; nothing runs until start",
-	.detail = "--disk also takes ,serial=TEXT ,id=TEXT and ,readonly; a "
-		  "comma in a path is written twice.\n"
-		  "--nic also takes ,mac=MAC and ,id=TEXT; a tap that does not "
+	.detail = "--disk also takes ,serial=TEXT ,id=TEXT ,bus=mmio and "
+		  ",readonly; a comma in a path is written twice.\n"
+		  "--nic also takes ,mac=MAC ,id=TEXT and ,bus=mmio; a tap "
+		  "that does not "
 		  "exist is made when the VM starts.\n"
 		  "With --from, options add to or replace what the file says.",
 	.examples =

@@ -96,8 +96,8 @@ static int set_part(json_object *object, const char *option, const char *part,
 
 static int parse_disk(const char *value, json_object *disk, struct error *e)
 {
-	static const char *const accepted[] = {"serial=", "id=", "readonly",
-					       NULL};
+	static const char *const accepted[] = {
+		"serial=", "id=", "bus=", "readonly", NULL};
 	_cleanup_free_ char *copy = strdup(value);
 	char *rest = copy, *path = copy ? next_part(&rest) : NULL;
 	int r;
@@ -107,7 +107,8 @@ static int parse_disk(const char *value, json_object *disk, struct error *e)
 	if (!*path)
 		return error_set(e, -EINVAL,
 				 "--disk \"%s\" names no file: --disk "
-				 "PATH[,serial=TEXT][,id=TEXT][,readonly]",
+				 "PATH[,serial=TEXT][,id=TEXT][,bus=mmio]"
+				 "[,readonly]",
 				 value);
 	r = set_path(disk, "path", path, e);
 	while (r == 0 && rest)
@@ -118,7 +119,7 @@ static int parse_disk(const char *value, json_object *disk, struct error *e)
 static int parse_nic(const char *value, json_object *nic, struct error *e)
 {
 	static const char *const accepted[] = {
-		"tap=", "bridge=", "mac=", "id=", NULL};
+		"tap=", "bridge=", "mac=", "id=", "bus=", NULL};
 	_cleanup_free_ char *copy = strdup(value);
 	char *rest = copy;
 	uint8_t mac[6];

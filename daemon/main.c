@@ -1,5 +1,4 @@
 #include <getopt.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -13,7 +12,7 @@
 
 #define DEFAULT_STATE_DIR   "/var/lib/armvmd"
 #define DEFAULT_RUNTIME_DIR "/run/armvmd"
-#define DEFAULT_GROUP	    "armvm-admin"
+#define DEFAULT_CONFIG	    "/etc/armvmd/armvmd.conf"
 #ifndef ARMVM_LIBEXEC_DIR
 #define ARMVM_LIBEXEC_DIR "/usr/local/libexec/armvmd"
 #endif
@@ -23,14 +22,20 @@ static const char usage[] =
 	"Keep virtual machines: definitions and UEFI variables in SQLite, one\n"
 	"supervisor process per running VM. Talk to it with armvmctl.\n"
 	"\n"
-	"  --state-dir DIR     definitions and variables "
+	"  --state-dir DIR      definitions and variables "
 	"(default " DEFAULT_STATE_DIR ")\n"
-	"  --runtime-dir DIR   sockets (default " DEFAULT_RUNTIME_DIR ")\n"
-	"  --supervisor PATH   program to run for each VM (default: beside\n"
-	"                      armvmd, then " ARMVM_LIBEXEC_DIR ")\n"
-	"  --group GROUP       may use the API socket (default " DEFAULT_GROUP
-	", if it exists)\n"
-	"  --debug             log more\n"
+	"  --runtime-dir DIR    sockets (default " DEFAULT_RUNTIME_DIR ")\n"
+	"  --supervisor PATH    program to run for each VM (default: beside\n"
+	"                       armvmd, then " ARMVM_LIBEXEC_DIR ")\n"
+	"  --config FILE        see armvmd.conf(5) (default " DEFAULT_CONFIG
+	",\n"
+	"                       if it exists)\n"
+	"  --group GROUP        may do everything (default armvm-admin)\n"
+	"  --http-listen ADDRESS:PORT\n"
+	"                       HTTP over TLS, beside http.sock\n"
+	"  --tls-cert FILE, --tls-key FILE, --tls-client-ca FILE\n"
+	"                       PEM; what TLS needs, of both sides\n"
+	"  --debug              log more\n"
 	"  --help, --version\n"
 	"\n"
 	"Example, everything in one place and nothing installed:\n"
@@ -38,39 +43,46 @@ static const char usage[] =
 
 struct arguments {
 	struct manager_params params;
+	const char *config;
+	/* What replaces the configuration's own, in the order of options. */
+	const char *http_listen, *tls_cert, *tls_key, *tls_client_ca;
 	enum log_level level;
 };
 
 /* 0 to go on, 1 when the program is done, -1 on an error (printed). */
 static int parse_arguments(int argc, char **argv, struct arguments *a)
 {
-	enum { STATE = 256, RUNTIME, SUPERVISOR, GROUP, DEBUG, HELP, VERSION };
+	enum { DEBUG = 256, HELP, VERSION, TEXTS };
 	static const struct option options[] = {
-		{"state-dir", required_argument, NULL, STATE},
-		{"runtime-dir", required_argument, NULL, RUNTIME},
-		{"supervisor", required_argument, NULL, SUPERVISOR},
-		{"group", required_argument, NULL, GROUP},
+		{"state-dir", required_argument, NULL, TEXTS},
+		{"runtime-dir", required_argument, NULL, TEXTS + 1},
+		{"supervisor", required_argument, NULL, TEXTS + 2},
+		{"group", required_argument, NULL, TEXTS + 3},
+		{"config", required_argument, NULL, TEXTS + 4},
+		{"http-listen", required_argument, NULL, TEXTS + 5},
+		{"tls-cert", required_argument, NULL, TEXTS + 6},
+		{"tls-key", required_argument, NULL, TEXTS + 7},
+		{"tls-client-ca", required_argument, NULL, TEXTS + 8},
 		{"debug", no_argument, NULL, DEBUG},
 		{"help", no_argument, NULL, HELP},
 		{"version", no_argument, NULL, VERSION},
 		{NULL, 0, NULL, 0},
 	};
+	const char **texts[] = {
+		&a->params.state_dir,
+		&a->params.runtime_dir,
+		&a->params.supervisor,
+		&a->params.admin_group,
+		&a->config,
+		&a->http_listen,
+		&a->tls_cert,
+		&a->tls_key,
+		&a->tls_client_ca,
+	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
 		switch (c) {
-		case STATE:
-			a->params.state_dir = optarg;
-			break;
-		case RUNTIME:
-			a->params.runtime_dir = optarg;
-			break;
-		case SUPERVISOR:
-			a->params.supervisor = optarg;
-			break;
-		case GROUP:
-			a->params.socket_group = optarg;
-			break;
 		case DEBUG:
 			a->level = LOG_LEVEL_DEBUG;
 			break;
@@ -81,9 +93,12 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 		case VERSION:
 			puts("armvmd " ARMVM_VERSION);
 			return 1;
-		default:
+		case '?':
 			fputs("Try: armvmd --help\n", stderr);
 			return -1;
+		default:
+			*texts[c - TEXTS] = optarg;
+			break;
 		}
 	}
 	if (optind < argc) {
@@ -94,6 +109,34 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 		return -1;
 	}
 	return 0;
+}
+
+static int replace(char **field, const char *text, struct error *e)
+{
+	if (!text)
+		return 0;
+	free(*field);
+	*field = strdup(text);
+	return *field ? 0 : error_set(e, -ENOMEM, "out of memory");
+}
+
+/* The file, if there is one or one was asked for, and what replaces it. */
+static int read_config(const struct arguments *a, struct conf *ret,
+		       struct error *e)
+{
+	int r = conf_read(a->config ? a->config : DEFAULT_CONFIG, ret, e);
+
+	if (r == -ENOENT && !a->config)
+		r = 0;
+	if (r == 0)
+		r = replace(&ret->http_listen, a->http_listen, e);
+	if (r == 0)
+		r = replace(&ret->tls_cert, a->tls_cert, e);
+	if (r == 0)
+		r = replace(&ret->tls_key, a->tls_key, e);
+	if (r == 0)
+		r = replace(&ret->tls_client_ca, a->tls_client_ca, e);
+	return r;
 }
 
 /* Beside this program in a build tree, in libexec when installed. */
@@ -138,36 +181,37 @@ static void raise_limits(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int serve(const struct arguments *a)
+static int serve(const struct manager_params *params, struct error *e)
 {
 	uv_signal_t term, interrupt;
 	struct manager *m = NULL;
-	struct error e = ERROR_INIT;
 	uv_loop_t loop;
-	int r;
+	int r = uv_loop_init(&loop);
 
-	if (uv_loop_init(&loop) < 0)
-		return EXIT_FAILURE;
-	r = manager_new(&loop, &a->params, &m, &e);
+	if (r < 0)
+		return error_set(e, r, "cannot make an event loop: %s",
+				 uv_strerror(r));
+	r = manager_new(&loop, params, &m, e);
 	if (r == 0)
-		r = manager_startup(m, &e);
+		r = manager_startup(m, e);
 	if (r == 0) {
 		uv_signal_init(&loop, &term);
 		uv_signal_start(&term, signal_cb, SIGTERM);
 		uv_signal_init(&loop, &interrupt);
 		uv_signal_start(&interrupt, signal_cb, SIGINT);
-		log_info("ready on %s/armvmd.sock", a->params.runtime_dir);
+		log_info("ready on %s/armvmd.sock", params->runtime_dir);
 		sd_notify(0, "READY=1");
 		uv_run(&loop, UV_RUN_DEFAULT);
 		sd_notify(0, "STOPPING=1");
-	} else {
-		log_error("%s", e.message);
 	}
 	manager_free(m);
+	/* libwebsockets closes its handles by itself, within a few turns. */
+	for (int i = 0; i < 32; i++)
+		uv_run(&loop, UV_RUN_NOWAIT);
 	uv_walk(&loop, close_cb, NULL);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	uv_loop_close(&loop);
-	return r == 0 ? EXIT_SUCCESS : error_code_exit(e.code);
+	return r;
 }
 
 int main(int argc, char **argv)
@@ -178,17 +222,25 @@ int main(int argc, char **argv)
 		.level = LOG_LEVEL_INFO,
 	};
 	_cleanup_free_ char *supervisor = NULL;
+	struct error e = ERROR_INIT;
+	struct conf conf = {0};
 	int r = parse_arguments(argc, argv, &a);
 
 	if (r != 0)
 		return r > 0 ? EXIT_SUCCESS : error_code_exit(ERROR_INVALID);
 	if (!a.params.supervisor)
 		a.params.supervisor = supervisor = find_supervisor();
-	if (!a.params.socket_group && getgrnam(DEFAULT_GROUP))
-		a.params.socket_group = DEFAULT_GROUP;
+	a.params.conf = &conf;
 	log_open("armvmd", a.level);
 	signal(SIGPIPE, SIG_IGN);
 	umask(0022);
 	raise_limits();
-	return serve(&a);
+	r = read_config(&a, &conf, &e);
+	if (r == 0)
+		r = serve(&a.params, &e);
+	conf_done(&conf);
+	if (r == 0)
+		return EXIT_SUCCESS;
+	log_error("%s", e.message);
+	return error_code_exit(e.code);
 }

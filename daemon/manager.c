@@ -1,11 +1,9 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
+#include "daemon/listen.h"
 #include "daemon/manager.h"
 #include "daemon/rpc.h"
 #include "daemon/supervisor_link.h"
@@ -18,7 +16,8 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 
-#define API_SOCKET_NAME "armvmd.sock"
+#define API_SOCKET_NAME	 "armvmd.sock"
+#define HTTP_SOCKET_NAME "http.sock"
 
 static char *path_join(const char *dir, const char *name, const char *suffix)
 {
@@ -75,16 +74,17 @@ int manager_new(uv_loop_t *loop, const struct manager_params *params,
 	m->state_dir = strdup(params->state_dir);
 	m->runtime_dir = strdup(params->runtime_dir);
 	m->supervisor_path = strdup(params->supervisor);
-	if (params->socket_group)
-		m->socket_group = strdup(params->socket_group);
+	m->conf = params->conf;
 	r = read_boot_id(m->boot_id, sizeof(m->boot_id));
 	if (r < 0)
 		error_set(e, r, "cannot read this host's boot id");
 	if (r == 0)
+		r = access_new(m->conf, params->admin_group, &m->access, e);
+	if (r == 0)
 		r = make_dir(m->state_dir, 0700, e);
 	if (r == 0)
 		r = make_dir(vms, 0700, e);
-	/* Searchable by all, so that the group can reach the socket. */
+	/* Searchable by all, so that clients can reach the sockets. */
 	if (r == 0)
 		r = make_dir(m->runtime_dir, 0755, e);
 	if (r == 0)
@@ -187,33 +187,34 @@ static int load_and_adopt(struct manager *m, struct error *e)
 	return r;
 }
 
-static int listen_fd_new(const char *path, const char *group, int *ret,
-			 struct error *e)
+static int serve_http(struct manager *m, struct error *e)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	_cleanup_close_ int fd = -1;
-	struct group *gr;
+	_cleanup_free_ char *path = path_join(m->runtime_dir, HTTP_SOCKET_NAME,
+					      "");
+	const struct conf *c = m->conf;
+	struct api_http_params p = {.unix_fd = -1,
+				    .tcp_fd = -1,
+				    .tls_cert = c->tls_cert,
+				    .tls_key = c->tls_key,
+				    .tls_client_ca = c->tls_client_ca};
+	int r;
 
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return error_set(e, -ENAMETOOLONG,
-				 "socket path %s is longer than %zu bytes; "
-				 "choose a shorter --runtime-dir",
-				 path, sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return error_set(e, -errno, "cannot make a socket: %m");
-	/* Ours by the store's lock: what is left here is a dead daemon's. */
-	unlink(path);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-	    chmod(path, 0660) < 0 || listen(fd, SOMAXCONN) < 0)
-		return error_set(e, -errno, "cannot listen on %s: %m", path);
-	gr = group ? getgrnam(group) : NULL;
-	if (gr && chown(path, (uid_t)-1, gr->gr_gid) < 0)
-		return error_set(e, -errno, "cannot give %s to group %s: %m",
-				 path, group);
-	*ret = TAKE_FD(fd);
-	return 0;
+	if (!path)
+		return error_set(e, -ENOMEM, "out of memory");
+	if (c->http_listen && (!p.tls_cert || !p.tls_key || !p.tls_client_ca))
+		return error_set(e, -EINVAL,
+				 "to listen on %s takes tls-cert, tls-key and "
+				 "tls-client-ca: over TCP both sides show a "
+				 "certificate",
+				 c->http_listen);
+	r = listen_unix(path, &p.unix_fd, e);
+	if (r == 0 && c->http_listen)
+		r = listen_tcp(c->http_listen, &p.tcp_fd, e);
+	if (r < 0) {
+		fd_close(p.unix_fd);
+		return r;
+	}
+	return api_server_http(m->server, &p, e);
 }
 
 int manager_startup(struct manager *m, struct error *e)
@@ -229,11 +230,13 @@ int manager_startup(struct manager *m, struct error *e)
 	r = load_and_adopt(m, e);
 	if (r < 0)
 		return r;
-	r = listen_fd_new(path, m->socket_group, &fd, e);
+	r = listen_unix(path, &fd, e);
 	if (r < 0)
 		return r;
 	rpc_handlers(m, &handlers);
 	r = api_server_new(m->loop, fd, &handlers, &m->server, e);
+	if (r == 0)
+		r = serve_http(m, e);
 	if (r == 0)
 		vm_policy_autostart(m);
 	return r;
@@ -259,7 +262,7 @@ struct manager *manager_free(struct manager *m)
 	free(m->state_dir);
 	free(m->runtime_dir);
 	free(m->supervisor_path);
-	free(m->socket_group);
+	access_free(m->access);
 	free(m);
 	return NULL;
 }

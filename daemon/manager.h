@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "api/api.h"
+#include "daemon/access.h"
 #include "store/store.h"
 
 struct vm;
@@ -21,16 +22,19 @@ struct autostart;
 #define MANAGER_BUCKETS 4096
 
 struct manager_params {
-	const char *state_dir;	  /* definitions, variables: survives reboots */
-	const char *runtime_dir;  /* sockets: gone with a reboot */
-	const char *supervisor;	  /* path of armvm-supervisor */
-	const char *socket_group; /* may use the API socket; NULL: root only */
+	const char *state_dir;	 /* definitions, variables: survives reboots */
+	const char *runtime_dir; /* sockets: gone with a reboot */
+	const char *supervisor;	 /* path of armvm-supervisor */
+	const char *admin_group; /* NULL: armvm-admin */
+	const struct conf *conf; /* borrowed while the manager lives */
 };
 
 struct manager {
 	uv_loop_t *loop;
-	char *state_dir, *runtime_dir, *supervisor_path, *socket_group;
+	char *state_dir, *runtime_dir, *supervisor_path;
 	char boot_id[40];
+	const struct conf *conf;
+	struct access *access;
 	struct store *store;
 	struct api_server *server;
 	/* The VMs in memory: those that are active, and those that are being

@@ -2,6 +2,20 @@
 
 #include "daemon/turn.h"
 
+static void identify(void *cookie, const struct api_peer *peer,
+		     struct api_identity *ret)
+{
+	const struct manager *m = cookie;
+
+	access_identify(m->access, peer, ret);
+}
+
+static void audit(void *cookie, const struct api_identity *who,
+		  const char *method, const char *vm, const struct error *why)
+{
+	access_audit(who, method, vm, why);
+}
+
 void rpc_handlers(struct manager *m, struct api_handlers *ret)
 {
 	static const struct {
@@ -34,7 +48,11 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret)
 		{API_RPC_DISCOVER, rpc_discover},
 	};
 
-	*ret = (struct api_handlers){.held = turn_held, .cookie = m};
+	*ret = (struct api_handlers){.held = turn_held,
+				     .cookie = m,
+				     .identify = identify,
+				     .audit = audit,
+				     .metrics = rpc_metrics};
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		ret->handle[table[i].id] = table[i].handle;
 }

@@ -6,3 +6,5 @@ SRCS += daemon/link_start.c daemon/manager.c daemon/resource.c \
 SRCS += daemon/rpc_define.c daemon/rpc_list.c daemon/turn.c \
 	daemon/vm_autostart.c daemon/vm_files.c daemon/vm_json.c \
 	daemon/vm_policy.c
+SRCS += daemon/access.c daemon/conf.c daemon/listen.c daemon/metrics.c
+TESTS += tests/unit/test_conf.c

@@ -218,6 +218,7 @@ struct board *board_free(struct board *b)
 {
 	if (!b)
 		return NULL;
+	board_free_mmio(b);
 	while (b->n_functions)
 		virtio_pci_free(b->functions[--b->n_functions]);
 	if (b->pvpanic) {
@@ -268,6 +269,7 @@ void board_reset(struct board *b)
 	bus_lock(b->bus);
 	pl061_set_input(b->pl061, BOARD_POWER_KEY_PIN, false);
 	pci_host_reset(b->pci);
+	board_reset_mmio(b);
 	fw_cfg_reset(b->fw_cfg);
 	sp805_reset(b->sp805);
 	pl061_reset(b->pl061);

@@ -14,6 +14,7 @@
 #include "vmm-kvm/devices/pvpanic.h"
 #include "vmm-kvm/devices/sp805.h"
 #include "vmm-kvm/devices/virtio_balloon.h"
+#include "vmm-kvm/devices/virtio_mmio.h"
 #include "vmm-kvm/devices/virtio_pci.h"
 
 #define BOARD_FUNCTIONS_MAX (BOARD_PCI_SLOTS - BOARD_PCI_SLOT_FIRST)
@@ -36,6 +37,8 @@ struct board {
 	/* Borrowed from the functions that own them. */
 	struct blockdev *blockdevs[BOARD_FUNCTIONS_MAX];
 	unsigned n_blockdevs;
+	struct virtio_mmio *mmio[BOARD_VIRTIO_MMIO_MAX];
+	unsigned n_mmio;
 	const struct vm_config *config; /* borrowed */
 	int kernel_fd, initrd_fd;	/* borrowed; -1 for none */
 	uv_timer_t power_timer;		/* its closing frees the board */
@@ -56,7 +59,17 @@ static inline struct irq_line board_line(const struct board_params *p,
 	return line;
 }
 
-/* The PCI host and every function on it. */
+/* Devices on virtio over MMIO. The device is consumed. */
+int board_add_mmio(struct board *b, const struct board_params *p,
+		   struct virtio_dev *device, struct error *e) must_check;
+void board_reset_mmio(struct board *b); /* with the device lock held */
+void board_free_mmio(struct board *b);
+
+_Static_assert(VM_DISKS_MAX + VM_NICS_MAX <= BOARD_VIRTIO_MMIO_MAX,
+	       "all may be on MMIO");
+
+/* The PCI host and every function on it, and what the definition has on
+ * MMIO. */
 int board_add_pci(struct board *b, const struct board_params *p,
 		  struct error *e) must_check;
 

@@ -7,8 +7,9 @@
  *   0x0400_0000  flash bank 1, variables            64 MiB
  *   0x0800_0000  GIC distributor                    64 KiB
  *   0x0808_0000  GIC ITS                           128 KiB
- *   0x0900_0000  pl011, pl031, fw_cfg, pl061, sp805         4 KiB each
+ *   0x0900_0000  pl011, pl031, fw_cfg, pl061, sp805  4 KiB each
  *   0x0a00_0000  GIC redistributors                 64 MiB, 512 vCPUs
+ *   0x0e00_0000  virtio over MMIO               32 x 4 KiB
  *   0x0eff_0000  PCI I/O ports                      64 KiB
  *   0x1000_0000  PCI memory below 4 GiB            512 MiB
  *   0x3000_0000  PCI configuration space (ECAM)    256 MiB
@@ -33,18 +34,20 @@
 
 /* ArmVirtQemu maps 0x0800_0000 to 0x1000_0000 as device memory before it has
  * read any device tree, so everything it touches early is in there. */
-#define BOARD_GIC_DIST_BASE   0x08000000ull
-#define BOARD_GIC_ITS_BASE    0x08080000ull
-#define BOARD_PL011_BASE      0x09000000ull
-#define BOARD_PL031_BASE      0x09010000ull
-#define BOARD_FW_CFG_BASE     0x09020000ull
-#define BOARD_PL061_BASE      0x09030000ull
-#define BOARD_SP805_BASE      0x09050000ull
-#define BOARD_PRIMECELL_SIZE  KIB(4)
-#define BOARD_GIC_REDIST_BASE 0x0a000000ull
-#define BOARD_VCPUS_MAX	      512
-#define BOARD_PCI_IO_BASE     0x0eff0000ull
-#define BOARD_PCI_IO_SIZE     KIB(64)
+#define BOARD_GIC_DIST_BASE    0x08000000ull
+#define BOARD_GIC_ITS_BASE     0x08080000ull
+#define BOARD_PL011_BASE       0x09000000ull
+#define BOARD_PL031_BASE       0x09010000ull
+#define BOARD_FW_CFG_BASE      0x09020000ull
+#define BOARD_PL061_BASE       0x09030000ull
+#define BOARD_SP805_BASE       0x09050000ull
+#define BOARD_PRIMECELL_SIZE   KIB(4)
+#define BOARD_GIC_REDIST_BASE  0x0a000000ull
+#define BOARD_VCPUS_MAX	       512
+#define BOARD_VIRTIO_MMIO_BASE 0x0e000000ull
+#define BOARD_VIRTIO_MMIO_MAX  32 /* VIRTIO_MMIO_SIZE and an SPI each */
+#define BOARD_PCI_IO_BASE      0x0eff0000ull
+#define BOARD_PCI_IO_SIZE      KIB(64)
 
 #define BOARD_PCI_MMIO32_BASE 0x10000000ull
 #define BOARD_PCI_MMIO32_SIZE MIB(512)
@@ -70,12 +73,13 @@
 #define BOARD_PPI_TIMER_VIRT	  27
 #define BOARD_PPI_TIMER_HYP	  26
 
-#define BOARD_SPI_PL011	   33
-#define BOARD_SPI_PL031	   34
-#define BOARD_SPI_PCI_INTX 35 /* to 38 */
-#define BOARD_SPI_PL061	   39
-#define BOARD_SPI_SP805	   40
-#define BOARD_GIC_IRQS	   64 /* SGIs, PPIs and these; a multiple of 32 */
+#define BOARD_SPI_PL011	      33
+#define BOARD_SPI_PL031	      34
+#define BOARD_SPI_PCI_INTX    35 /* to 38 */
+#define BOARD_SPI_PL061	      39
+#define BOARD_SPI_SP805	      40
+#define BOARD_SPI_VIRTIO_MMIO 64 /* to 95 */
+#define BOARD_GIC_IRQS	      96 /* SGIs, PPIs and these; a multiple of 32 */
 
 #define BOARD_POWER_KEY_PIN 3
 #define BOARD_APB_CLOCK_HZ  24000000

@@ -49,6 +49,14 @@ static int add_function(struct board *b, const struct board_params *p,
 	return r;
 }
 
+/* `bus` is an enum vm_device_bus; the device is consumed. */
+static int add_device(struct board *b, const struct board_params *p, int bus,
+		      struct virtio_dev *device, struct error *e)
+{
+	return bus == VM_DEVICE_BUS_MMIO ? board_add_mmio(b, p, device, e)
+					 : add_function(b, p, device, e);
+}
+
 static int add_rng(struct board *b, const struct board_params *p,
 		   struct error *e)
 {
@@ -134,7 +142,7 @@ static int add_disk(struct board *b, const struct board_params *p, size_t i,
 	if (!r)
 		r = virtio_blk_new(&params, &device, e);
 	if (!r)
-		r = add_function(b, p, device, e);
+		r = add_device(b, p, disk->bus, device, e);
 	if (!r)
 		b->blockdevs[b->n_blockdevs++] = blockdev;
 	return r ? error_prefix(e, r, "disk \"%s\"", disk->id) : 0;
@@ -156,8 +164,20 @@ static int add_nic(struct board *b, const struct board_params *p, size_t i,
 		r = virtio_net_new(&params, &device, e);
 	}
 	if (!r)
-		r = add_function(b, p, device, e);
+		r = add_device(b, p, nic->bus, device, e);
 	return r ? error_prefix(e, r, "nic \"%s\"", nic->id) : 0;
+}
+
+/* Disks and network interfaces on PCIe. */
+static size_t count_functions(const struct vm_config *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_disks; i++)
+		n += c->disks[i].bus == VM_DEVICE_BUS_PCIE;
+	for (size_t i = 0; i < c->n_nics; i++)
+		n += c->nics[i].bus == VM_DEVICE_BUS_PCIE;
+	return n;
 }
 
 int board_add_pci(struct board *b, const struct board_params *p,
@@ -166,11 +186,12 @@ int board_add_pci(struct board *b, const struct board_params *p,
 	const struct vm_config *c = p->vmm->config;
 	int r;
 
-	if (FUNCTIONS_FIXED + c->n_disks + c->n_nics > BOARD_FUNCTIONS_MAX)
+	if (FUNCTIONS_FIXED + count_functions(c) > BOARD_FUNCTIONS_MAX)
 		return error_set(e, -EINVAL,
-				 "%zu disks and %zu nics are %zu devices; at "
-				 "most %d fit",
-				 c->n_disks, c->n_nics, c->n_disks + c->n_nics,
+				 "%zu disks and %zu nics are %zu devices on "
+				 "PCIe; at most %d fit: give some of them "
+				 "\"bus\": \"mmio\"",
+				 c->n_disks, c->n_nics, count_functions(c),
 				 BOARD_FUNCTIONS_MAX - FUNCTIONS_FIXED);
 	r = add_pci_host(b, p, e);
 	if (!r)

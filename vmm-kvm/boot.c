@@ -103,6 +103,19 @@ static void add_pcie(struct fdt_builder *t, const struct handles *h,
 	fdt_add_pcie(t, &pcie);
 }
 
+static void add_virtio_mmio(struct fdt_builder *t, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct fdt_virtio_mmio device = {
+			.base = BOARD_VIRTIO_MMIO_BASE + i * VIRTIO_MMIO_SIZE,
+			.size = VIRTIO_MMIO_SIZE,
+			.intid = BOARD_SPI_VIRTIO_MMIO + i,
+		};
+
+		fdt_add_virtio_mmio(t, &device);
+	}
+}
+
 int boot_build_fdt(const struct boot_tree *tree, void **ret_blob,
 		   size_t *ret_size, struct error *e)
 {
@@ -131,6 +144,7 @@ int boot_build_fdt(const struct boot_tree *tree, void **ret_blob,
 	add_primecells(t, &h);
 	fdt_add_fw_cfg(t, BOARD_FW_CFG_BASE, FW_CFG_SIZE);
 	add_pcie(t, &h, tree->space);
+	add_virtio_mmio(t, tree->n_mmio);
 	return fdt_builder_finish(t, ret_blob, ret_size, e);
 }
 
@@ -159,6 +173,7 @@ int boot_prepare(struct board *b, const uint64_t *affinities, size_t n_cpus,
 		.n_cpus = n_cpus,
 		.flash = b->flash_code,
 		.no_stdout = b->config->console == VM_CONSOLE_VIRTIO,
+		.n_mmio = b->n_mmio,
 	};
 	struct boot_kernel kernel;
 	int r;

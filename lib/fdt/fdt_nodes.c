@@ -232,6 +232,18 @@ void fdt_add_power_key(struct fdt_builder *b, uint32_t gpio_phandle,
 	fdt_node_end(b);
 }
 
+void fdt_add_virtio_mmio(struct fdt_builder *b, const struct fdt_virtio_mmio *v)
+{
+	fdt_node_begin(b, "virtio_mmio@%" PRIx64, v->base);
+	fdt_prop_string(b, "compatible", "virtio,mmio");
+	fdt_prop_reg(b, v->base, v->size);
+	fdt_prop_cells(b, "interrupts",
+		       FDT_CELLS(GIC_SPI, v->intid - FDT_GIC_SPI_BASE,
+				 IRQ_LEVEL_HIGH));
+	fdt_prop_empty(b, "dma-coherent");
+	fdt_node_end(b);
+}
+
 void fdt_add_flash(struct fdt_builder *b, const uint64_t base[2],
 		   uint64_t bank_size)
 {

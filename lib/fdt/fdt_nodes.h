@@ -97,6 +97,15 @@ void fdt_add_power_key(struct fdt_builder *b, uint32_t gpio_phandle,
 void fdt_add_flash(struct fdt_builder *b, const uint64_t base[2],
 		   uint64_t bank_size);
 
+/* virtio/mmio: one device; coherent with the CPUs' caches. */
+struct fdt_virtio_mmio {
+	uint64_t base, size;
+	uint32_t intid; /* 32 and up; level-triggered */
+};
+
+void fdt_add_virtio_mmio(struct fdt_builder *b,
+			 const struct fdt_virtio_mmio *v);
+
 struct fdt_pcie {
 	uint64_t ecam_base;
 	unsigned buses;		   /* 1 MiB of ECAM each; 0 to buses - 1 */

@@ -11,6 +11,7 @@ static const char *const crash_policies[] = {"stop", "restart", "preserve",
 					     NULL};
 static const char *const reboot_policies[] = {"restart", "stop", "preserve",
 					      NULL};
+static const char *const device_buses[] = {"pcie", "mmio", NULL};
 static const char *const archs[] = {"aarch64", "aarch32", NULL};
 static const char *const watchdogs[] = {"reset", "pause", "stop", "ignore",
 					NULL};
@@ -100,6 +101,12 @@ static const struct json_field disk_fields[] = {
 	 .offset = DISK(readonly),
 	 .flags = JSON_OMIT_EMPTY,
 	 .doc = "the guest cannot write to it"},
+	{.name = "bus",
+	 .kind = JSON_ENUM,
+	 .offset = DISK(bus),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = device_buses,
+	 .doc = "how the guest reaches it; default pcie"},
 	JSON_END,
 };
 
@@ -125,6 +132,12 @@ static const struct json_field nic_fields[] = {
 	 .kind = JSON_STRING,
 	 .offset = NIC(mac),
 	 .doc = "unicast; default derived from the VM's uuid and the id"},
+	{.name = "bus",
+	 .kind = JSON_ENUM,
+	 .offset = NIC(bus),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = device_buses,
+	 .doc = "how the guest reaches it; default pcie"},
 	JSON_END,
 };
 

@@ -63,11 +63,15 @@ enum vm_console {
 	VM_CONSOLE_BOTH /* pl011 is the one named to the guest */
 };
 
+/* How a virtio device is reached. */
+enum vm_device_bus { VM_DEVICE_BUS_PCIE, VM_DEVICE_BUS_MMIO };
+
 struct disk_config {
 	char *id;     /* unique in the VM; default disk0, disk1, ... */
 	char *path;   /* absolute; regular file (raw) or block device */
 	char *serial; /* up to VM_DEVICE_ID_MAX bytes, default the id */
 	bool readonly;
+	int bus; /* enum vm_device_bus */
 };
 
 struct nic_config {
@@ -76,6 +80,7 @@ struct nic_config {
 	char *bridge; /* bridge a fresh tap joins; or NULL */
 	char *mac;    /* default: derived from the VM's uuid and the id;
 		       * lower case */
+	int bus;      /* enum vm_device_bus */
 };
 
 struct vm_config {

@@ -263,6 +263,23 @@ static void test_primecells(void **state)
 	free(t.blob);
 }
 
+static void test_virtio_mmio(void **state)
+{
+	static const char path[] = "/virtio_mmio@e001000";
+	const struct fdt_virtio_mmio v = {0xe001000, 0x1000, 65};
+	struct fdt_builder *b = builder();
+	struct tree t;
+
+	fdt_add_virtio_mmio(b, &v);
+	t = finish(b);
+	expect_bytes(&t, path, "compatible", "virtio,mmio", 12);
+	expect_cells(&t, path, "reg", FDT_CELLS(0, 0xe001000, 0, 0x1000));
+	expect_cells(&t, path, "interrupts", FDT_CELLS(0, 33, 4));
+	assert_non_null(
+		fdt_getprop(t.blob, node(&t, path), "dma-coherent", NULL));
+	free(t.blob);
+}
+
 static const struct fdt_pcie pcie = {
 	.ecam_base = 0x30000000,
 	.buses = 256,
@@ -362,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_cpus_narrow_and_wide),
 		cmocka_unit_test(test_interrupt_nodes),
 		cmocka_unit_test(test_primecells),
+		cmocka_unit_test(test_virtio_mmio),
 		cmocka_unit_test(test_pcie),
 		cmocka_unit_test(test_pcie_without_high_window),
 		cmocka_unit_test(test_whole_board),

@@ -49,10 +49,10 @@ static void test_everything(void **state)
 		     "\"firmware\":\"/usr/share/AAVMF/AAVMF_CODE.fd\","
 		     "\"disks\":[{\"path\":\"/srv/a.raw\",\"id\":\"root\"},"
 		     "{\"path\":\"/srv/b.raw\",\"serial\":\"d1\","
-		     "\"readonly\":true}],"
+		     "\"readonly\":true,\"bus\":\"mmio\"}],"
 		     "\"nics\":[{\"tap\":\"tap0\","
 		     "\"mac\":\"52:54:00:AB:CD:EF\"},"
-		     "{\"bridge\":\"br0\"}]}",
+		     "{\"bridge\":\"br0\",\"bus\":\"mmio\"}]}",
 		     &c, &e),
 		0);
 	assert_string_equal(c.uuid, UUID);
@@ -64,8 +64,11 @@ static void test_everything(void **state)
 	assert_string_equal(c.disks[1].id, "disk1");
 	assert_string_equal(c.disks[1].serial, "d1");
 	assert_true(c.disks[1].readonly);
+	assert_int_equal(c.disks[0].bus, VM_DEVICE_BUS_PCIE);
+	assert_int_equal(c.disks[1].bus, VM_DEVICE_BUS_MMIO);
 	assert_string_equal(c.nics[0].mac, "52:54:00:ab:cd:ef");
 	assert_string_equal(c.nics[1].id, "nic1");
+	assert_int_equal(c.nics[1].bus, VM_DEVICE_BUS_MMIO);
 	assert_memory_equal(c.nics[1].mac, "52:54:00:", 9);
 }
 

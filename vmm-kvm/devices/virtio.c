@@ -182,6 +182,14 @@ void virtio_queue_enable(struct virtio_dev *d, unsigned index)
 		virtio_kick_later(d, index);
 }
 
+void virtio_queue_disable(struct virtio_dev *d, unsigned index)
+{
+	/* 2.6: to stop one queue of a running device is a feature of its own
+	 * (RING_RESET), which is not offered. */
+	if (index < d->n_queues && !(d->status & VIRTIO_STATUS_DRIVER_OK))
+		virtqueue_reset(&d->queues[index]);
+}
+
 void virtio_kick(struct virtio_dev *d, unsigned index)
 {
 	if (index < d->n_queues && virtio_live(d) && d->queues[index].ready)

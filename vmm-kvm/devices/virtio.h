@@ -1,7 +1,7 @@
 /*
  * The core of every virtio device: features, status, configuration space and
  * queues (VIRTIO 1.2, chapters 2 and 3), between a device (virtio_blk, ...)
- * below and a transport (virtio_pci, later virtio_mmio) above.
+ * below and a transport (virtio_pci, virtio_mmio) above.
  *
  * Two doors: the transport calls in with the device lock held, from a vCPU
  * thread (status, features, configuration) or the loop thread (queues). Host
@@ -124,6 +124,8 @@ void virtio_set_status(struct virtio_dev *d, uint8_t status);
 void virtio_set_features(struct virtio_dev *d, bool high, uint32_t bits);
 /* A write of 1 to queue_enable. */
 void virtio_queue_enable(struct virtio_dev *d, unsigned index);
+/* A write of 0 to it, which counts before DRIVER_OK only. */
+void virtio_queue_disable(struct virtio_dev *d, unsigned index);
 /* The driver notified a queue; loop thread. Others are ignored. */
 void virtio_kick(struct virtio_dev *d, unsigned index);
 uint64_t virtio_config_read(const struct virtio_dev *d, uint64_t offset,
