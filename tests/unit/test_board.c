@@ -212,7 +212,6 @@ static void test_tree_names_what_answers(void **state)
 	assert_int_equal(read32(f, node_base(fdt, "arm,pl011") + 0xfe0), 0x11);
 	assert_int_equal(read32(f, node_base(fdt, "arm,pl031") + 0xfe0), 0x31);
 	assert_int_equal(read32(f, node_base(fdt, "arm,pl061") + 0xfe0), 0x61);
-	assert_int_equal(read32(f, node_base(fdt, "arm,sp805") + 0xfe0), 5);
 	/* The signature item, selected at reset: "QEMU". */
 	assert_int_equal(read32(f, node_base(fdt, "qemu,fw-cfg-mmio")),
 			 0x554d4551);
@@ -236,33 +235,6 @@ static void test_seeds_are_fresh(void **state)
 	assert_int_equal(boot_build_fdt(&tree, &b, &size_b, NULL), 0);
 	assert_int_equal(size_a, size_b);
 	assert_memory_not_equal(a, b, size_a);
-}
-
-/* A console behind PCI cannot be named, so none is. */
-static void test_stdout_path(void **state)
-{
-	struct fixture *f = *state;
-
-	for (int virtio = 0; virtio < 2; virtio++) {
-		static const uint64_t cpus[] = {0};
-		struct boot_entry entry;
-		const char *path;
-		const void *fdt;
-
-		f->config.console = virtio ? VM_CONSOLE_VIRTIO
-					   : VM_CONSOLE_BOTH;
-		need_board(f);
-		assert_int_equal(boot_prepare(f->board, cpus, 1, &entry, NULL),
-				 0);
-		fdt = board_bank(f->board, BOARD_BANK_RAM)->hva;
-		path = fdt_getprop(fdt, fdt_path_offset(fdt, "/chosen"),
-				   "stdout-path", NULL);
-		if (virtio)
-			assert_null(path);
-		else
-			assert_string_equal(path, "serial0:115200n8");
-		f->board = board_free(f->board);
-	}
 }
 
 static void test_tree_of_most_cpus_fits(void **state)
@@ -460,7 +432,6 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		T(test_tree_names_what_answers),
 		T(test_seeds_are_fresh),
-		T(test_stdout_path),
 		T(test_tree_of_most_cpus_fits),
 		T(test_power_button_raises_the_gpio),
 		T(test_variables_are_committed),
