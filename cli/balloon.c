@@ -21,10 +21,9 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 		return output_object(cli->format, vm, e);
 	output_line(
 		stdout,
-		"%s: the guest was asked to make do with %s; see how far it "
-		"is with: armvmctl stats %s",
-		field_text(vm, "name"), format_size(bytes, size, sizeof(size)),
-		field_text(vm, "name"));
+		"%s: the guest was asked to make do with %s; watch it do so "
+		"with: armvmctl events --follow",
+		field_text(vm, "name"), format_size(bytes, size, sizeof(size)));
 	return output_flush(e);
 }
 
