@@ -145,6 +145,7 @@ help:
 	@echo "make VARIANT=aarch64   cross build (build/aarch64/bin)"
 	@echo "make demo         the main job, shown: an image boots, a variable stays"
 	@echo "make check        all tests; check-unit: the quick loop, under a minute"
+	@echo "make bench-api    figures of the control plane (build/bench/api.json)"
 	@echo "make lint         the project's own rules"
 	@echo "make install      into DESTDIR and PREFIX (/usr/local)"
 	@echo "make deps         install what a Debian 12 machine lacks to do the above"
@@ -201,6 +202,13 @@ check: deps
 lint: deps
 	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=native all
 	@tests/lint/run
+
+# The control plane's figures, natively; not part of check: a figure is only
+# worth something on a machine that does nothing else.
+.PHONY: bench-api
+bench-api: deps
+	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=native all
+	@tests/bench/api --out build/bench/api.json
 
 .PHONY: demo shell
 demo: deps

@@ -55,6 +55,10 @@ enum api_role {
 	X(VAR_LIST, "var.list", VIEWER, "GET /v1/vms/{name}/variables")        \
 	X(VAR_KEPT, "var.kept", VIEWER, "GET /v1/kept-variables")              \
 	X(VAR_FORGET, "var.forget", ADMIN, "DELETE /v1/kept-variables/{uuid}") \
+	X(JOB_LIST, "job.list", VIEWER, "GET /v1/jobs")                        \
+	X(JOB_GET, "job.get", VIEWER, "GET /v1/jobs/{id}")                     \
+	X(JOB_WAIT, "job.wait", VIEWER, "GET /v1/jobs/{id}/wait")              \
+	X(JOB_CANCEL, "job.cancel", OPERATOR, "POST /v1/jobs/{id}/cancel")     \
 	X(EVENT_SUBSCRIBE, "event.subscribe", VIEWER, "GET /v1/events")        \
 	X(RPC_DISCOVER, "rpc.discover", VIEWER, "GET /openrpc.json")
 
@@ -77,6 +81,7 @@ struct api_list_params {
 	uint32_t limit;
 	char *state;	     /* NULL: any */
 	json_object *labels; /* NULL: any; else an object of strings */
+	char *fields;	     /* "name,state"; NULL: all */
 };
 struct api_update_params {
 	char *name;
@@ -113,6 +118,15 @@ struct api_shutdown_params {
 struct api_subscribe_params {
 	int64_t since; /* replay events with seq > since; -1: only new ones */
 };
+struct api_job_params {
+	int64_t id;
+	uint64_t timeout_ms; /* job.wait */
+};
+struct api_job_list_params {
+	int64_t before; /* 0: from the newest */
+	uint32_t limit;
+	bool running;
+};
 struct api_empty_params {
 	char unused;
 };
@@ -139,6 +153,11 @@ struct api_empty_params {
  * last), gap ({ from, to }: what is no longer kept; absent without one) }.
  */
 
+/*
+ * A job: { id, method, vm, state ("running", "done", "failed", "cancelled"),
+ * step, progress (per cent), created_ms, deadline_ms, finished_ms (0: none),
+ * result (of one that is done), error: { code, message } (of one that failed) }
+ */
 struct api_method {
 	const char *name;
 	const struct json_field *params; /* decoded before the handler runs */
@@ -184,6 +203,22 @@ struct api_peer {
  * until then, also when its client has gone. */
 struct api_call;
 
+/*
+ * Parameters every method takes: a call with one of them is a job of the
+ * daemon's (struct api_handlers, `job`).
+ */
+struct api_options {
+	bool async; /* answer with the job, at once */
+	char *idempotency_key;
+	uint64_t deadline_ms;
+};
+extern const struct json_field api_option_fields[];
+/* NULL when none was given. */
+const struct api_options *api_call_options(const struct api_call *c);
+enum api_method_id api_call_method(const struct api_call *c);
+/* The parameters as they were given, without those; borrowed. */
+json_object *api_call_given(const struct api_call *c);
+
 /* The decoded parameters, of the method's params structure. */
 const void *api_call_params(const struct api_call *c);
 /* `result` reference consumed; fd >= 0 is consumed and sent along. */
@@ -200,6 +235,8 @@ struct api_handlers {
 	/* May be NULL. True while changes wait to be made durable: replies and
 	 * notifications are then kept, in order, for api_server_release(). */
 	bool (*held)(void *cookie);
+	/* May be NULL. Runs a call that has api_options. */
+	void (*job)(void *cookie, struct api_call *c);
 	/* Fills *ret, which is zeroed. NULL: everyone is admin. */
 	void (*identify)(void *cookie, const struct api_peer *peer,
 			 struct api_identity *ret);
@@ -213,6 +250,20 @@ struct api_handlers {
 			FILE *out);
 	void *cookie;
 };
+
+/*
+ * Make a call from within the daemon, by the given handlers: no role is asked
+ * and nothing is held. `params` (consumed) are an object. `done` is told once,
+ * possibly before this returns: `result` is consumed by it, or `e` says why
+ * there is none. *ret_call (may be NULL) is set before the handler runs and
+ * good until `done`.
+ */
+typedef void (*api_inner_fn)(void *cookie, json_object *result,
+			     const struct error *e);
+void api_call_inner(const struct api_handlers *handlers,
+		    enum api_method_id method, json_object *params,
+		    api_inner_fn done, void *cookie,
+		    struct api_call **ret_call);
 
 struct api_server;
 

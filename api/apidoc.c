@@ -61,6 +61,21 @@ static void write_definition(FILE *out)
 	fputc('\n', out);
 }
 
+static void write_options(FILE *out)
+{
+	fputs("## Jobs\n\nWhat takes time, or must not run twice, can be asked "
+	      "for as a job: every method\nthat changes something also "
+	      "takes\n\n",
+	      out);
+	write_params(out, api_option_fields);
+	fputs("A job is `{id, method, vm, state (running, done, failed, "
+	      "cancelled), step,\nprogress, created_ms, deadline_ms, "
+	      "finished_ms, result, error: {code, message}}`.\nIt is "
+	      "journalled: a daemon that was killed finds it again, goes on "
+	      "or undoes it,\nand says so in its `error` or `step`.\n\n",
+	      out);
+}
+
 static void write_errors(FILE *out)
 {
 	fputs("## Errors\n\n"
@@ -144,5 +159,6 @@ void api_write_markdown(FILE *out)
 		fprintf(out, "Result: %s.\n\n", m->result);
 	}
 	write_definition(out);
+	write_options(out);
 	write_errors(out);
 }

@@ -14,6 +14,9 @@ struct api_call {
 	struct api_caller *caller; /* kept by call_begin() */
 	enum api_method_id method;
 	void *params;
+	json_object *given; /* what params were decoded from */
+	struct api_options options;
+	bool has_options;
 	json_object *id;
 	bool notification;
 	bool subscribe;
@@ -59,6 +62,8 @@ static void call_end(struct api_call *call)
 	if (call->params)
 		json_release(api_methods[call->method].params, call->params);
 	free(call->params);
+	free(call->options.idempotency_key);
+	json_object_put(call->given);
 	json_object_put(call->id);
 	free(call);
 	c->ops->call_done(c);
@@ -155,6 +160,21 @@ void api_call_subscribe(struct api_call *c)
 	c->subscribe = true;
 }
 
+const struct api_options *api_call_options(const struct api_call *c)
+{
+	return c->has_options ? &c->options : NULL;
+}
+
+enum api_method_id api_call_method(const struct api_call *c)
+{
+	return c->method;
+}
+
+json_object *api_call_given(const struct api_call *c)
+{
+	return c->given;
+}
+
 const struct api_identity *api_call_who(const struct api_call *c)
 {
 	return c->caller->who;
@@ -179,11 +199,37 @@ static int check_fd(const struct api_call *call,
 	return 0;
 }
 
+/* Those that are a job's, taken out of what the method is to see. */
+static int take_options(struct api_call *call, json_object *params,
+			struct error *e)
+{
+	_cleanup_json_ json_object *options = json_object_new_object();
+	json_object *value;
+
+	for (const struct json_field *f = api_option_fields; f->name; f++) {
+		if (!json_object_is_type(params, json_type_object) ||
+		    !json_object_object_get_ex(params, f->name, &value))
+			continue;
+		call->has_options = true;
+		json_object_object_add(options, f->name,
+				       json_object_get(value));
+		json_object_object_del(params, f->name);
+	}
+	return call->has_options ? json_decode(options, api_option_fields,
+					       &call->options, "", e)
+				 : 0;
+}
+
 static int decode_params(struct api_call *call, json_object *params,
 			 struct error *e)
 {
 	const struct api_method *method = &api_methods[call->method];
+	int r;
 
+	r = take_options(call, params, e);
+	if (r < 0)
+		return r;
+	call->given = json_object_get(params);
 	call->params = calloc(1, method->params_size);
 	if (!call->params)
 		return error_set(e, -ENOMEM, "out of memory");
@@ -192,6 +238,8 @@ static int decode_params(struct api_call *call, json_object *params,
 
 static int check_role(const struct api_call *call, struct error *e)
 {
+	if (call->caller->handlers)
+		return 0;
 	return api_identity_check(call->caller->who,
 				  api_methods[call->method].role, e);
 }
@@ -218,11 +266,14 @@ static int call_prepare(struct api_call *call,
 
 static void call_run(struct api_call *call)
 {
-	const struct api_handlers *handlers = server_handlers(
-		call->caller->server);
+	const struct api_handlers *handlers = call->caller->handlers;
 	struct error e = ERROR_INIT;
 
-	if (handlers->handle[call->method]) {
+	if (!handlers)
+		handlers = server_handlers(call->caller->server);
+	if (call->has_options && handlers->job) {
+		handlers->job(handlers->cookie, call);
+	} else if (handlers->handle[call->method]) {
 		handlers->handle[call->method](handlers->cookie, call);
 	} else if (call->method == API_RPC_DISCOVER) {
 		api_call_reply(call, api_discover(), -1);
@@ -316,11 +367,13 @@ void caller_message(struct api_caller *c, const char *text, size_t size)
 }
 
 void caller_call(struct api_caller *c, enum api_method_id method,
-		 json_object *params)
+		 json_object *params, struct api_call **ret_call)
 {
 	struct api_call *call = call_new(c);
 	struct error e = ERROR_INIT;
 
+	if (ret_call)
+		*ret_call = call;
 	if (call) {
 		call->direct = true;
 		call->method = method;

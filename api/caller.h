@@ -35,6 +35,8 @@ struct api_caller {
 	const struct api_caller_ops *ops;
 	struct api_server *server; /* NULL once it is gone */
 	const struct api_identity *who;
+	/* NULL: the server's. With its own, a caller is the daemon itself. */
+	const struct api_handlers *handlers;
 	bool takes_fd; /* a reply may carry a descriptor */
 	bool gone;     /* begin no more calls for it */
 };
@@ -44,8 +46,9 @@ struct api_caller {
 void caller_message(struct api_caller *c, const char *text, size_t size);
 
 /* One call with `params` (an object, consumed) whose result goes to
- * ops->answer(), which may run before this returns. */
+ * ops->answer(), which may run before this returns. *ret_call (may be NULL) is
+ * set before the handler runs. */
 void caller_call(struct api_caller *c, enum api_method_id method,
-		 json_object *params);
+		 json_object *params, struct api_call **ret_call);
 
 #endif

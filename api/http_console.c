@@ -158,7 +158,7 @@ void http_console_begin(struct http_client *c)
 			      &params, &e) < 0)
 		finish(c, close_code(e.code), e.message);
 	else
-		caller_call(&c->caller, c->request.match.method, params);
+		caller_call(&c->caller, c->request.match.method, params, NULL);
 }
 
 int http_console_receive(struct http_client *c, const void *data, size_t size)

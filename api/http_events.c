@@ -52,7 +52,7 @@ static void next_page(struct http_client *c)
 
 	json_object_object_add(params, "since",
 			       json_object_new_int64(c->last_event));
-	caller_call(&c->caller, API_EVENT_SUBSCRIBE, params);
+	caller_call(&c->caller, API_EVENT_SUBSCRIBE, params, NULL);
 }
 
 /*

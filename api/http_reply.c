@@ -284,7 +284,7 @@ static void answer_judged(struct http_client *c, json_object *result,
 		mismatch(c);
 	else
 		caller_call(&c->caller, c->request.match.method,
-			    TAKE_PTR(c->params));
+			    TAKE_PTR(c->params), NULL);
 }
 
 static void rest_answer(struct api_caller *caller, json_object *result, int fd,

@@ -250,9 +250,10 @@ static void run_method(struct http_client *c)
 		json_object_object_add(look, "name", json_object_get(name));
 		json_object_put(c->params);
 		c->params = TAKE_PTR(params);
-		caller_call(&c->caller, API_VM_GET, look);
+		caller_call(&c->caller, API_VM_GET, look, NULL);
 	} else {
-		caller_call(&c->caller, r->match.method, TAKE_PTR(params));
+		caller_call(&c->caller, r->match.method, TAKE_PTR(params),
+			    NULL);
 	}
 }
 

@@ -68,6 +68,13 @@ static const struct json_field list_params[] = {
 		.doc = "Only those with all of these labels: an object of "
 		       "strings.",
 	},
+	{
+		.name = "fields",
+		.kind = JSON_STRING,
+		.offset = offsetof(struct api_list_params, fields),
+		.max = 255,
+		.doc = "Only these fields of each VM, as `name,state`.",
+	},
 	JSON_END,
 };
 
@@ -136,6 +143,56 @@ static const struct json_field uuid_params[] = {
 	JSON_END,
 };
 
+#define JOB_ID_FIELD(type)                                                   \
+	{                                                                    \
+		.name = "id", .kind = JSON_I64,                              \
+		.offset = offsetof(struct type, id), .flags = JSON_REQUIRED, \
+		.min = 1, .max = INT64_MAX, .doc = "The job's number.",      \
+	}
+
+static const struct json_field job_params[] = {
+	JOB_ID_FIELD(api_job_params),
+	JSON_END,
+};
+
+static const struct json_field job_wait_params[] = {
+	JOB_ID_FIELD(api_job_params),
+	{
+		.name = "timeout_ms",
+		.kind = JSON_U64,
+		.offset = offsetof(struct api_job_params, timeout_ms),
+		.doc = "Milliseconds to wait; 0 (the default): until it ends.",
+	},
+	JSON_END,
+};
+
+static const struct json_field job_list_params[] = {
+	{
+		.name = "before",
+		.kind = JSON_I64,
+		.offset = offsetof(struct api_job_list_params, before),
+		.min = 1,
+		.max = INT64_MAX,
+		.doc = "Only older ones: the last id of the page before.",
+	},
+	{
+		.name = "limit",
+		.kind = JSON_U32,
+		.offset = offsetof(struct api_job_list_params, limit),
+		.min = 1,
+		.max = 1000,
+		.doc = "Jobs a page; default 100.",
+	},
+	{
+		.name = "running",
+		.kind = JSON_BOOL,
+		.offset = offsetof(struct api_job_list_params, running),
+		.doc = "Only those that have not ended.",
+	},
+	JSON_END,
+};
+#define api_job_wait_params api_job_params
+
 static const char *const consoles[] = {"default", "pl011", "virtio", NULL};
 
 static const struct json_field console_params[] = {
@@ -186,6 +243,28 @@ static const struct json_field subscribe_params[] = {
 		.flags = JSON_REQUIRED,
 		.doc = "Replay events with a greater seq; -1: only new ones.",
 	},
+	JSON_END,
+};
+
+#define OPTION(member) offsetof(struct api_options, member)
+const struct json_field api_option_fields[] = {
+	{.name = "async",
+	 .kind = JSON_BOOL,
+	 .offset = OPTION(async),
+	 .doc = "Answer at once, with the job that does it."},
+	{.name = "idempotency_key",
+	 .kind = JSON_STRING,
+	 .offset = OPTION(idempotency_key),
+	 .min = 1,
+	 .max = 128,
+	 .doc = "Any text. The same request with the same key within 24 hours "
+		"is answered as the first one was, and does not run again."},
+	{.name = "deadline_ms",
+	 .kind = JSON_U64,
+	 .offset = OPTION(deadline_ms),
+	 .min = 1,
+	 .max = 24ULL * 60 * 60 * 1000,
+	 .doc = "Milliseconds after which the job is given up."},
 	JSON_END,
 };
 
@@ -280,6 +359,16 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "deleted. Defining a VM with such a uuid picks its store up."),
 	METHOD(VAR_FORGET, uuid, false, "{}",
 	       "Delete a variable store that was kept."),
+	METHOD(JOB_LIST, job_list, false, "{jobs: an array of jobs}",
+	       "Jobs, the newest first; they are kept for 24 hours after their "
+	       "end."),
+	METHOD(JOB_GET, job, false, "the job", "One job."),
+	METHOD(JOB_WAIT, job_wait, false, "the job",
+	       "Wait for a job's end; when the time is up, the job as it then "
+	       "is."),
+	METHOD(JOB_CANCEL, job, false, "the job",
+	       "Give a job up: what it did is undone, its error is "
+	       "\"cancelled\". Some can no longer be."),
 	METHOD(EVENT_SUBSCRIBE, subscribe, false,
 	       "{events, last, more, gap: {from, to}}: the replayed events, "
 	       "oldest first; the seq to go on from; whether there are more "

@@ -1,6 +1,6 @@
 # bash completion of armvmctl, made by: armvmctl completion bash
 # shellcheck shell=bash
-_armvmctl_commands="create list show set edit rename clone start console shutdown stop reset pause resume balloon freeze thaw delete var events host image completion help"
+_armvmctl_commands="create list show set edit rename clone start console shutdown stop reset pause resume balloon freeze thaw delete var events job host image completion help"
 
 # The words of $list that begin as $cur does.
 _armvmctl_words()
@@ -50,6 +50,10 @@ _armvmctl()
 	"var kept" | "var kept "*) command="var kept" ;;
 	"var forget" | "var forget "*) command="var forget" ;;
 	"events" | "events "*) command="events" ;;
+	"job list" | "job list "*) command="job list" ;;
+	"job show" | "job show "*) command="job show" ;;
+	"job wait" | "job wait "*) command="job wait" ;;
+	"job cancel" | "job cancel "*) command="job cancel" ;;
 	"host info" | "host info "*) command="host info" ;;
 	"image check" | "image check "*) command="image check" ;;
 	"completion" | "completion "*) command="completion" ;;
@@ -113,7 +117,7 @@ _armvmctl()
 		"edit") list="--output --socket --help --version" ;;
 		"rename") list="--output --socket --help --version" ;;
 		"clone") list="--disk --output --socket --help --version" ;;
-		"start") list="--console --output --socket --help --version" ;;
+		"start") list="--console --no-wait --output --socket --help --version" ;;
 		"console") list="--device --output --socket --help --version" ;;
 		"shutdown") list="--timeout --output --socket --help --version" ;;
 		"stop") list="--output --socket --help --version" ;;
@@ -128,6 +132,10 @@ _armvmctl()
 		"var kept") list="--output --socket --help --version" ;;
 		"var forget") list="--output --socket --help --version" ;;
 		"events") list="--follow --since --output --socket --help --version" ;;
+		"job list") list="--running --output --socket --help --version" ;;
+		"job show") list="--output --socket --help --version" ;;
+		"job wait") list="--output --socket --help --version" ;;
+		"job cancel") list="--output --socket --help --version" ;;
 		"host info") list="--output --socket --help --version" ;;
 		"image check") list="--output --socket --help --version" ;;
 		"completion") list="--output --socket --help --version" ;;
@@ -143,6 +151,10 @@ _armvmctl()
 		var) list+=" list" ;;&
 		var) list+=" kept" ;;&
 		var) list+=" forget" ;;&
+		job) list+=" list" ;;&
+		job) list+=" show" ;;&
+		job) list+=" wait" ;;&
+		job) list+=" cancel" ;;&
 		host) list+=" info" ;;&
 		image) list+=" check" ;;&
 		esac

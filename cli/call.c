@@ -83,3 +83,21 @@ int cli_vm_call(struct cli *cli, const struct cli_args *args,
 	output_line(stdout, "%s: %s", field_text(vm, "name"), done);
 	return output_flush(e);
 }
+
+int cli_vm_begin(struct cli *cli, const char *method, json_object *params,
+		 struct error *e)
+{
+	_cleanup_json_ json_object *job = NULL;
+	int r;
+
+	json_object_object_add(params, "async", json_object_new_boolean(true));
+	r = cli_call(cli, method, params, &job, NULL, e);
+	if (r < 0)
+		return r;
+	if (cli->format != OUTPUT_TABLE)
+		return output_object(cli->format, job, e);
+	output_line(stdout,
+		    "job %s began. Wait for it with: armvmctl job wait %s",
+		    field_text(job, "id"), field_text(job, "id"));
+	return output_flush(e);
+}

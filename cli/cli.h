@@ -106,6 +106,9 @@ int cli_call_progress(struct cli *cli, const char *method, json_object *params,
 int cli_vm_call(struct cli *cli, const struct cli_args *args,
 		const char *method, const char *done,
 		struct error *e) must_check;
+/* Ask for a job and print its number; `params` is consumed. */
+int cli_vm_begin(struct cli *cli, const char *method, json_object *params,
+		 struct error *e) must_check;
 /* { "name": name } */
 json_object *cli_name_params(const char *name);
 /* Milliseconds of a clock that only moves forward. */

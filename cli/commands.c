@@ -26,6 +26,10 @@
 	X(var_kept)      \
 	X(var_forget)    \
 	X(events)        \
+	X(job_list)      \
+	X(job_show)      \
+	X(job_wait)      \
+	X(job_cancel)    \
 	X(host_info)     \
 	X(image_check)   \
 	X(completion)    \

@@ -2,7 +2,8 @@
 
 #include "lib/base/parse.h"
 
-#define PAGE 1000 /* VMs asked for at a time */
+#define PAGE	     1000 /* VMs asked for at a time */
+#define TABLE_FIELDS "name,state,hypervisor,vcpus,memory,disks,nics,started_ms"
 
 static const char *name(json_object *vm, char *buf, size_t size)
 {
@@ -90,6 +91,12 @@ static int send_page(struct cli *cli, const struct cli_args *args,
 	int r = read_labels(args, params, e);
 
 	json_object_object_add(params, "limit", json_object_new_int(PAGE));
+	if (cli->format == OUTPUT_TABLE)
+		json_object_object_add(
+			params, "fields",
+			json_object_new_string(cli_option(args, "names")
+						       ? "name"
+						       : TABLE_FIELDS));
 	if (state)
 		json_object_object_add(params, "state",
 				       json_object_new_string(state));

@@ -8,6 +8,8 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 	char what[160];
 	int r;
 
+	if (cli_option(args, "no-wait"))
+		return cli_vm_begin(cli, "vm.start", cli_name_params(name), e);
 	snprintf(what, sizeof(what), "%s: starting", name);
 	r = cli_call_progress(cli, "vm.start", cli_name_params(name), what, 0,
 			      &vm, e);
@@ -28,6 +30,7 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 
 static const struct cli_option options[] = {
 	{"console", NULL, "attach to the console once it runs"},
+	{"no-wait", NULL, "print the number of the job that does it"},
 	{NULL},
 };
 
@@ -41,7 +44,8 @@ const struct cli_command cli_command_start = {
 	.detail = "What the guest then does (firmware, boot loader, operating "
 		  "system) is to be seen on its console.",
 	.examples = "  armvmctl start web\n"
-		    "  armvmctl start web --console\n",
+		    "  armvmctl start web --console\n"
+		    "  armvmctl start web --no-wait\n",
 	.options = options,
 	.run = run,
 };

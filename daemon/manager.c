@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 
 #include "daemon/listen.h"
+#include "daemon/job.h"
 #include "daemon/manager.h"
 #include "daemon/rpc.h"
 #include "daemon/supervisor_link.h"
+#include "daemon/tidy.h"
 #include "daemon/turn.h"
 #include "daemon/vm.h"
 #include "daemon/vm_nvram.h"
@@ -16,6 +18,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 
+#define START_CUT_OFF	 "armvmd ended while it was being started"
 #define API_SOCKET_NAME	 "armvmd.sock"
 #define HTTP_SOCKET_NAME "http.sock"
 
@@ -119,18 +122,27 @@ static int collect_run(void *cookie, const struct store_run *run)
 }
 
 /* What ran, runs no more. */
-static void adopt_failed(struct vm *vm, bool same_boot)
+static void adopt_failed(struct vm *vm, bool same_boot,
+			 const struct store_vm *row)
 {
+	bool starting = streq(row->state, vm_state_name(VM_STARTING));
+	bool ending = streq(row->state, vm_state_name(VM_STOPPING)) ||
+		      streq(row->state, vm_state_name(VM_SHUTTING_DOWN));
 	struct error e = ERROR_INIT;
 
 	if (vm_nvram_replay(vm, &e) < 0)
 		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
-	if (same_boot)
+	if (same_boot && starting)
+		vm_set_state(vm, VM_STOPPED, START_CUT_OFF);
+	else if (same_boot && ending)
+		vm_set_state(vm, VM_STOPPED,
+			     "it ended as asked while armvmd was away");
+	else if (same_boot)
 		vm_set_state(vm, VM_CRASHED,
 			     "its supervisor ended while armvmd was away");
 	else
 		vm_set_state(vm, VM_STOPPED, "the host was restarted");
-	vm_policy_ended(vm, same_boot);
+	vm_policy_ended(vm, same_boot && !starting && !ending);
 }
 
 static void adopt_one(struct manager *m, const struct store_run *run)
@@ -152,7 +164,7 @@ static void adopt_one(struct manager *m, const struct store_run *run)
 	} else {
 		log_vm(LOG_LEVEL_WARNING, vm->config.name,
 		       "not running any more: %s", e.message);
-		adopt_failed(vm, streq(run->boot_id, m->boot_id));
+		adopt_failed(vm, streq(run->boot_id, m->boot_id), &row);
 	}
 	store_vm_done(&row);
 }
@@ -167,8 +179,7 @@ static int left_one(void *cookie, const struct store_vm *row)
 	if (vm_load(m, row, &vm, &e) < 0)
 		log_error("%s", e.message);
 	else
-		vm_set_state(vm, VM_CRASHED,
-			     "armvmd ended while it was being started");
+		vm_set_state(vm, VM_STOPPED, START_CUT_OFF);
 	return 0;
 }
 
@@ -221,19 +232,23 @@ int manager_startup(struct manager *m, struct error *e)
 {
 	_cleanup_free_ char *path = path_join(m->runtime_dir, API_SOCKET_NAME,
 					      "");
-	struct api_handlers handlers;
+	struct api_handlers handlers, inner;
 	int fd, r;
 
 	if (!path)
 		return error_set(e, -ENOMEM, "out of memory");
 	store_batch(m->store);
-	r = load_and_adopt(m, e);
+	rpc_handlers(m, &handlers, &inner);
+	r = jobs_new(m, &inner, &m->jobs, e);
+	if (r == 0)
+		r = load_and_adopt(m, e);
 	if (r < 0)
 		return r;
+	job_startup(m);
+	tidy_begin(m);
 	r = listen_unix(path, &fd, e);
 	if (r < 0)
 		return r;
-	rpc_handlers(m, &handlers);
 	r = api_server_new(m->loop, fd, &handlers, &m->server, e);
 	if (r == 0)
 		r = serve_http(m, e);
@@ -246,6 +261,7 @@ struct manager *manager_free(struct manager *m)
 {
 	if (!m)
 		return NULL;
+	jobs_stop(m->jobs);
 	/* Calls are answered while there is a server to answer them. */
 	for (struct vm *vm = m->vms; vm; vm = vm->next) {
 		if (vm->supervisor)
@@ -253,7 +269,9 @@ struct manager *manager_free(struct manager *m)
 		vm_start_ended(vm, ERROR_CANCELLED, "armvmd is stopping");
 		vm_wait_cancel(vm);
 	}
+	m->jobs = jobs_free(m->jobs);
 	vm_policy_stop(m);
+	tidy_stop(m);
 	m->turn = turn_free(m->turn);
 	m->server = api_server_free(m->server);
 	while (m->vms)

@@ -17,6 +17,8 @@
 struct vm;
 struct turn;
 struct autostart;
+struct jobs;
+struct tidy;
 
 /* Buckets of the table of VMs in memory; a power of two. */
 #define MANAGER_BUCKETS 4096
@@ -41,8 +43,10 @@ struct manager {
 	 * worked with now. All others are rows of the store. */
 	struct vm *vms;
 	struct vm *by_id[MANAGER_BUCKETS];
-	struct vm *resting;	     /* those that may leave memory */
-	size_t saves;		     /* states stored since the last flush */
+	struct vm *resting; /* those that may leave memory */
+	size_t saves;	    /* states stored since the last flush */
+	struct jobs *jobs;
+	struct tidy *tidy;	     /* while it is under way */
 	struct autostart *autostart; /* while it is under way */
 	struct turn *turn; /* NULL only in manager_new and manager_free */
 };

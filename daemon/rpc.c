@@ -1,5 +1,6 @@
 #include "daemon/rpc.h"
 
+#include "daemon/job.h"
 #include "daemon/turn.h"
 
 static void identify(void *cookie, const struct api_peer *peer,
@@ -16,7 +17,13 @@ static void audit(void *cookie, const struct api_identity *who,
 	access_audit(who, method, vm, why);
 }
 
-void rpc_handlers(struct manager *m, struct api_handlers *ret)
+static void run_job(void *cookie, struct api_call *c)
+{
+	job_run(cookie, c);
+}
+
+void rpc_handlers(struct manager *m, struct api_handlers *ret,
+		  struct api_handlers *ret_inner)
 {
 	static const struct {
 		enum api_method_id id;
@@ -44,6 +51,10 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret)
 		{API_VAR_KEPT, rpc_var_kept},
 		{API_VAR_FORGET, rpc_var_forget},
 		{API_VAR_LIST, rpc_var_list},
+		{API_JOB_LIST, rpc_job_list},
+		{API_JOB_GET, rpc_job_get},
+		{API_JOB_WAIT, rpc_job_wait},
+		{API_JOB_CANCEL, rpc_job_cancel},
 		{API_EVENT_SUBSCRIBE, rpc_event_subscribe},
 		{API_RPC_DISCOVER, rpc_discover},
 	};
@@ -55,6 +66,11 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret)
 				     .metrics = rpc_metrics};
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		ret->handle[table[i].id] = table[i].handle;
+	*ret_inner = *ret;
+	ret->job = run_job;
+	/* These are journalled, however they are asked for. */
+	ret->handle[API_VM_START] = ret->handle[API_VM_STOP] =
+		ret->handle[API_VM_SHUTDOWN] = run_job;
 }
 
 void rpc_discover(void *cookie, struct api_call *c)

@@ -11,7 +11,10 @@
 #include "daemon/manager.h"
 #include "lib/model/vm_state.h"
 
-void rpc_handlers(struct manager *m, struct api_handlers *ret);
+/* What the server calls, and what a job does (daemon/job.h): for methods that
+ * take time, or are called with api_options, the first makes the second. */
+void rpc_handlers(struct manager *m, struct api_handlers *ret,
+		  struct api_handlers *ret_inner);
 
 /* cookie is the manager. */
 typedef void rpc_handler(void *cookie, struct api_call *c);

@@ -10,6 +10,7 @@ struct page {
 	struct manager *manager;
 	json_object *list;
 	int64_t limit;
+	unsigned fields;
 	bool more;
 	char last[VM_NAME_MAX + 1];
 };
@@ -23,7 +24,8 @@ static int add_row(void *cookie, const struct store_vm_row *row)
 		page->more = true;
 		return 1;
 	}
-	json_object_array_add(page->list, vm_row_to_json(page->manager, row));
+	json_object_array_add(page->list,
+			      vm_row_to_json(page->manager, row, page->fields));
 	strncpy(page->last, row->name, VM_NAME_MAX);
 	return 0;
 }
@@ -68,6 +70,7 @@ void rpc_vm_list(void *cookie, struct api_call *c)
 {
 	const struct api_list_params *p = api_call_params(c);
 	struct page page = {.manager = cookie,
+			    .fields = VM_FIELDS_ALL,
 			    .limit = p->limit ? p->limit : LIMIT_DEFAULT};
 	struct store_label labels[STORE_LIST_LABELS_MAX];
 	struct store_list list = {.after = p->cursor,
@@ -80,6 +83,8 @@ void rpc_vm_list(void *cookie, struct api_call *c)
 
 	if (r == 0)
 		r = read_labels(p->labels, labels, &list.n_labels, &e);
+	if (r == 0 && p->fields)
+		r = vm_fields_parse(p->fields, &page.fields, &e);
 	page.list = json_object_new_array();
 	if (r == 0)
 		r = store_vm_list(page.manager->store, &list, add_row, &page,

@@ -3,7 +3,8 @@ SRCS += daemon/link_start.c daemon/manager.c daemon/resource.c \
 	daemon/rpc_event.c daemon/rpc_host.c daemon/rpc_var.c daemon/rpc_vm.c \
 	daemon/supervisor_link.c daemon/tap.c daemon/vm.c daemon/vm_nvram.c \
 	daemon/vm_run.c daemon/vm_start.c daemon/vm_wait.c
-SRCS += daemon/rpc_define.c daemon/rpc_list.c daemon/turn.c \
+SRCS += daemon/job.c daemon/job_resume.c daemon/rpc_job.c
+SRCS += daemon/rpc_define.c daemon/rpc_list.c daemon/tidy.c daemon/turn.c \
 	daemon/vm_autostart.c daemon/vm_files.c daemon/vm_json.c \
 	daemon/vm_policy.c
 SRCS += daemon/access.c daemon/conf.c daemon/listen.c daemon/metrics.c

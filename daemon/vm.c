@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "daemon/job.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
 #include "daemon/vm.h"
@@ -120,6 +121,7 @@ void vm_redefine(struct vm *vm, struct vm_config *config, int64_t revision)
 
 void vm_restore_state(struct vm *vm, const struct store_vm *row)
 {
+	vm->adopted = true;
 	if (vm_state_by_name(row->state, &vm->state) < 0 ||
 	    !vm_state_active(vm->state))
 		vm_set_state(vm, VM_STARTING, "being taken over");
@@ -319,6 +321,7 @@ void vm_set_state(struct vm *vm, enum vm_state state, const char *reason)
 	vm->manager->saves++;
 	save_or_later(vm, previous);
 	vm_may_rest(vm);
+	job_vm_changed(vm);
 }
 
 void vm_event(struct vm *vm, const char *kind, const char *detail)

@@ -42,9 +42,10 @@ struct vm {
 	uv_timer_t shutdown_timer;
 	uint64_t shutdown_timeout_ms;
 	bool button_heard, agent_heard; /* by whom in the guest */
-	bool stop_requested;		/* the next end is not a crash */
-	bool panicked;			/* the next end is one, all the same */
-	bool reset_requested;		/* the next reset is not the guest's */
+	bool adopted;	      /* nobody is told how its process ended */
+	bool stop_requested;  /* the next end is not a crash */
+	bool panicked;	      /* the next end is one, all the same */
+	bool reset_requested; /* the next reset is not the guest's */
 	/* What the supervisor said of its end, until the process is gone. */
 	bool ended_well;
 	char end_reason[ERROR_MESSAGE_MAX];
@@ -99,6 +100,11 @@ void vm_event(struct vm *vm, const char *kind, const char *detail);
 /* As api/api.h documents it; `whole` adds the definition. */
 json_object *vm_to_json(const struct vm *vm, bool whole);
 /* The same, of a row of a list. */
-json_object *vm_row_to_json(struct manager *m, const struct store_vm_row *row);
+json_object *vm_row_to_json(struct manager *m, const struct store_vm_row *row,
+			    unsigned fields);
+/* "name,state" as a set of fields. -EINVAL names the one there is not. */
+#define VM_FIELDS_ALL (~0u)
+int vm_fields_parse(const char *text, unsigned *ret,
+		    struct error *e) must_check;
 
 #endif

@@ -158,6 +158,8 @@ static void handle_state(struct vm *vm, json_object *message)
 	/* Its end is only believed when its process has ended; until then the
 	 * reason is kept for that moment. */
 	if (!vm_state_active(next)) {
+		if (vm->panicked)
+			return; /* why is known better here */
 		snprintf(vm->end_reason, sizeof(vm->end_reason), "%s",
 			 reason ? json_object_get_string(reason) : "");
 		vm->ended_well = next == VM_STOPPED;
@@ -353,6 +355,11 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 							vm->config.uuid);
 	bool well = (vm->ended_well || vm->stop_requested) && !vm->panicked;
 	bool was_starting = vm->starting;
+	/* Taken over before it was configured: it gives up by itself. */
+	bool cut_off = vm->state == VM_STARTING && !vm->starting;
+	/* It was asked to end, and nothing says that it did otherwise. */
+	bool asked = (vm->state == VM_STOPPING && !vm->panicked) ||
+		     (vm->adopted && vm->state == VM_SHUTTING_DOWN);
 	enum error_code code = vm->end_code;
 	struct error e = ERROR_INIT;
 	char reason[sizeof(vm->end_reason)];
@@ -362,13 +369,16 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 	if (vm_nvram_replay(vm, &e) < 0)
 		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
 	snprintf(reason, sizeof(reason), "%s",
-		 vm->end_reason[0]    ? vm->end_reason
+		 vm->end_reason[0] ? vm->end_reason
+		 : cut_off	   ? "armvmd ended while it was being started"
 		 : vm->stop_requested ? "stopped by request"
 				      : how);
 	vm->end_reason[0] = '\0';
 	vm->end_code = ERROR_INTERNAL;
 	vm->ended_well = false;
 	vm->stop_requested = vm->panicked = vm->reset_requested = false;
+	well |= cut_off || asked;
+	vm->adopted = false;
 	vm_set_state(vm, well ? VM_STOPPED : VM_CRASHED, reason);
 	log_vm(well ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, vm->config.name, "%s",
 	       reason);

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "daemon/job.h"
 #include "daemon/resource.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
@@ -71,6 +72,13 @@ static void started_cb(struct vm *vm, void *cookie, json_object *reply,
 		start_fail(cookie, e);
 }
 
+static void start_guest(struct start_op *op)
+{
+	job_step(op->vm, "guest", 80);
+	link_request(op->vm->supervisor, "start", NULL, NULL, 0,
+		     CONFIGURE_TIMEOUT_MS, started_cb, op);
+}
+
 static void configure_next(struct start_op *op);
 
 static void configured_cb(struct vm *vm, void *cookie, json_object *reply,
@@ -83,8 +91,7 @@ static void configured_cb(struct vm *vm, void *cookie, json_object *reply,
 	else if (op->sent < op->resources.count)
 		configure_next(op);
 	else
-		link_request(vm->supervisor, "start", NULL, NULL, 0,
-			     CONFIGURE_TIMEOUT_MS, started_cb, op);
+		start_guest(op);
 }
 
 /* The definition as this run has it: "auto" resolved; the stored one keeps
@@ -128,10 +135,12 @@ static void hello_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
 {
 	struct start_op *op = cookie;
 
-	if (e)
+	if (e) {
 		start_fail(op, e);
-	else
-		configure_next(op);
+		return;
+	}
+	job_step(vm, "configure", 40);
+	configure_next(op);
 }
 
 /* Without a durable record of the run the next daemon would not know of it. */
@@ -176,6 +185,7 @@ void vm_start(struct vm *vm, vm_done_fn done, void *cookie)
 
 		vm->starting = op;
 		vm_set_state(vm, VM_STARTING, "");
+		job_step(vm, "supervisor", 20);
 		turn_after(vm->manager, recorded_cb, &note);
 	}
 	if (r < 0) {

@@ -89,6 +89,34 @@ void vm_wait_shutdown(struct vm *vm, struct api_call *call, uint64_t timeout_ms)
 	waiter_add(vm, call, true);
 }
 
+bool vm_waits(const struct vm *vm, const struct api_call *call)
+{
+	const struct vm_waiter *w = vm->waiters;
+
+	while (w && w->call != call)
+		w = w->next;
+	return w;
+}
+
+void vm_wait_give_up(struct vm *vm, const struct api_call *call)
+{
+	struct vm_waiter **at = &vm->waiters, *w;
+	struct error e = ERROR_INIT;
+
+	while (*at && (*at)->call != call)
+		at = &(*at)->next;
+	w = *at;
+	if (!w)
+		return;
+	*at = w->next;
+	if (vm->state == VM_SHUTTING_DOWN)
+		vm_set_state(vm, VM_RUNNING,
+			     "its shutdown is no longer waited for");
+	error_set(&e, -ECANCELED, "%s is still running", vm->config.name);
+	api_call_fail(w->call, &e);
+	free(w);
+}
+
 void vm_wait_ended(struct vm *vm)
 {
 	uv_timer_stop(&vm->shutdown_timer);

@@ -17,6 +17,11 @@ void vm_wait_end(struct vm *vm, struct api_call *call);
 void vm_wait_shutdown(struct vm *vm, struct api_call *call,
 		      uint64_t timeout_ms);
 
+/* Does this call wait for the end? Then it can stop waiting: it fails as
+ * cancelled, and the VM goes on. */
+bool vm_waits(const struct vm *vm, const struct api_call *call);
+void vm_wait_give_up(struct vm *vm, const struct api_call *call);
+
 /* The process has ended: answers everyone. */
 void vm_wait_ended(struct vm *vm);
 

@@ -233,6 +233,50 @@ int store_event_each(struct store *s, int64_t after_seq, int64_t limit,
 		     int (*each)(void *cookie, const struct store_event *ev),
 		     void *cookie, struct error *e) must_check;
 
+/*
+ * Jobs: the journal of what was asked for and takes time, or has a key by which
+ * it is known when asked again. A job is "running" until store_job_finish();
+ * finished ones are kept STORE_JOB_KEEP_MS.
+ */
+#define STORE_JOB_KEEP_MS (24LL * 60 * 60 * 1000)
+struct store_job {
+	int64_t id;
+	const char *method, *vm; /* vm: the name it was asked by */
+	const char *params;	 /* JSON */
+	const char *state;	 /* running, done, failed, cancelled */
+	const char *step;
+	int64_t progress;			      /* per cent */
+	int64_t created_ms, deadline_ms, finished_ms; /* 0: none */
+	const char *result;	     /* JSON, of a job that is done */
+	const char *error, *message; /* of one that failed: the code's name */
+	const char *key;	     /* NULL: none */
+};
+/* Uses method, vm, params, created_ms, deadline_ms and key. -EEXIST: the key
+ * is taken. */
+int store_job_add(struct store *s, const struct store_job *job, int64_t *ret_id,
+		  struct error *e) must_check;
+int store_job_step(struct store *s, int64_t id, const char *step,
+		   int64_t progress, struct error *e) must_check;
+/* Uses id, state, result, error, message and finished_ms. */
+int store_job_finish(struct store *s, const struct store_job *job,
+		     struct error *e) must_check;
+
+typedef int store_job_fn(void *cookie, const struct store_job *job);
+/* The callback borrows and must not write; it is called once or, with
+ * *ret_found false, not at all. */
+int store_job_get(struct store *s, int64_t id, store_job_fn *each, void *cookie,
+		  bool *ret_found, struct error *e) must_check;
+int store_job_by_key(struct store *s, const char *key, store_job_fn *each,
+		     void *cookie, bool *ret_found, struct error *e) must_check;
+/* Newest first, those with id < before; stops when the callback returns != 0.
+ */
+int store_job_each(struct store *s, bool running, int64_t before, int64_t limit,
+		   store_job_fn *each, void *cookie,
+		   struct error *e) must_check;
+/* Forget those that finished before; with them their keys. */
+int store_job_prune(struct store *s, int64_t before_ms,
+		    struct error *e) must_check;
+
 /* Fault injection for tests: the next `n` writes (calls of the functions above
  * that write) succeed, the one after fails with `err` (-ENOSPC, ...), later
  * ones succeed again. n < 0 turns it off. */

@@ -31,6 +31,10 @@
 	"id, uuid, name, config, revision, created_ms, state, reason, " \
 	"started_ms"
 
+#define STORE_JOB_COLUMNS                                             \
+	"id, method, vm, params, state, step, progress, created_ms, " \
+	"deadline_ms, finished_ms, result, error, message, key"
+
 /* The columns of a list, made from the definition in parameter ?1. */
 #define STORE_VM_SUMMARY                                       \
 	"coalesce(json_extract(?1, '$.hypervisor'), 'auto'), " \
@@ -135,6 +139,23 @@
 	X(RUN_CLEAR, "DELETE FROM run WHERE vm_id = ?1")                       \
 	X(RUN_EACH, "SELECT vm_id, pid, start_time, boot_id FROM run "         \
 		    "ORDER BY vm_id")                                          \
+	X(JOB_ADD, "INSERT INTO job (method, vm, params, state, created_ms, "  \
+		   "deadline_ms, key) "                                        \
+		   "VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6)")               \
+	X(JOB_STEP, "UPDATE job SET step = ?2, progress = ?3 WHERE id = ?1")   \
+	X(JOB_FINISH, "UPDATE job SET state = ?2, result = ?3, error = ?4, "   \
+		      "message = ?5, finished_ms = ?6, "                       \
+		      "progress = iif(?2 = 'done', 100, progress) "            \
+		      "WHERE id = ?1")                                         \
+	X(JOB_GET, "SELECT " STORE_JOB_COLUMNS " FROM job WHERE id = ?1")      \
+	X(JOB_KEY, "SELECT " STORE_JOB_COLUMNS " FROM job WHERE key = ?1")     \
+	X(JOB_LIST, "SELECT " STORE_JOB_COLUMNS " FROM job "                   \
+		    "WHERE id < ?1 ORDER BY id DESC LIMIT ?2")                 \
+	X(JOB_RUNNING, "SELECT " STORE_JOB_COLUMNS " FROM job "                \
+		       "WHERE state = 'running' AND id < ?1 "                  \
+		       "ORDER BY id DESC LIMIT ?2")                            \
+	X(JOB_PRUNE, "DELETE FROM job "                                        \
+		     "WHERE finished_ms > 0 AND finished_ms < ?1")             \
 	X(EVENT_ADD, "INSERT INTO event (time_ms, vm_uuid, kind, text) "       \
 		     "VALUES (?1, ?2, ?3, ?4)")                                \
 	X(EVENT_FIRST, "SELECT coalesce(min(seq), 0) FROM event")              \

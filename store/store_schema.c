@@ -105,8 +105,7 @@ const char *const store_migrations[] = {
 	"  result TEXT NOT NULL DEFAULT '',"
 	"  error TEXT NOT NULL DEFAULT '',"
 	"  message TEXT NOT NULL DEFAULT '',"
-	"  key TEXT UNIQUE,"
-	"  digest TEXT NOT NULL DEFAULT ''"
+	"  key TEXT UNIQUE"
 	") STRICT;"
 	"CREATE INDEX job_running ON job (state) WHERE state = 'running';"
 	"CREATE INDEX job_finished ON job (finished_ms) WHERE finished_ms > 0;",

@@ -197,6 +197,14 @@ def test_transient_and_restart():
     check("on_crash preserve pauses a panicked guest", True)
     console.close()
     host.call("vm.stop", name="r1")
+    host.call("vm.update", name="r1", config=dict(
+        host.vm("r1")["config"], on_crash="stop"))
+    host.call("vm.start", name="r1")
+    console = host.console("r1")
+    console.send("panic\n")
+    vm = host.wait_state("r1", "crashed", 10)
+    match("on_crash stop: a panic is a crash", "panicked", vm["reason"])
+    console.close()
     host.call("vm.delete", name="r1")
 
 

@@ -1,0 +1,121 @@
+/*
+ * Jobs that an earlier daemon's end cut off. What was done in one commit is
+ * never found half-way; what remains are a VM's start and end.
+ */
+#include <stdio.h>
+
+#include "daemon/job_internal.h"
+#include "lib/base/log.h"
+
+/* "resumed" and "undone" are for people; job.get shows them. */
+static void settle(struct job *job, struct vm *vm, const char *how)
+{
+	const char *method = api_methods[job->method].name;
+	struct error e = ERROR_INIT;
+	char was[sizeof(job->step)];
+
+	memcpy(was, job->step, sizeof(was));
+	snprintf(job->step, sizeof(job->step), "%s", how);
+	(void)!store_job_step(job->jobs->manager->store, job->id, how,
+			      job->progress, NULL);
+	log_warning("job %lld (%s %s) was cut off by armvmd's end%s%s: %s",
+		    (long long)job->id, method, job->vm,
+		    *was ? " at step " : "", was, how);
+	if (streq(how, "resumed")) {
+		job_finish(job, vm ? vm_to_json(vm, false) : NULL, NULL);
+		return;
+	}
+	error_set_code(&e, ERROR_CANCELLED,
+		       "armvmd ended while %s was under way%s%s; it was "
+		       "undone: %s is %s",
+		       method, *was ? ", at step " : "", was, job->vm,
+		       vm ? vm_state_name(vm->state) : "gone");
+	job_finish(job, NULL, &e);
+}
+
+/* Whether the VM's state says how the job ends. */
+static bool look(struct job *job, struct vm *vm)
+{
+	bool rests = !vm || !vm_state_active(vm->state);
+	bool runs = vm && (vm->state == VM_RUNNING || vm->state == VM_PAUSED);
+
+	if (job->method == API_VM_START && (rests || runs)) {
+		settle(job, vm, runs ? "resumed" : "undone");
+	} else if ((job->method == API_VM_STOP ||
+		    job->method == API_VM_SHUTDOWN) &&
+		   rests) {
+		settle(job, vm, "resumed");
+	} else if (job->method == API_VM_SHUTDOWN && runs) {
+		settle(job, vm, "undone");
+	} else if (job->method != API_VM_START && job->method != API_VM_STOP &&
+		   job->method != API_VM_SHUTDOWN) {
+		settle(job, vm, "undone");
+	} else {
+		return false;
+	}
+	return true;
+}
+
+void job_vm_changed(struct vm *vm)
+{
+	struct jobs *j = vm->manager->jobs;
+	struct job *job = j ? j->list : NULL, *next;
+
+	for (; job; job = next) {
+		next = job->next;
+		if (job->resumed && job->vm_id == vm->id)
+			look(job, vm);
+	}
+}
+
+/* A shutdown goes on being waited for as long as was asked. */
+static uint64_t time_left(const struct store_job *row, json_object *params)
+{
+	json_object *timeout = NULL;
+	int64_t until = row->deadline_ms;
+
+	json_object_object_get_ex(params, "timeout_ms", &timeout);
+	if (!until && json_object_get_int64(timeout) > 0)
+		until = row->created_ms + json_object_get_int64(timeout);
+	if (!until)
+		return 0;
+	return (uint64_t)MAX(until - job_now_ms(), 1);
+}
+
+static int resume_row(void *cookie, const struct store_job *row)
+{
+	struct jobs *j = cookie;
+	_cleanup_json_ json_object *params = NULL;
+	enum api_method_id method = api_method_by_name(row->method, NULL);
+	struct job *job;
+
+	if (method == API_METHOD_COUNT ||
+	    json_parse(row->params, strlen(row->params), &params, NULL) < 0)
+		return 0;
+	job = job_new(j, row->id, method, row->vm, params,
+		      time_left(row, params));
+	if (!job)
+		return 0;
+	job->resumed = true;
+	job->created_ms = row->created_ms;
+	job->progress = (int)row->progress;
+	snprintf(job->step, sizeof(job->step), "%s", row->step);
+	return 0;
+}
+
+void job_startup(struct manager *m)
+{
+	struct job *job, *next;
+	struct error e = ERROR_INIT;
+
+	if (store_job_each(m->store, true, INT64_MAX, -1, resume_row, m->jobs,
+			   &e) < 0)
+		log_error("jobs cut off by armvmd's end: %s", e.message);
+	for (job = m->jobs->list; job; job = next) {
+		struct vm *vm = *job->vm ? vm_find(m, job->vm, NULL) : NULL;
+
+		next = job->next;
+		job->vm_id = vm ? vm->id : 0;
+		look(job, vm);
+	}
+}

@@ -1,0 +1,204 @@
+#!/usr/bin/python3
+"""What the daemon does when the host fails it, on the null backend: a full
+disk, no more descriptors, clients that misbehave."""
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "lib"))
+from armvm import BIN, Host, RpcError, guarded, report, wait_for  # noqa: E402
+
+check, equal, match = report.check, report.equal, report.match
+
+
+def config(name, **more):
+    return dict({"name": name, "hypervisor": "null", "memory": "128M"}, **more)
+
+
+def refused(what, code, call, method, **params):
+    try:
+        call(method, **params)
+        check(what, False, "it was accepted")
+    except RpcError as e:
+        check(what, e.code == code, f"{e.code}: {e}")
+
+
+class SmallHost(Host):
+    """State on a file system of 2 MiB, in a mount namespace of the daemon's
+    own: reached through /proc/PID/root."""
+
+    def start(self, *options, wait=True):
+        os.makedirs(self.state, exist_ok=True)
+        with open(self.log, "a", encoding="utf-8") as log:
+            self.proc = subprocess.Popen(
+                ["unshare", "-m", "--propagation", "private", "sh", "-c",
+                 'mount -t tmpfs -o size=2m tmpfs "$1" && shift && exec "$@"',
+                 "sh", self.state, BIN + "/armvmd", "--state-dir", self.state,
+                 "--runtime-dir", self.runtime, *options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if wait:
+            wait_for("armvmd answers", self.answers, 30)
+        return self
+
+    def inside(self):
+        return f"/proc/{self.proc.pid}/root{self.state}"
+
+
+def fill_disk(path):
+    size = 1 << 20
+    with open(path, "wb", buffering=0) as f:
+        while size:
+            try:
+                f.write(b"x" * size)
+            except OSError:
+                size //= 2
+
+
+def test_full_disk():
+    if os.geteuid() != 0:
+        report.skip("full disk", "needs root for a file system of its own")
+        return
+    host = SmallHost("armvm-full-").start()
+    host.call("vm.define", config=config("before"))
+    host.call("vm.start", name="before")
+    rpc = host.rpc()
+    ballast = host.inside() + "/ballast"
+    fill_disk(ballast)
+    good, failed = [], 0
+    for i in range(200):
+        try:
+            rpc.call("vm.define", config=config(f"f{i}", description="d" * 900))
+            good.append(f"f{i}")
+        except RpcError as e:
+            failed += 1
+            if e.code != "no-space":
+                check("a full disk is told as such", False, f"{e.code}: {e}")
+    check("a full disk is told as such", failed > 0, failed)
+
+    def names():
+        return sorted(v["name"] for v in rpc.call("vm.list",
+                                                  limit=1000)["vms"])
+    equal("what was acknowledged is there, and nothing else", names(),
+          sorted(good + ["before"]))
+    equal("what runs goes on", rpc.call("vm.get", name="before")["state"],
+          "running")
+    pid = rpc.call("vm.get", name="before")["pid"]
+    os.kill(pid, 9)
+    wait_for("the crash is noticed", lambda: rpc.call(
+        "vm.get", name="before")["state"] == "crashed", 5)
+    os.unlink(ballast)
+    rpc.call("vm.define", config=config("after"))
+    check("service returns by itself", "after" in names())
+
+    def events():
+        return [e for e in rpc.call("event.subscribe", since=0)["events"]
+                if e.get("state") == "crashed"]
+    wait_for("the crash is written down", events, 5)
+    equal("once", len(events()), 1)
+    rpc.close()
+    host.stop()
+
+
+def test_descriptors():
+    host = Host("armvm-fds-")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, soft))
+    host.start()
+    host.call("vm.define", config=config("v"))
+    # Of the running daemon: what it has open, and very few more.
+    have = max(int(fd) for fd in os.listdir(f"/proc/{host.proc.pid}/fd"))
+    rpc = host.rpc()
+    rpc.call("host.info")
+    resource.prlimit(host.proc.pid, resource.RLIMIT_NOFILE,
+                     (have + 3, soft))
+    refused("no descriptors: typed", "no-resource", rpc.call, "vm.start",
+            name="v")
+    equal("and nothing is half started",
+          (rpc.call("vm.get", name="v")["state"],
+           [f for f in os.listdir(host.runtime) if len(f) == 41]),
+          ("stopped", []))
+    waiting = [socket.socket(socket.AF_UNIX) for _ in range(20)]
+    for s in waiting:
+        s.connect(host.socket)
+    equal("those connected are served", rpc.call("vm.get", name="v")["name"],
+          "v")
+    resource.prlimit(host.proc.pid, resource.RLIMIT_NOFILE, (soft, soft))
+    for s in waiting:
+        s.close()
+    equal("service returns", rpc.call("vm.start", name="v")["state"],
+          "running")
+    equal("also to new clients", host.call("vm.stop", name="v")["state"],
+          "stopped")
+    rpc.close()
+
+
+def rss_kib(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int([l for l in f if l.startswith("VmRSS")][0].split()[1])
+
+
+def test_bad_clients():
+    host = Host("armvm-bad-").start()
+    host.call("vm.define", config=config("v"))
+    before = rss_kib(host.proc.pid)
+    half = [socket.socket(socket.AF_UNIX) for _ in range(50)]
+    for s in half:
+        s.connect(host.socket)
+        s.sendall(b'{"jsonrpc": "2.0", "id"')
+    flood = socket.socket(socket.AF_UNIX)
+    flood.connect(host.socket)
+    flood.settimeout(2)
+    sent = 0
+    try:
+        while sent < 256 << 20:
+            sent += flood.send(b"[" * (1 << 20))
+    except (socket.timeout, OSError):
+        pass
+    began = time.monotonic()
+    equal("others are served", host.call("vm.get", name="v")["name"], "v")
+    check("at once", time.monotonic() - began < 1, time.monotonic() - began)
+    grown = rss_kib(host.proc.pid) - before
+    check("memory stays bounded", grown < (200 if "san" in BIN else 32) * 1024,
+          f"{grown} KiB after {sent >> 20} MiB")
+    flood.settimeout(5)
+    match("a clear error", rb"at most 1 MiB".decode(),
+          flood.recv(65536).decode())
+    flood.close()
+    for s in half:
+        s.close()
+
+
+def test_many_idle_connections():
+    host = Host("armvm-idle-").start()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    want = min(10000, hard // 2 - 200)
+    if "san" in BIN:
+        want = min(want, 2000)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    held = []
+    for _ in range(want):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(host.socket)
+        held.append(s)
+    began = time.monotonic()
+    rpc = host.rpc()
+    rpc.call("host.info")
+    check(f"{want} idle connections are held", time.monotonic() - began < 2)
+    held[0].sendall(b'{"jsonrpc":"2.0","id":1,"method":"host.info"}\n')
+    held[0].settimeout(5)
+    check("and the first still served", b'"result"' in held[0].recv(65536))
+    rpc.close()
+    for s in held:
+        s.close()
+
+
+if not shutil.which("unshare"):
+    report.skip("full disk", "unshare is not here")
+guarded(test_full_disk, test_descriptors, test_bad_clients,
+        test_many_idle_connections)
+report.end()
