@@ -44,6 +44,10 @@ enum api_role {
 	X(VM_PAUSE, "vm.pause", OPERATOR, "POST /v1/vms/{name}/pause")         \
 	X(VM_RESUME, "vm.resume", OPERATOR, "POST /v1/vms/{name}/resume")      \
 	X(VM_CONSOLE, "vm.console", OPERATOR, "GET /v1/vms/{name}/console")    \
+	X(VM_BALLOON, "vm.balloon", OPERATOR, "POST /v1/vms/{name}/balloon")   \
+	X(VM_GUEST, "vm.guest", VIEWER, "GET /v1/vms/{name}/guest")            \
+	X(VM_FREEZE, "vm.freeze", OPERATOR, "POST /v1/vms/{name}/freeze")      \
+	X(VM_THAW, "vm.thaw", OPERATOR, "POST /v1/vms/{name}/thaw")            \
 	X(VM_DELETE, "vm.delete", ADMIN, "DELETE /v1/vms/{name}")              \
 	X(VM_UPDATE, "vm.update", ADMIN, "PUT /v1/vms/{name} config")          \
 	X(VM_RENAME, "vm.rename", ADMIN, "POST /v1/vms/{name}/rename")         \
@@ -97,6 +101,15 @@ struct api_delete_params {
 };
 struct api_uuid_params {
 	char *uuid;
+};
+struct api_console_params {
+	char *name;
+	int device; /* 0: the VM's own choice; else an enum api_console */
+};
+enum api_console { API_CONSOLE_DEFAULT, API_CONSOLE_PL011, API_CONSOLE_VIRTIO };
+struct api_balloon_params {
+	char *name;
+	uint64_t target_bytes;
 };
 struct api_shutdown_params {
 	char *name;

@@ -193,6 +193,36 @@ static const struct json_field job_list_params[] = {
 };
 #define api_job_wait_params api_job_params
 
+static const char *const consoles[] = {"default", "pl011", "virtio", NULL};
+
+static const struct json_field console_params[] = {
+	VM_NAME_FIELD(api_console_params),
+	{
+		.name = "device",
+		.kind = JSON_ENUM,
+		.offset = offsetof(struct api_console_params, device),
+		.names = consoles,
+		.doc = "Which console; default: virtio if the definition has "
+		       "that alone, else pl011.",
+	},
+	JSON_END,
+};
+
+static const struct json_field balloon_params[] = {
+	VM_NAME_FIELD(api_balloon_params),
+	{
+		.name = "target",
+		.kind = JSON_SIZE,
+		.offset = offsetof(struct api_balloon_params, target_bytes),
+		.flags = JSON_REQUIRED,
+		.min = MIB(32),
+		.max = VM_MEMORY_MAX,
+		.doc = "Memory left to the guest: 32 MiB to what it was "
+		       "defined with.",
+	},
+	JSON_END,
+};
+
 static const struct json_field shutdown_params[] = {
 	VM_NAME_FIELD(api_shutdown_params),
 	{
@@ -275,7 +305,8 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "Start a stopped or crashed VM; the reply comes when the guest "
 	       "is started."),
 	METHOD(VM_SHUTDOWN, shutdown, false, "the VM",
-	       "Press the guest's power button. The reply comes when the VM is "
+	       "Press the guest's power button, and ask its agent if there is "
+	       "one. The reply comes when the VM is "
 	       "stopped, or as error \"timeout\" when the guest did not follow "
 	       "in time (it is not forced)."),
 	METHOD(VM_STOP, name, false, "the VM",
@@ -285,11 +316,28 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(VM_PAUSE, name, false, "the VM",
 	       "Halt the virtual CPUs of a running VM."),
 	METHOD(VM_RESUME, name, false, "the VM", "Let a paused VM go on."),
-	METHOD(VM_CONSOLE, name, true,
+	METHOD(VM_CONSOLE, console, true,
 	       "{} and the descriptor of a stream socket",
 	       "Connect to a VM's console: what is read was printed by the "
 	       "guest, starting with the recent past; what is written is "
 	       "typed. Not in a batch."),
+	METHOD(VM_BALLOON, balloon, false, "the VM",
+	       "Ask the guest to make do with less memory than it was defined "
+	       "with, or let it have all of it again. What it gives up goes "
+	       "back to the host. The reply comes when the guest was asked; "
+	       "event \"balloon\" says that it did. It lasts until the VM "
+	       "stops."),
+	METHOD(VM_GUEST, name, false,
+	       "{agent: whether one answered, reason (why not), version, "
+	       "hostname, interfaces: [{name, mac, addresses: [{address, "
+	       "prefix}]}]}",
+	       "What the guest says about itself, by qemu-guest-agent in it. "
+	       "All of it is the guest's word."),
+	METHOD(VM_FREEZE, name, false, "{filesystems: how many}",
+	       "Have the guest's agent write out and freeze the guest's file "
+	       "systems, for a copy of its disks."),
+	METHOD(VM_THAW, name, false, "{filesystems: how many}",
+	       "Let the guest write to its file systems again."),
 	METHOD(VM_DELETE, delete, false, "the VM as it was",
 	       "Delete a stopped VM's definition and variables. Its disks are "
 	       "not touched."),

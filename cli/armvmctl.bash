@@ -1,6 +1,6 @@
 # bash completion of armvmctl, made by: armvmctl completion bash
 # shellcheck shell=bash
-_armvmctl_commands="create list show set edit rename clone start console shutdown wait stop reset pause resume delete var events host image completion help"
+_armvmctl_commands="create list show set edit rename clone start console shutdown wait stop reset pause resume balloon freeze thaw delete var events job host image completion help"
 
 # The words of $list that begin as $cur does.
 _armvmctl_words()
@@ -22,7 +22,7 @@ _armvmctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--disk | --memory | --vcpus | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --disk | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
+		--disk | --memory | --vcpus | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --disk | --device | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+="${words:+ }${COMP_WORDS[i]}" ;;
 		esac
@@ -43,6 +43,9 @@ _armvmctl()
 	"reset" | "reset "*) command="reset" ;;
 	"pause" | "pause "*) command="pause" ;;
 	"resume" | "resume "*) command="resume" ;;
+	"balloon" | "balloon "*) command="balloon" ;;
+	"freeze" | "freeze "*) command="freeze" ;;
+	"thaw" | "thaw "*) command="thaw" ;;
 	"delete" | "delete "*) command="delete" ;;
 	"var list" | "var list "*) command="var list" ;;
 	"var kept" | "var kept "*) command="var kept" ;;
@@ -93,6 +96,7 @@ _armvmctl()
 	"create --arch") list="aarch64 aarch32" ;;
 	"create --gic") list="auto v2 v3" ;;
 	"create --memory-backing") list="anonymous hugepages memfd" ;;
+	"create --console") list="pl011 virtio both" ;;
 	"create --autostart") list="yes no" ;;
 	"create --on-crash") list="stop restart preserve" ;;
 	"create --on-reboot") list="stop restart preserve" ;;
@@ -100,6 +104,7 @@ _armvmctl()
 	"set --autostart") list="yes no" ;;
 	"set --on-crash") list="stop restart preserve" ;;
 	"set --on-reboot") list="stop restart preserve" ;;
+	"console --device") list="pl011 virtio" ;;
 	*" --output") list="table json jsonl" ;;
 	esac
 	if [[ -n $list ]]; then
@@ -109,21 +114,24 @@ _armvmctl()
 	if [[ $cur == -* ]]; then
 		case $command in
 		"") list="--output --socket --help --version " ;;
-		"create") list="--disk --memory --vcpus --nic --firmware --kernel --initrd --cmdline --hypervisor --arch --gic --feature --memory-backing --description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
+		"create") list="--disk --memory --vcpus --nic --firmware --kernel --initrd --cmdline --hypervisor --arch --gic --feature --memory-backing --console --description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
 		"list") list="--names --state --label --output --socket --help --version" ;;
 		"show") list="--output --socket --help --version" ;;
 		"set") list="--description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --memory --vcpus --output --socket --help --version" ;;
 		"edit") list="--output --socket --help --version" ;;
 		"rename") list="--output --socket --help --version" ;;
 		"clone") list="--disk --output --socket --help --version" ;;
-		"start") list="--console --if-stopped --output --socket --help --version" ;;
-		"console") list="--output --socket --help --version" ;;
+		"start") list="--console --no-wait --if-stopped --output --socket --help --version" ;;
+		"console") list="--device --output --socket --help --version" ;;
 		"shutdown") list="--timeout --output --socket --help --version" ;;
 		"wait") list="--output --socket --help --version" ;;
 		"stop") list="--output --socket --help --version" ;;
 		"reset") list="--output --socket --help --version" ;;
 		"pause") list="--output --socket --help --version" ;;
 		"resume") list="--output --socket --help --version" ;;
+		"balloon") list="--output --socket --help --version" ;;
+		"freeze") list="--output --socket --help --version" ;;
+		"thaw") list="--output --socket --help --version" ;;
 		"delete") list="--force --keep-variables --output --socket --help --version" ;;
 		"var list") list="--output --socket --help --version" ;;
 		"var kept") list="--output --socket --help --version" ;;
@@ -169,6 +177,9 @@ _armvmctl()
 	"reset") list=$(armvmctl list --names 2>/dev/null) ;;
 	"pause") list=$(armvmctl list --names 2>/dev/null) ;;
 	"resume") list=$(armvmctl list --names 2>/dev/null) ;;
+	"balloon") list=$(armvmctl list --names 2>/dev/null) ;;
+	"freeze") list=$(armvmctl list --names 2>/dev/null) ;;
+	"thaw") list=$(armvmctl list --names 2>/dev/null) ;;
 	"delete") list=$(armvmctl list --names 2>/dev/null) ;;
 	"var list") list=$(armvmctl list --names 2>/dev/null) ;;
 	"image check")

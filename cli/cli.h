@@ -114,8 +114,10 @@ json_object *cli_name_params(const char *name);
 /* Milliseconds of a clock that only moves forward. */
 int64_t cli_now_ms(void);
 
-/* cli/console.c: attach to a VM's console until left or closed. */
-int cli_console(struct cli *cli, const char *name, struct error *e) must_check;
+/* cli/console.c: attach to a VM's console (NULL: its own choice of them) until
+ * left or closed. */
+int cli_console(struct cli *cli, const char *name, const char *device,
+		struct error *e) must_check;
 
 /* cli/definition.c: what `create` sends, from its options. Owned by caller. */
 int cli_definition(const struct cli_args *args, json_object **ret,

@@ -19,6 +19,9 @@
 	X(reset)         \
 	X(pause)         \
 	X(resume)        \
+	X(balloon)       \
+	X(freeze)        \
+	X(thaw)          \
 	X(delete)        \
 	X(var_list)      \
 	X(var_kept)      \

@@ -172,13 +172,18 @@ static int attach(struct cli *cli, const char *name, int fd, struct error *e)
 	return 0;
 }
 
-int cli_console(struct cli *cli, const char *name, struct error *e)
+int cli_console(struct cli *cli, const char *name, const char *device,
+		struct error *e)
 {
+	json_object *params = cli_name_params(name);
 	_cleanup_json_ json_object *result = NULL;
 	_cleanup_close_ int fd = -1;
-	int r = cli_call(cli, "vm.console", cli_name_params(name), &result, &fd,
-			 e);
+	int r;
 
+	if (device)
+		json_object_object_add(params, "device",
+				       json_object_new_string(device));
+	r = cli_call(cli, "vm.console", params, &result, &fd, e);
 	if (r < 0)
 		return r;
 	if (fd < 0)
@@ -191,8 +196,17 @@ int cli_console(struct cli *cli, const char *name, struct error *e)
 
 static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 {
-	return cli_console(cli, args->operands[0], e);
+	return cli_console(cli, args->operands[0], cli_option(args, "device"),
+			   e);
 }
+
+static const char *const devices[] = {"pl011", "virtio", NULL};
+
+static const struct cli_option options[] = {
+	{"device", "NAME", "which of two consoles: pl011 or virtio",
+	 .values = devices},
+	{NULL},
+};
 
 const struct cli_command cli_command_console = {
 	.name = "console",
@@ -205,6 +219,8 @@ const struct cli_command cli_command_console = {
 		  "is no terminal, it is typed\nas it comes, and the "
 		  "connection stays until the VM ends.",
 	.examples = "  armvmctl console web\n"
+		    "  armvmctl console web --device virtio\n"
 		    "  armvmctl console web </dev/null >web.log\n",
+	.options = options,
 	.run = run,
 };

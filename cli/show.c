@@ -45,6 +45,29 @@ static void print_labels(json_object *labels)
 			    json_object_get_string(value));
 }
 
+static void print_addresses(json_object *interface)
+{
+	json_object *list = field_get(interface, "addresses");
+
+	for (size_t i = 0; i < field_count(list); i++) {
+		json_object *a = json_object_array_get_idx(list, i);
+
+		output_line(stdout, "%-12s %s  %s/%s", "Address",
+			    field_text(interface, "name"),
+			    field_text(a, "address"), field_text(a, "prefix"));
+	}
+}
+
+/* What the guest's agent says, when there is one. */
+static void print_guest(json_object *guest)
+{
+	if (!json_object_get_boolean(field_get(guest, "agent")))
+		return;
+	print("Guest agent", field_text(guest, "version"));
+	print("Host name", field_text(guest, "hostname"));
+	print_each(field_get(guest, "interfaces"), print_addresses);
+}
+
 static void print_vm(json_object *vm)
 {
 	json_object *config = field_get(vm, "config");
@@ -74,6 +97,19 @@ static void print_vm(json_object *vm)
 	print("On crash", field_text(config, "on_crash"));
 	print("On reboot", field_text(config, "on_reboot"));
 	print("Revision", field_text(vm, "revision"));
+	print_guest(field_get(vm, "guest"));
+}
+
+/* A VM is shown as well when its guest says nothing. */
+static void add_guest(struct cli *cli, json_object *vm)
+{
+	struct error ignored = ERROR_INIT;
+	json_object *guest = NULL;
+
+	if (streq(field_text(vm, "state"), "running") &&
+	    cli_call(cli, "vm.guest", cli_name_params(field_text(vm, "uuid")),
+		     &guest, NULL, &ignored) == 0)
+		json_object_object_add(vm, "guest", guest);
 }
 
 static int run(struct cli *cli, const struct cli_args *args, struct error *e)
@@ -84,6 +120,7 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 
 	if (r < 0)
 		return r;
+	add_guest(cli, vm);
 	if (cli->format != OUTPUT_TABLE)
 		return output_object(cli->format, vm, e);
 	print_vm(vm);
@@ -98,7 +135,9 @@ const struct cli_command cli_command_show = {
 	.complete = COMPLETE_VM,
 	.summary = "Show one VM: its state and its definition",
 	.detail = "With --output json, \"config\" is the definition as "
-		  "create --from takes it.",
+		  "create --from takes it; \"guest\" is what the guest's agent "
+		  "says "
+		  "(vm.guest).",
 	.examples = "  armvmctl show web\n"
 		    "  armvmctl show web --output json\n",
 	.run = run,

@@ -70,8 +70,9 @@ const struct cli_command cli_command_shutdown = {
 	.max_operands = 1,
 	.complete = COMPLETE_VM,
 	.summary = "Ask a guest to shut down and wait until it did",
-	.detail = "This presses the VM's power button, so the operating "
-		  "system must listen to it.\nA guest that does not follow in "
+	.detail = "This presses the VM's power button and asks the guest's "
+		  "agent, if one answers; the\noperating system must listen to "
+		  "one of them. A guest that does not follow in "
 		  "time keeps running; stop takes it down at once.",
 	.examples = "  armvmctl shutdown web\n"
 		    "  armvmctl shutdown web --timeout 10s || armvmctl stop "

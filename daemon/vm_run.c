@@ -2,6 +2,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/api.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
 #include "daemon/vm_nvram.h"
@@ -29,7 +30,8 @@ static void simple_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
 	free(op);
 }
 
-void vm_simple(struct vm *vm, const char *type, vm_done_fn done, void *cookie)
+static void request_simple(struct vm *vm, const char *type,
+			   link_done_fn replied, vm_done_fn done, void *cookie)
 {
 	struct simple_op *op = calloc(1, sizeof(*op));
 	struct error e = ERROR_INIT;
@@ -43,12 +45,29 @@ void vm_simple(struct vm *vm, const char *type, vm_done_fn done, void *cookie)
 	op->done = done;
 	op->cookie = cookie;
 	link_request(vm->supervisor, type, NULL, NULL, 0, REQUEST_TIMEOUT_MS,
-		     simple_cb, op);
+		     replied, op);
+}
+
+void vm_simple(struct vm *vm, const char *type, vm_done_fn done, void *cookie)
+{
+	request_simple(vm, type, simple_cb, done, cookie);
+}
+
+static void shutdown_cb(struct vm *vm, void *cookie, json_object *reply,
+			int *fds, size_t n_fds, const struct error *e)
+{
+	json_object *button = NULL, *agent = NULL;
+
+	json_object_object_get_ex(reply, "button", &button);
+	json_object_object_get_ex(reply, "agent", &agent);
+	vm->button_heard = json_object_get_boolean(button);
+	vm->agent_heard = json_object_get_boolean(agent);
+	simple_cb(vm, cookie, reply, fds, n_fds, e);
 }
 
 void vm_shutdown(struct vm *vm, vm_done_fn done, void *cookie)
 {
-	vm_simple(vm, "shutdown", done, cookie);
+	request_simple(vm, "shutdown", shutdown_cb, done, cookie);
 }
 
 static void stopped_cb(struct vm *vm, void *cookie, json_object *reply,
@@ -91,17 +110,35 @@ static void console_cb(struct vm *vm, void *cookie, json_object *reply,
 		       e->message);
 }
 
-int vm_console(struct vm *vm, int *ret_fd, struct error *e)
+static int check_console(struct vm *vm, int device, struct error *e)
 {
+	if (device != API_CONSOLE_VIRTIO ||
+	    vm->config.console != VM_CONSOLE_PL011)
+		return 0;
+	return error_set_code(e, ERROR_STATE,
+			      "%s has no virtio console; its definition needs "
+			      "\"console\": \"both\" or \"virtio\"",
+			      vm->config.name);
+}
+
+int vm_console(struct vm *vm, int device, int *ret_fd, struct error *e)
+{
+	static const char *const names[] = {"default", "pl011", "virtio"};
+	json_object *body;
 	int pair[2];
 
 	if (!vm->supervisor || !vm->supervisor->channel)
 		return error_set(e, -EBUSY,
 				 "the supervisor of %s cannot be reached",
 				 vm->config.name);
+	if (check_console(vm, device, e) < 0)
+		return -EPROTO;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(e, -errno, "cannot make a socket pair: %m");
-	link_request(vm->supervisor, "console", NULL, &pair[0], 1,
+	body = json_object_new_object();
+	json_object_object_add(body, "device",
+			       json_object_new_string(names[device]));
+	link_request(vm->supervisor, "console", body, &pair[0], 1,
 		     REQUEST_TIMEOUT_MS, console_cb, NULL);
 	close(pair[0]);
 	*ret_fd = pair[1];
@@ -147,7 +184,8 @@ static void handle_event(struct vm *vm, json_object *message)
 	json_object_object_get_ex(message, "detail", &detail);
 	text = kind ? json_object_get_string(kind) : "";
 	/* Only the kinds we know; a supervisor does not invent events. */
-	if (streq(text, "reset") || streq(text, "panic"))
+	if (streq(text, "reset") || streq(text, "panic") ||
+	    streq(text, "balloon") || streq(text, "watchdog"))
 		vm_event(vm, text,
 			 detail ? json_object_get_string(detail) : "");
 	if (streq(text, "reset") && vm->state == VM_SHUTTING_DOWN)

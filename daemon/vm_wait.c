@@ -49,17 +49,29 @@ static void fail_waiters(struct vm *vm, bool shutdowns_only,
 	}
 }
 
+/* What the guest had no use of, as far as it can be seen from outside. */
+static const char *lacked(const struct vm *vm)
+{
+	if (vm->agent_heard)
+		return "its agent was asked, and the guest is busy or refuses";
+	if (vm->button_heard)
+		return "it has a driver for the power button, but nothing that "
+		       "follows it, or is busy, and no qemu-guest-agent "
+		       "answers";
+	return "the guest has no driver for the power button (gpio-keys), and "
+	       "no qemu-guest-agent answers";
+}
+
 static void deadline_cb(uv_timer_t *timer)
 {
 	struct vm *vm = timer->data;
 	struct error e = ERROR_INIT;
 
 	error_set(&e, -ETIMEDOUT,
-		  "%s did not power off within %g s: the guest has no "
-		  "driver for the power button (gpio-keys), or is busy; it is "
-		  "still running. End it at once with: armvmctl stop %s",
+		  "%s did not power off within %g s: %s; it is still running. "
+		  "End it at once with: armvmctl stop %s",
 		  vm->config.name, (double)vm->shutdown_timeout_ms / 1000,
-		  vm->config.name);
+		  lacked(vm), vm->config.name);
 	if (vm->state == VM_SHUTTING_DOWN)
 		vm_set_state(vm, VM_RUNNING,
 			     "the guest did not answer the power button");

@@ -161,7 +161,9 @@ static int open_console(struct supervisor *s, struct error *e)
 	}
 	if (log_fd >= 0)
 		chardev_set_log(s->console, log_fd);
-	return 0;
+	if (s->config.console != VM_CONSOLE_PL011)
+		r = chardev_new(&s->loop, &s->virtio_console);
+	return r < 0 ? error_set(e, r, "console: %s", strerror(-r)) : 0;
 }
 
 static int create_backend(struct supervisor *s, uint64_t nvram_size,
@@ -185,12 +187,16 @@ static int create_backend(struct supervisor *s, uint64_t nvram_size,
 		r = open_nvram(s, &p, e);
 	if (r == 0)
 		r = open_console(s, e);
+	if (r == 0)
+		r = agent_new(&s->loop, s->name, &s->agent, e);
 	if (r < 0) {
 		params_close(&p);
 		return r;
 	}
 	s->ops = backend->ops;
 	p.console = s->console;
+	p.virtio_console = s->virtio_console;
+	p.agent = agent_chardev(s->agent);
 	return s->ops->create(&p, &s->vmm, e); /* consumes the descriptors */
 }
 
@@ -228,6 +234,8 @@ int supervisor_configure(struct supervisor *s,
 	handover_done(&s->handover);
 	if (r < 0) {
 		s->console = chardev_free(s->console);
+		s->virtio_console = chardev_free(s->virtio_console);
+		s->agent = agent_free(s->agent);
 		s->nvram = nvram_free(s->nvram);
 		vm_config_done(&s->config);
 		return r;

@@ -9,8 +9,9 @@ struct request {
 	char *type;
 	uint64_t id;
 	uint32_t version;
-	uint64_t seq, nvram_size;
+	uint64_t seq, nvram_size, target;
 	bool more;
+	int device, command;
 	json_object *config, *roles;
 	int *fds;
 	size_t n_fds;
@@ -19,7 +20,8 @@ struct request {
 /* The answer's own fields; "ok" and "error" are not a handler's. */
 struct reply {
 	json_object *object;
-	int fd; /* borrowed, sent along; -1 for none */
+	int fd;	    /* borrowed, sent along; -1 for none */
+	bool later; /* handlers_reply() will answer, or has */
 };
 
 typedef int handler_fn(struct supervisor *s, const struct request *q,
@@ -53,6 +55,38 @@ static const struct json_field configure_fields[] = {
 	FIELD(nvram_size, JSON_U64),
 	FIELD(roles, JSON_ANY, .flags = JSON_REQUIRED),
 	FIELD(more, JSON_BOOL),
+	JSON_END,
+};
+
+/* Which console: what the definition has first, or one by its name. */
+enum { DEVICE_DEFAULT, DEVICE_PL011, DEVICE_VIRTIO };
+static const char *const devices[] = {"default", "pl011", "virtio", NULL};
+
+static const struct json_field console_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(device, JSON_ENUM, .names = devices),
+	JSON_END,
+};
+
+static const char *const commands[] = {
+	[AGENT_INFO] = "info",
+	[AGENT_FREEZE] = "freeze",
+	[AGENT_THAW] = "thaw",
+	NULL,
+};
+
+static const struct json_field agent_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(command, JSON_ENUM, .names = commands, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
+static const struct json_field balloon_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(target, JSON_U64, .flags = JSON_REQUIRED),
 	JSON_END,
 };
 
@@ -144,17 +178,31 @@ static int check_request(struct supervisor *s, enum vm_request request,
 	return r;
 }
 
+/* By the button and by the agent, as far as the guest has them: a second
+ * request does no harm to one that follows the first. */
 static int handle_shutdown(struct supervisor *s, const struct request *q,
 			   struct reply *reply, struct error *e)
 {
 	int r = check_request(s, VM_REQUEST_SHUTDOWN, e);
+	bool button, agent;
 
 	if (r == 0)
 		r = s->ops->shutdown(s->vmm, e);
-	if (r == 0)
-		supervisor_set_state(s, VM_SHUTTING_DOWN,
-				     "the power button was pressed");
-	return r;
+	if (r < 0)
+		return r;
+	button = s->ops->button_heard(s->vmm);
+	agent = agent_answers(s->agent);
+	if (agent)
+		agent_shutdown(s->agent);
+	json_object_object_add(reply->object, "button",
+			       json_object_new_boolean(button));
+	json_object_object_add(reply->object, "agent",
+			       json_object_new_boolean(agent));
+	supervisor_set_state(s, VM_SHUTTING_DOWN,
+			     agent ? "the power button was pressed and the "
+				     "guest's agent asked"
+				   : "the power button was pressed");
+	return 0;
 }
 
 /* In every state: it is how a daemon gets rid of a supervisor. */
@@ -190,9 +238,22 @@ static int handle_resume(struct supervisor *s, const struct request *q,
 	return r < 0 ? r : s->ops->resume(s->vmm, e);
 }
 
+/* NULL when the guest has no such console. */
+static struct chardev *find_console(struct supervisor *s, int device)
+{
+	bool only_virtio = s->config.console == VM_CONSOLE_VIRTIO;
+
+	if (device == DEVICE_VIRTIO ||
+	    (device == DEVICE_DEFAULT && only_virtio && s->virtio_console))
+		return s->virtio_console;
+	return s->console;
+}
+
 static int handle_console(struct supervisor *s, const struct request *q,
 			  struct reply *reply, struct error *e)
 {
+	struct chardev *chardev;
+
 	if (q->n_fds != 1)
 		return error_set(e, -EINVAL,
 				 "console needs one descriptor: a stream "
@@ -202,7 +263,32 @@ static int handle_console(struct supervisor *s, const struct request *q,
 				      "VM %s has no console yet: it is not "
 				      "configured",
 				      s->name);
-	return chardev_attach(s->console, TAKE_FD(q->fds[0]), e);
+	chardev = find_console(s, q->device);
+	if (!chardev)
+		return error_set_code(e, ERROR_STATE,
+				      "VM %s has no virtio console: its "
+				      "definition says \"console\": \"pl011\"",
+				      s->name);
+	return chardev_attach(chardev, TAKE_FD(q->fds[0]), e);
+}
+
+static int handle_agent(struct supervisor *s, const struct request *q,
+			struct reply *reply, struct error *e)
+{
+	const struct later later = {q->id, s->connection};
+	int r = handle_agent_command(s, &later, (enum agent_command)q->command,
+				     e);
+
+	reply->later = r == 0;
+	return r;
+}
+
+static int handle_balloon(struct supervisor *s, const struct request *q,
+			  struct reply *reply, struct error *e)
+{
+	int r = check_request(s, VM_REQUEST_BALLOON, e);
+
+	return r < 0 ? r : s->ops->set_balloon(s->vmm, q->target, e);
 }
 
 static int handle_nvram_ack(struct supervisor *s, const struct request *q,
@@ -245,7 +331,9 @@ static const struct {
 	[WIRE_RESET] = {handle_reset, bare_fields},
 	[WIRE_PAUSE] = {handle_pause, bare_fields},
 	[WIRE_RESUME] = {handle_resume, bare_fields},
-	[WIRE_CONSOLE] = {handle_console, bare_fields},
+	[WIRE_CONSOLE] = {handle_console, console_fields},
+	[WIRE_AGENT] = {handle_agent, agent_fields},
+	[WIRE_BALLOON] = {handle_balloon, balloon_fields},
 	[WIRE_NVRAM_ACK] = {handle_nvram_ack, ack_fields, true},
 	[WIRE_STATS] = {handle_stats, bare_fields},
 };
@@ -276,26 +364,32 @@ static json_object *error_to_json(const struct error *e)
 	return object;
 }
 
-static void answer(struct supervisor *s, json_object *message,
-		   struct reply *reply, const struct error *e, bool ok)
+/* Both objects are consumed; `e` is NULL for a success. */
+static void answer(struct supervisor *s, json_object *id, json_object *body,
+		   int fd, const struct error *e)
 {
-	json_object *id = NULL;
 	int r;
 
-	json_object_object_get_ex(message, "id", &id);
 	json_object_object_add(
-		reply->object, "type",
+		body, "type",
 		json_object_new_string(wire_message_text(WIRE_REPLY)));
-	json_object_object_add(reply->object, "id", json_object_get(id));
-	json_object_object_add(reply->object, "ok",
-			       json_object_new_boolean(ok));
-	if (!ok)
-		json_object_object_add(reply->object, "error",
-				       error_to_json(e));
-	r = control_send(&s->control, TAKE_PTR(reply->object), reply->fd);
+	json_object_object_add(body, "id", id);
+	json_object_object_add(body, "ok", json_object_new_boolean(!e));
+	if (e)
+		json_object_object_add(body, "error", error_to_json(e));
+	r = control_send(&s->control, body, fd);
 	if (r < 0)
 		log_vm(LOG_LEVEL_WARNING, s->name,
 		       "a reply to the daemon is lost: %s", strerror(-r));
+}
+
+void handlers_reply(struct supervisor *s, const struct later *later,
+		    json_object *body, const struct error *e)
+{
+	if (s->greeted && s->connection == later->connection)
+		answer(s, json_object_new_uint64(later->id), body, -1, e);
+	else
+		json_object_put(body);
 }
 
 void handlers_dispatch(struct supervisor *s, json_object *message, int *fds,
@@ -304,11 +398,12 @@ void handlers_dispatch(struct supervisor *s, json_object *message, int *fds,
 	struct request q = {.fds = fds, .n_fds = n_fds};
 	struct error e = ERROR_INIT;
 	struct reply reply = {.fd = -1};
-	json_object *type = NULL;
+	json_object *type = NULL, *id = NULL;
 	enum wire_message m;
 	int r;
 
 	json_object_object_get_ex(message, "type", &type);
+	json_object_object_get_ex(message, "id", &id);
 	m = wire_message_by_text(type ? json_object_get_string(type) : "");
 	if (m == WIRE_MESSAGE_COUNT || !handlers[m].handle) {
 		log_vm(LOG_LEVEL_WARNING, s->name,
@@ -317,8 +412,9 @@ void handlers_dispatch(struct supervisor *s, json_object *message, int *fds,
 	}
 	reply.object = json_object_new_object();
 	r = run(s, m, message, &q, &reply, &e);
-	if (!handlers[m].no_reply)
-		answer(s, message, &reply, &e, r == 0);
+	if (!handlers[m].no_reply && !reply.later)
+		answer(s, json_object_get(id), TAKE_PTR(reply.object), reply.fd,
+		       r < 0 ? &e : NULL);
 	if (r < 0)
 		log_vm(LOG_LEVEL_WARNING, s->name, "%s: %s",
 		       wire_message_text(m), e.message);

@@ -302,10 +302,21 @@ static int null_shutdown(struct vmm *v, struct error *e)
 	return 0;
 }
 
+static bool null_button_heard(struct vmm *v)
+{
+	return true;
+}
+
 static int null_reset(struct vmm *v, struct error *e)
 {
 	announce(v, VMM_EVENT_RESET, 0);
 	return 0;
+}
+
+static int null_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
+{
+	return error_set(e, -EOPNOTSUPP,
+			 "the null backend has no memory to give back");
 }
 
 static void null_nvram_committed(struct vmm *v)
@@ -342,7 +353,9 @@ const struct vmm_ops null_vmm_ops = {
 	.pause = null_pause,
 	.resume = null_resume,
 	.shutdown = null_shutdown,
+	.button_heard = null_button_heard,
 	.reset = null_reset,
+	.set_balloon = null_set_balloon,
 	.nvram_committed = null_nvram_committed,
 	.stats = null_stats,
 	.destroy = null_destroy,

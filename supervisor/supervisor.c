@@ -36,8 +36,10 @@ static void close_all(struct supervisor *s)
 	s->ending = true;
 	if (s->vmm)
 		s->ops->destroy(TAKE_PTR(s->vmm));
+	s->agent = agent_free(s->agent);
 	s->nvram = nvram_free(s->nvram);
 	s->console = chardev_free(s->console);
+	s->virtio_console = chardev_free(s->virtio_console);
 	handover_done(&s->handover);
 	control_done(&s->control);
 	uv_close((uv_handle_t *)&s->timer, NULL);
@@ -63,6 +65,7 @@ static void on_rest(uv_timer_t *timer)
 
 	if (s->vmm)
 		s->ops->destroy(TAKE_PTR(s->vmm));
+	s->agent = agent_free(s->agent);
 	if (s->nvram)
 		s->spilled_bytes = nvram_spilled_bytes(s->nvram);
 	s->nvram = nvram_free(s->nvram);
@@ -117,6 +120,31 @@ static void tell_event(struct supervisor *s, const char *kind,
 	tell(s, message);
 }
 
+/* By the definition, here: a daemon may be away. */
+static void watchdog(struct supervisor *s)
+{
+	struct error e = ERROR_INIT;
+	int r = 0;
+
+	tell_event(s, "watchdog", "the guest let its watchdog expire");
+	switch (s->config.on_watchdog) {
+	case VM_ON_WATCHDOG_RESET:
+		r = s->ops->reset(s->vmm, &e);
+		break;
+	case VM_ON_WATCHDOG_PAUSE:
+		r = s->ops->pause(s->vmm, &e);
+		break;
+	case VM_ON_WATCHDOG_STOP:
+		supervisor_rest(s, VM_STOPPED,
+				"the guest let its watchdog expire");
+		break;
+	default:
+		break;
+	}
+	if (r < 0)
+		log_vm(LOG_LEVEL_WARNING, s->name, "watchdog: %s", e.message);
+}
+
 static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 			 const char *detail)
 {
@@ -141,6 +169,12 @@ static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 		break;
 	case VMM_EVENT_PANIC:
 		tell_event(s, "panic", detail);
+		break;
+	case VMM_EVENT_WATCHDOG:
+		watchdog(s);
+		break;
+	case VMM_EVENT_BALLOON:
+		tell_event(s, "balloon", detail);
 		break;
 	case VMM_EVENT_POWEROFF:
 		supervisor_rest(s, VM_STOPPED,
@@ -202,6 +236,7 @@ static void on_connected(void *cookie)
 	struct supervisor *s = cookie;
 
 	s->greeted = false;
+	s->connection++;
 	log_vm(LOG_LEVEL_DEBUG, s->name, "a daemon is connected");
 	if (!s->at_rest)
 		uv_timer_stop(&s->timer); /* not an orphan */

@@ -24,6 +24,7 @@
 #define SUPERVISOR_SUPERVISOR_H
 
 #include "lib/host/chardev.h"
+#include "supervisor/agent.h"
 #include "supervisor/backends.h"
 #include "supervisor/configure.h"
 #include "supervisor/control.h"
@@ -37,8 +38,9 @@ struct supervisor {
 	uv_loop_t loop;
 	const char *name; /* of the VM; borrowed from argv */
 	struct control control;
-	bool greeted; /* the connected daemon said hello */
-	bool told;    /* a daemon knows the final state */
+	bool greeted;	     /* the connected daemon said hello */
+	unsigned connection; /* how many daemons connected */
+	bool told;	     /* a daemon knows the final state */
 	/* Nobody will ask how it ended: a daemon's own stop, SIGTERM, a VM
 	 * that never ran. */
 	bool dismissed;
@@ -51,10 +53,12 @@ struct supervisor {
 	struct handover handover; /* descriptors of unfinished configures */
 	struct vm_config config;
 	const struct vmm_ops *ops;
-	struct vmm *vmm;	 /* NULL before configure and at rest */
-	struct chardev *console; /* NULL before configure */
-	struct nvram *nvram;	 /* NULL when there is none, and at rest */
-	uint64_t spilled_bytes;	 /* at rest: what nvram said last */
+	struct vmm *vmm; /* NULL before configure and at rest */
+	/* NULL before configure; the virtio console, when there is one. */
+	struct chardev *console, *virtio_console;
+	struct agent *agent;	/* NULL before configure and at rest */
+	struct nvram *nvram;	/* NULL when there is none, and at rest */
+	uint64_t spilled_bytes; /* at rest: what nvram said last */
 
 	uv_timer_t timer; /* orphan, then rest, then farewell */
 	uv_signal_t sigterm;

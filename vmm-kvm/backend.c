@@ -5,6 +5,7 @@
 #include "vmm-kvm/board_layout.h"
 #include "vmm-kvm/kvm_features.h"
 #include "vmm-kvm/machine.h"
+#include "vmm-kvm/notes.h"
 #include "vmm-kvm/nvram_commits.h"
 
 enum phase {
@@ -13,14 +14,6 @@ enum phase {
 	PHASE_PAUSED,
 	PHASE_RESTING, /* turned off, crashed or failed: only destroy is left */
 	PHASE_DEAD,    /* destroyed; memory goes when the loop turns */
-};
-
-/* Why vCPUs stopped the machine; the first reason counts. */
-struct stop {
-	pthread_mutex_t lock;
-	bool posted;
-	enum kvm_vcpu_stop why;
-	char detail[ERROR_MESSAGE_MAX];
 };
 
 /* What is told from the loop, in this order, not from inside an operation:
@@ -36,7 +29,7 @@ struct vmm {
 	struct machine machine;
 	bool machine_made;
 	struct nvram_commits commits;
-	struct stop stop;
+	struct notes notes;
 	struct announcements announce;
 	uv_async_t async; /* its closing frees the vmm */
 };
@@ -60,27 +53,8 @@ static void post_stop(void *cookie, enum kvm_vcpu_stop why, const char *detail)
 {
 	struct vmm *v = cookie;
 
-	pthread_mutex_lock(&v->stop.lock);
-	if (!v->stop.posted) {
-		v->stop.posted = true;
-		v->stop.why = why;
-		snprintf(v->stop.detail, sizeof(v->stop.detail), "%s", detail);
-	}
-	pthread_mutex_unlock(&v->stop.lock);
+	notes_stop(&v->notes, why, detail);
 	uv_async_send(&v->async);
-}
-
-static bool take_stop(struct vmm *v, struct stop *ret)
-{
-	bool posted;
-
-	pthread_mutex_lock(&v->stop.lock);
-	posted = v->stop.posted;
-	ret->why = v->stop.why;
-	memcpy(ret->detail, v->stop.detail, sizeof(ret->detail));
-	v->stop.posted = false;
-	pthread_mutex_unlock(&v->stop.lock);
-	return posted;
 }
 
 static void on_set_mapped(void *cookie, enum board_bank bank, bool mapped)
@@ -99,6 +73,14 @@ static void on_commit(void *cookie, uint64_t offset, uint64_t size)
 	struct vmm *v = cookie;
 
 	nvram_commits_add(&v->commits, offset, size);
+	uv_async_send(&v->async);
+}
+
+static void on_note(void *cookie, enum board_note note, uint64_t value)
+{
+	struct vmm *v = cookie;
+
+	notes_leave(&v->notes, note, value);
 	uv_async_send(&v->async);
 }
 
@@ -124,6 +106,15 @@ static void tell_announcements(struct vmm *v)
 		tell(v, VMM_EVENT_RESUMED, "");
 }
 
+static void tell_notes(struct vmm *v)
+{
+	char detail[ERROR_MESSAGE_MAX];
+	enum vmm_event_kind kind;
+
+	while (v->phase < PHASE_RESTING && notes_take(&v->notes, &kind, detail))
+		tell(v, kind, detail);
+}
+
 static void start_commit(struct vmm *v)
 {
 	uint64_t offset, size;
@@ -142,12 +133,13 @@ static void guest_reset(struct vmm *v)
 		tell(v, VMM_EVENT_FATAL, e.message);
 		return;
 	}
+	notes_drop(&v->notes);
 	tell(v, VMM_EVENT_RESET, "");
 	if (v->phase == PHASE_RUNNING)
 		machine_open(&v->machine);
 }
 
-static void handle_stop(struct vmm *v, const struct stop *stop)
+static void handle_stop(struct vmm *v, const struct notes_stop *stop)
 {
 	machine_halt(&v->machine);
 	if (stop->why == KVM_VCPU_RESET) {
@@ -171,11 +163,12 @@ static void handle_stop(struct vmm *v, const struct stop *stop)
 static void on_async(uv_async_t *async)
 {
 	struct vmm *v = async->data;
-	struct stop stop;
+	struct notes_stop stop;
 
 	tell_announcements(v);
+	tell_notes(v);
 	if (v->phase != PHASE_DEAD && v->phase != PHASE_RESTING &&
-	    take_stop(v, &stop))
+	    notes_take_stop(&v->notes, &stop))
 		handle_stop(v, &stop);
 	start_commit(v);
 	/* A machine is off when its last variable is safe. */
@@ -212,7 +205,7 @@ static void kvm_destroy(struct vmm *v)
 		nvram_commits_done(&v->commits);
 		machine_done(&v->machine);
 	}
-	pthread_mutex_destroy(&v->stop.lock);
+	notes_done(&v->notes);
 	close_params(&v->params);
 	uv_close((uv_handle_t *)&v->async, on_async_closed);
 }
@@ -260,6 +253,7 @@ static int build(struct vmm *v, struct error *e)
 		.abi = &abi,
 		.set_mapped = on_set_mapped,
 		.commit = on_commit,
+		.note = on_note,
 		.cookie = v,
 	};
 	unsigned ipa_bits;
@@ -325,7 +319,7 @@ static int kvm_create(const struct vmm_params *params, struct vmm **ret,
 	}
 	v->params = p;
 	v->async.data = v;
-	pthread_mutex_init(&v->stop.lock, NULL);
+	notes_init(&v->notes);
 	r = build(v, e);
 	if (r) {
 		kvm_destroy(v);
@@ -372,21 +366,12 @@ static int kvm_pause(struct vmm *v, struct error *e)
 	if (r)
 		return r;
 	machine_halt(&v->machine);
+	board_hold(v->board, true);
 	v->phase = PHASE_PAUSED;
 	v->announce.paused = true;
 	v->announce.resumed = false;
 	uv_async_send(&v->async);
 	return 0;
-}
-
-static bool stop_posted(struct vmm *v)
-{
-	bool posted;
-
-	pthread_mutex_lock(&v->stop.lock);
-	posted = v->stop.posted;
-	pthread_mutex_unlock(&v->stop.lock);
-	return posted;
 }
 
 static int kvm_resume(struct vmm *v, struct error *e)
@@ -395,12 +380,13 @@ static int kvm_resume(struct vmm *v, struct error *e)
 
 	if (r)
 		return r;
+	board_hold(v->board, false);
 	v->phase = PHASE_RUNNING;
 	v->announce.resumed = true;
 	v->announce.paused = false;
 	uv_async_send(&v->async);
 	/* A guest that stopped itself just before it was paused stays so. */
-	if (!stop_posted(v))
+	if (!notes_stopped(&v->notes))
 		machine_open(&v->machine);
 	return 0;
 }
@@ -414,6 +400,11 @@ static int kvm_shutdown(struct vmm *v, struct error *e)
 	return r;
 }
 
+static bool kvm_button_heard(struct vmm *v)
+{
+	return board_power_watched(v->board);
+}
+
 static int kvm_reset(struct vmm *v, struct error *e)
 {
 	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
@@ -421,6 +412,14 @@ static int kvm_reset(struct vmm *v, struct error *e)
 	/* Goes the way a guest's own reset goes. */
 	run_gate_close(&v->machine.gate);
 	post_stop(v, KVM_VCPU_RESET, "");
+	return 0;
+}
+
+static int kvm_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
+{
+	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
+		return check_phase(v, PHASE_RUNNING, "balloon", e);
+	board_set_balloon(v->board, bytes);
 	return 0;
 }
 
@@ -444,7 +443,9 @@ const struct vmm_ops vmm_kvm_ops = {
 	.pause = kvm_pause,
 	.resume = kvm_resume,
 	.shutdown = kvm_shutdown,
+	.button_heard = kvm_button_heard,
 	.reset = kvm_reset,
+	.set_balloon = kvm_set_balloon,
 	.nvram_committed = kvm_nvram_committed,
 	.stats = kvm_stats,
 	.destroy = kvm_destroy,

@@ -64,6 +64,28 @@ static int add_msi_frame(struct board *b, const struct board_params *p)
 	return r ? r : place(b, gicv2m_region(b->gicv2m), BOARD_GIC_V2M_BASE);
 }
 
+static void watchdog_expired(void *cookie)
+{
+	struct board *b = cookie;
+
+	b->note(b->cookie, BOARD_NOTE_WATCHDOG, 0);
+}
+
+static int add_watchdog(struct board *b, const struct board_params *p)
+{
+	struct sp805_params params = {
+		.loop = p->vmm->loop,
+		.bus = b->bus,
+		.irq = board_line(p, BOARD_SPI_SP805),
+		.clock_hz = BOARD_APB_CLOCK_HZ,
+		.expired = watchdog_expired,
+		.cookie = b,
+	};
+	int r = sp805_new(&params, &b->sp805);
+
+	return r ? r : place(b, sp805_region(b->sp805), BOARD_SP805_BASE);
+}
+
 static void code_set_mapped(void *cookie, bool mapped)
 {
 	struct board *b = cookie;
@@ -132,6 +154,8 @@ static int add_devices(struct board *b, const struct board_params *p,
 	if (!r)
 		r = add_gpio(b, p);
 	if (!r)
+		r = add_watchdog(b, p);
+	if (!r)
 		r = add_fw_cfg(b);
 	if (!r && b->abi.gic == VM_GIC_V2)
 		r = add_msi_frame(b, p);
@@ -186,6 +210,7 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 	b->initrd_fd = p->vmm->initrd_fd;
 	b->set_mapped = p->set_mapped;
 	b->commit = p->commit;
+	b->note = p->note;
 	b->cookie = p->cookie;
 	r = uv_timer_init(p->vmm->loop, &b->power_timer);
 	if (r) {
@@ -217,8 +242,14 @@ struct board *board_free(struct board *b)
 	board_free_mmio(b);
 	while (b->n_functions)
 		virtio_pci_free(b->functions[--b->n_functions]);
+	if (b->pvpanic) {
+		bus_lock(b->bus);
+		pvpanic_free(b->pvpanic);
+		bus_unlock(b->bus);
+	}
 	pci_host_free(b->pci);
 	gicv2m_free(b->gicv2m);
+	sp805_free(b->sp805);
 	fw_cfg_free(b->fw_cfg);
 	pl061_free(b->pl061);
 	pl031_free(b->pl031);
@@ -262,6 +293,7 @@ void board_reset(struct board *b)
 	pci_host_reset(b->pci);
 	board_reset_mmio(b);
 	fw_cfg_reset(b->fw_cfg);
+	sp805_reset(b->sp805);
 	pl061_reset(b->pl061);
 	pl031_reset(b->pl031);
 	pl011_reset(b->pl011);
@@ -271,6 +303,28 @@ void board_reset(struct board *b)
 	}
 	bus_unlock(b->bus);
 	board_memory_discard_ram(&b->memory);
+}
+
+void board_hold(struct board *b, bool held)
+{
+	bus_lock(b->bus);
+	sp805_hold(b->sp805, held);
+	bus_unlock(b->bus);
+}
+
+void board_set_balloon(struct board *b, uint64_t bytes)
+{
+	virtio_balloon_set_target(b->balloon, bytes);
+}
+
+bool board_power_watched(struct board *b)
+{
+	bool watched;
+
+	bus_lock(b->bus);
+	watched = pl061_watched(b->pl061, BOARD_POWER_KEY_PIN);
+	bus_unlock(b->bus);
+	return watched;
 }
 
 void board_press_power(struct board *b)

@@ -21,6 +21,14 @@
 #include "vmm-kvm/devices/guest_mem.h"
 #include "vmm-kvm/devices/irq.h"
 
+/* What a device says to the machine's owner. */
+enum board_note {
+	BOARD_NOTE_PANIC,    /* the guest's kernel says so */
+	BOARD_NOTE_WATCHDOG, /* the guest let it expire */
+	BOARD_NOTE_BALLOON,  /* the balloon's target is reached; bytes left */
+	BOARD_NOTE_COUNT
+};
+
 struct board_params {
 	struct vmm_params *vmm; /* disk and tap descriptors are consumed */
 	const struct board_space *space;
@@ -33,6 +41,8 @@ struct board_params {
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
 	/* Likewise: bytes of the variables to be made durable. */
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
+	/* Likewise. */
+	void (*note)(void *cookie, enum board_note note, uint64_t value);
 	void *cookie;
 };
 
@@ -57,6 +67,16 @@ void board_reset(struct board *b);
 
 /* Commit what the guest wrote to its variables but did not end. */
 void board_sync(struct board *b);
+
+/* The CPUs stand still, or go on: time of the watchdog. */
+void board_hold(struct board *b, bool held);
+
+/* Memory to be left to the guest; see devices/virtio_balloon.h. vCPUs may run.
+ */
+void board_set_balloon(struct board *b, uint64_t bytes);
+
+/* A driver in the guest watches the power button. vCPUs may run. */
+bool board_power_watched(struct board *b);
 
 /* Push the power button and let it go again after a moment. vCPUs may run. */
 void board_press_power(struct board *b);

@@ -12,6 +12,9 @@
 #include "vmm-kvm/devices/pl011.h"
 #include "vmm-kvm/devices/pl031.h"
 #include "vmm-kvm/devices/pl061.h"
+#include "vmm-kvm/devices/pvpanic.h"
+#include "vmm-kvm/devices/sp805.h"
+#include "vmm-kvm/devices/virtio_balloon.h"
 #include "vmm-kvm/devices/virtio_mmio.h"
 #include "vmm-kvm/devices/virtio_pci.h"
 
@@ -29,6 +32,8 @@ struct board {
 	struct pl061 *pl061;
 	struct fw_cfg *fw_cfg;
 	struct gicv2m *gicv2m; /* NULL on a GICv3 */
+	struct sp805 *sp805;
+	struct pvpanic *pvpanic;
 	struct pci_host *pci;
 	struct virtio_pci *functions[BOARD_FUNCTIONS_MAX];
 	unsigned n_functions;
@@ -40,9 +45,11 @@ struct board {
 	const struct vm_config *config; /* borrowed */
 	int kernel_fd, initrd_fd;	/* borrowed; -1 for none */
 	uv_timer_t power_timer;		/* its closing frees the board */
+	struct virtio_dev *balloon;	/* borrowed from its function */
 	/* Of board_params. */
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
+	void (*note)(void *cookie, enum board_note note, uint64_t value);
 	void *cookie;
 };
 

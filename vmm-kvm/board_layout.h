@@ -8,7 +8,7 @@
  *   0x0800_0000  GIC distributor                    64 KiB
  *   0x0801_0000  GICv2: CPU interface, MSI frame     8 KiB, 4 KiB
  *   0x0808_0000  GICv3: ITS                        128 KiB
- *   0x0900_0000  pl011, pl031, fw_cfg, pl061         4 KiB each
+ *   0x0900_0000  pl011, pl031, fw_cfg, pl061, sp805  4 KiB each
  *   0x0904_0000  stolen time, by KVM                 64 KiB
  *   0x0a00_0000  GICv3: redistributors               64 MiB, 512 vCPUs
  *   0x0e00_0000  virtio over MMIO               32 x 4 KiB
@@ -45,6 +45,7 @@
 #define BOARD_PL031_BASE       0x09010000ull
 #define BOARD_FW_CFG_BASE      0x09020000ull
 #define BOARD_PL061_BASE       0x09030000ull
+#define BOARD_SP805_BASE       0x09050000ull
 #define BOARD_PRIMECELL_SIZE   KIB(4)
 #define BOARD_PVTIME_BASE      0x09040000ull
 #define BOARD_PVTIME_SIZE      KIB(64) /* a page, however large it is here */
@@ -84,6 +85,7 @@
 #define BOARD_SPI_PL031	      34
 #define BOARD_SPI_PCI_INTX    35 /* to 38 */
 #define BOARD_SPI_PL061	      39
+#define BOARD_SPI_SP805	      40
 #define BOARD_SPI_VIRTIO_MMIO 64 /* to 95 */
 #define BOARD_GIC_IRQS	      96 /* SGIs, PPIs and these; a multiple of 32 */
 /* On a GICv2 messages are SPIs, and these are theirs. */
@@ -94,7 +96,7 @@
 #define BOARD_APB_CLOCK_HZ  24000000
 
 /* Slots on the root bus; 0 stays free for a host bridge. */
-#define BOARD_PCI_SLOT_FIRST 1 /* entropy, disks, network interfaces */
+#define BOARD_PCI_SLOT_FIRST 1 /* entropy, console, disks, network */
 #define BOARD_PCI_SLOTS	     32
 
 #endif

@@ -1,8 +1,15 @@
 #include "lib/base/fd.h"
 #include "vmm-kvm/board_internal.h"
 #include "vmm-kvm/devices/virtio_blk.h"
+#include "vmm-kvm/devices/virtio_console.h"
 #include "vmm-kvm/devices/virtio_net.h"
 #include "vmm-kvm/devices/virtio_rng.h"
+
+/* Where the stock agent looks for its host. */
+#define AGENT_PORT "org.qemu.guest_agent.0"
+/* Functions besides disks and network interfaces: entropy, console, balloon,
+ * pvpanic. */
+#define FUNCTIONS_FIXED 4
 
 static int add_pci_host(struct board *b, const struct board_params *p,
 			struct error *e)
@@ -57,6 +64,65 @@ static int add_rng(struct board *b, const struct board_params *p,
 	int r = virtio_rng_new(&device, e);
 
 	return r ? r : add_function(b, p, device, e);
+}
+
+static int add_console(struct board *b, const struct board_params *p,
+		       struct error *e)
+{
+	const struct virtio_console_port ports[VIRTIO_CONSOLE_PORTS] = {
+		{.chardev = p->vmm->virtio_console},
+		{.chardev = p->vmm->agent, .name = AGENT_PORT},
+	};
+	struct virtio_dev *device;
+	int r = virtio_console_new(ports, &device, e);
+
+	return r ? r : add_function(b, p, device, e);
+}
+
+static void balloon_reached(void *cookie, uint64_t bytes)
+{
+	struct board *b = cookie;
+
+	b->note(b->cookie, BOARD_NOTE_BALLOON, bytes);
+}
+
+static int add_balloon(struct board *b, const struct board_params *p,
+		       struct error *e)
+{
+	const struct virtio_balloon_params params = {
+		.mem = &b->guest_mem,
+		.ram_bytes = p->space->ram_size,
+		.reporting = p->vmm->config->free_page_reporting,
+		.reached = balloon_reached,
+		.cookie = b,
+	};
+	struct virtio_dev *device;
+	int r = virtio_balloon_new(&params, &device, e);
+
+	if (r)
+		return r;
+	b->balloon = device;
+	return add_function(b, p, device, e);
+}
+
+static void guest_panicked(void *cookie)
+{
+	struct board *b = cookie;
+
+	b->note(b->cookie, BOARD_NOTE_PANIC, 0);
+}
+
+static int add_pvpanic(struct board *b, struct error *e)
+{
+	const struct pvpanic_params params = {
+		.host = b->pci,
+		/* Behind all others, which are virtio. */
+		.devfn = PCI_DEVFN(BOARD_PCI_SLOT_FIRST + b->n_functions, 0),
+		.panicked = guest_panicked,
+		.cookie = b,
+	};
+
+	return pvpanic_new(&params, &b->pvpanic, e);
 }
 
 static int add_disk(struct board *b, const struct board_params *p, size_t i,
@@ -120,13 +186,13 @@ int board_add_pci(struct board *b, const struct board_params *p,
 	const struct vm_config *c = p->vmm->config;
 	int r;
 
-	if (1 + count_functions(c) > BOARD_FUNCTIONS_MAX)
+	if (FUNCTIONS_FIXED + count_functions(c) > BOARD_FUNCTIONS_MAX)
 		return error_set(e, -EINVAL,
 				 "%zu disks and %zu nics are %zu devices on "
 				 "PCIe; at most %d fit: give some of them "
 				 "\"bus\": \"mmio\"",
 				 c->n_disks, c->n_nics, count_functions(c),
-				 BOARD_FUNCTIONS_MAX - 1);
+				 BOARD_FUNCTIONS_MAX - FUNCTIONS_FIXED);
 	r = add_pci_host(b, p, e);
 	if (!r)
 		r = add_rng(b, p, e);
@@ -134,5 +200,12 @@ int board_add_pci(struct board *b, const struct board_params *p,
 		r = add_disk(b, p, i, e);
 	for (size_t i = 0; !r && i < c->n_nics; i++)
 		r = add_nic(b, p, i, e);
+	/* Last, so that the disks keep the places that boot entries name. */
+	if (!r)
+		r = add_console(b, p, e);
+	if (!r)
+		r = add_balloon(b, p, e);
+	if (!r)
+		r = add_pvpanic(b, e);
 	return r;
 }

@@ -15,7 +15,9 @@ static int add_chosen(struct fdt_builder *t, const struct boot_tree *tree,
 		      struct error *e)
 {
 	struct fdt_chosen chosen = {
-		.stdout_path = "serial0:115200n8",
+		/* No node names a console behind PCI; a guest that is named
+		 * none looks for it. */
+		.stdout_path = tree->no_stdout ? NULL : "serial0:115200n8",
 		.bootargs = tree->cmdline,
 		.initrd_start = tree->initrd_gpa,
 		.initrd_end = tree->initrd_gpa + tree->initrd_size,
@@ -97,6 +99,9 @@ static void add_primecells(struct fdt_builder *t, const struct handles *h)
 	cell.base = BOARD_PL061_BASE;
 	cell.intid = BOARD_SPI_PL061;
 	fdt_add_pl061(t, &cell, h->gpio);
+	cell.base = BOARD_SP805_BASE;
+	cell.intid = BOARD_SPI_SP805;
+	fdt_add_sp805(t, &cell);
 	fdt_add_power_key(t, h->gpio, BOARD_POWER_KEY_PIN);
 }
 
@@ -191,6 +196,7 @@ int boot_prepare(struct board *b, const uint64_t *affinities, size_t n_cpus,
 		.affinities = affinities,
 		.n_cpus = n_cpus,
 		.flash = b->flash_code,
+		.no_stdout = b->config->console == VM_CONSOLE_VIRTIO,
 		.n_mmio = b->n_mmio,
 	};
 	struct boot_kernel kernel;

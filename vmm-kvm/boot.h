@@ -20,6 +20,7 @@ struct boot_tree {
 	const uint64_t *affinities; /* MPIDR_EL1 of n_cpus */
 	size_t n_cpus;
 	bool flash;
+	bool no_stdout;			  /* no console is named */
 	unsigned n_mmio;		  /* devices on virtio over MMIO */
 	const char *cmdline;		  /* or NULL */
 	uint64_t initrd_gpa, initrd_size; /* size 0: none */

@@ -32,7 +32,8 @@ void fdt_add_root(struct fdt_builder *b, const char *model,
 void fdt_add_chosen(struct fdt_builder *b, const struct fdt_chosen *c)
 {
 	fdt_node_begin(b, "chosen");
-	fdt_prop_string(b, "stdout-path", c->stdout_path);
+	if (c->stdout_path)
+		fdt_prop_string(b, "stdout-path", c->stdout_path);
 	if (c->bootargs)
 		fdt_prop_string(b, "bootargs", c->bootargs);
 	if (c->initrd_end > c->initrd_start) {
@@ -245,6 +246,17 @@ void fdt_add_fw_cfg(struct fdt_builder *b, uint64_t base, uint64_t size)
 	fdt_prop_string(b, "compatible", "qemu,fw-cfg-mmio");
 	fdt_prop_reg(b, base, size);
 	fdt_prop_empty(b, "dma-coherent");
+	fdt_node_end(b);
+}
+
+void fdt_add_sp805(struct fdt_builder *b, const struct fdt_primecell *p)
+{
+	static const char *const names[] = {"wdog_clk", "apb_pclk"};
+
+	primecell_begin(b, "watchdog", "arm,sp805", p);
+	fdt_prop_cells(b, "clocks",
+		       FDT_CELLS(p->clock_phandle, p->clock_phandle));
+	fdt_prop_strings(b, "clock-names", names, ARRAY_SIZE(names));
 	fdt_node_end(b);
 }
 

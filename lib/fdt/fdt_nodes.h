@@ -27,7 +27,7 @@ void fdt_add_root(struct fdt_builder *b, const char *model,
 		  uint32_t intc_phandle);
 
 struct fdt_chosen {
-	const char *stdout_path;	   /* a path or alias in this tree */
+	const char *stdout_path;	   /* a path or alias here; or NULL */
 	const char *bootargs;		   /* or NULL */
 	uint64_t initrd_start, initrd_end; /* both the same: none */
 	uint8_t rng_seed[64];
@@ -100,6 +100,9 @@ void fdt_add_pl061(struct fdt_builder *b, const struct fdt_primecell *p,
 
 /* firmware/qemu,fw-cfg-mmio. */
 void fdt_add_fw_cfg(struct fdt_builder *b, uint64_t base, uint64_t size);
+
+/* watchdog/arm,sp805. */
+void fdt_add_sp805(struct fdt_builder *b, const struct fdt_primecell *p);
 
 /* input/gpio-keys: a power button on `pin` of that GPIO controller. */
 void fdt_add_power_key(struct fdt_builder *b, uint32_t gpio_phandle,

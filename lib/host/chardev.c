@@ -25,15 +25,22 @@ struct reader {
 	bool hung;    /* the peer left while the guest took no input */
 };
 
-/* Only `scrollback` is shared between threads, guarded by `lock`. */
+/* Only the first members are shared between threads, guarded by `lock`. */
 struct chardev {
 	pthread_mutex_t lock;
 	struct ring scrollback;
+	unsigned opens; /* by the guest, ever */
+	bool open;
 	uv_async_t async;
 	struct reader *readers;
 	size_t n_readers;
 	const struct chardev_guest *guest;
 	void *cookie;
+	const struct chardev_peer *peer;
+	void *peer_cookie;
+	uint64_t peer_pos;
+	unsigned peer_opens; /* that it was told of */
+	bool peer_open;
 	int log_fd;
 	uint64_t log_pos;
 	unsigned handles; /* of the loop, closing ones included */
@@ -203,12 +210,50 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	serve(r);
 }
 
+static void tell_opened(struct chardev *c)
+{
+	unsigned opens;
+	bool open;
+
+	pthread_mutex_lock(&c->lock);
+	opens = c->opens;
+	open = c->open;
+	pthread_mutex_unlock(&c->lock);
+	if (c->peer_open && (!open || opens != c->peer_opens)) {
+		c->peer_open = false;
+		c->peer->opened(c->peer_cookie, false);
+	}
+	c->peer_opens = opens;
+	if (c->peer && open && !c->peer_open) {
+		c->peer_open = true;
+		c->peer->opened(c->peer_cookie, true);
+	}
+}
+
+static void serve_peer(struct chardev *c)
+{
+	char buf[CHUNK_BYTES];
+	size_t n;
+
+	if (c->peer)
+		tell_opened(c);
+	for (int i = 0; c->peer && i < CHUNKS_PER_TURN; i++) {
+		n = take_output(c, &c->peer_pos, buf);
+		if (n == 0)
+			return;
+		c->peer->output(c->peer_cookie, (uint8_t *)buf, n);
+	}
+	if (c->peer)
+		uv_async_send(&c->async);
+}
+
 static void on_async(uv_async_t *async)
 {
 	struct chardev *c = container_of(async, struct chardev, async);
 	struct reader *next;
 
 	write_log(c);
+	serve_peer(c);
 	for (struct reader *r = c->readers; r; r = next) {
 		next = r->next;
 		serve(r);
@@ -242,6 +287,7 @@ struct chardev *chardev_free(struct chardev *c)
 	if (!c)
 		return NULL;
 	c->guest = NULL;
+	c->peer = NULL;
 	write_log(c);
 	while (c->readers) {
 		send_output(c->readers);
@@ -271,6 +317,34 @@ void chardev_write(struct chardev *c, const uint8_t *data, size_t size)
 	ring_write(&c->scrollback, data, size);
 	pthread_mutex_unlock(&c->lock);
 	uv_async_send(&c->async);
+}
+
+void chardev_guest_open(struct chardev *c, bool open)
+{
+	pthread_mutex_lock(&c->lock);
+	c->opens += open && !c->open;
+	c->open = open;
+	pthread_mutex_unlock(&c->lock);
+	uv_async_send(&c->async);
+}
+
+void chardev_set_peer(struct chardev *c, const struct chardev_peer *peer,
+		      void *cookie)
+{
+	c->peer = peer;
+	c->peer_cookie = cookie;
+	c->peer_pos = output_end(c);
+	c->peer_open = false;
+	uv_async_send(&c->async);
+}
+
+size_t chardev_input(struct chardev *c, const uint8_t *data, size_t size)
+{
+	size_t n = c->guest ? MIN(c->guest->can_receive(c->cookie), size) : 0;
+
+	if (n > 0)
+		c->guest->receive(c->cookie, data, n);
+	return n;
 }
 
 static int check_socket(int fd, struct error *e)

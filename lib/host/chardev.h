@@ -7,10 +7,14 @@
  * everything else from the loop thread that made it. The receive callback runs
  * on the loop thread. A reader that does not read is bounded: it skips output
  * it is too slow for, never delaying the guest.
+ *
+ * Instead of sockets, the other end may be part of this process (a peer): what
+ * speaks to a program in the guest through a named port.
  */
 #ifndef LIB_HOST_CHARDEV_H
 #define LIB_HOST_CHARDEV_H
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "lib/base/error.h"
@@ -53,6 +57,25 @@ void chardev_write(struct chardev *c, const uint8_t *data, size_t size);
  * closes. Fails with -EBUSY when CHARDEV_READERS_MAX are attached.
  */
 int chardev_attach(struct chardev *c, int fd, struct error *e) must_check;
+
+/* Any thread. A program in the guest opened its end, or closed it. */
+void chardev_guest_open(struct chardev *c, bool open);
+
+/*
+ * The other end in this process, on the loop thread. `output` is what the guest
+ * wrote; `opened` follows chardev_guest_open(), a close before each further
+ * open. Both may call chardev_input(), neither may free the chardev.
+ */
+struct chardev_peer {
+	void (*output)(void *cookie, const uint8_t *data, size_t size);
+	void (*opened)(void *cookie, bool open);
+};
+
+/* Gets output from now on; NULL detaches. Both borrowed. */
+void chardev_set_peer(struct chardev *c, const struct chardev_peer *peer,
+		      void *cookie);
+/* Input for the guest: returns how much of it its device took. */
+size_t chardev_input(struct chardev *c, const uint8_t *data, size_t size);
 
 /* Also append output from now on to this log file (consumed; O_APPEND; -1 for
  * none), on the loop thread. A failing write loses lines, nothing else. */

@@ -1,2 +1,4 @@
-SRCS += lib/model/host_caps.c lib/model/vm_config.c lib/model/vm_config_check.c lib/model/vm_state.c
-TESTS += tests/unit/test_host_caps.c tests/unit/test_vm_config.c tests/unit/test_vm_state.c
+SRCS += lib/model/guest_info.c lib/model/host_caps.c lib/model/vm_config.c \
+	lib/model/vm_config_check.c lib/model/vm_state.c
+TESTS += tests/unit/test_host_caps.c tests/unit/test_vm_config.c \
+	tests/unit/test_vm_state.c

@@ -16,6 +16,9 @@ static const char *const archs[] = {"aarch64", "aarch32", NULL};
 static const char *const gics[] = {"auto", "v2", "v3", NULL};
 static const char *const backings[] = {"anonymous", "hugepages", "memfd", NULL};
 static const char *const choices[] = {"auto", "on", "off", NULL};
+static const char *const watchdogs[] = {"reset", "pause", "stop", "ignore",
+					NULL};
+static const char *const consoles[] = {"pl011", "virtio", "both", NULL};
 
 static bool is_alnum(char c)
 {
@@ -198,6 +201,13 @@ const struct json_field vm_config_fields[] = {
 	 .flags = JSON_OMIT_EMPTY,
 	 .sub = feature_fields,
 	 .doc = "what of the CPU the guest sees"},
+	{.name = "console",
+	 .kind = JSON_ENUM,
+	 .offset = VM(console),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = consoles,
+	 .doc = "default pl011; with both, pl011 is the one named to the "
+		"guest"},
 	{.name = "vcpus",
 	 .kind = JSON_U32,
 	 .offset = VM(vcpus),
@@ -216,6 +226,17 @@ const struct json_field vm_config_fields[] = {
 	 .doc = "anonymous (in transparent huge pages where they can be had), "
 		"hugepages (of 2 MiB, which the host has set aside) or memfd "
 		"(can be shared)"},
+	{.name = "on_watchdog",
+	 .kind = JSON_ENUM,
+	 .offset = VM(on_watchdog),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = watchdogs,
+	 .doc = "when the guest lets its watchdog expire; default reset"},
+	{.name = "free_page_reporting",
+	 .kind = JSON_BOOL,
+	 .offset = VM(free_page_reporting),
+	 .flags = JSON_OMIT_EMPTY,
+	 .doc = "memory the guest frees goes back to the host"},
 	{.name = "firmware",
 	 .kind = JSON_STRING,
 	 .offset = VM(firmware),

@@ -62,6 +62,21 @@ struct vm_features {
 	int pmu, sve, pauth, mte, steal_time;
 };
 
+/* What follows when the guest lets its watchdog expire. */
+enum vm_on_watchdog {
+	VM_ON_WATCHDOG_RESET,
+	VM_ON_WATCHDOG_PAUSE,
+	VM_ON_WATCHDOG_STOP,
+	VM_ON_WATCHDOG_IGNORE
+};
+
+/* What the guest has as its console. */
+enum vm_console {
+	VM_CONSOLE_PL011,
+	VM_CONSOLE_VIRTIO,
+	VM_CONSOLE_BOTH /* pl011 is the one named to the guest */
+};
+
 /* How a virtio device is reached. */
 enum vm_device_bus { VM_DEVICE_BUS_PCIE, VM_DEVICE_BUS_MMIO };
 
@@ -89,11 +104,14 @@ struct vm_config {
 	int hypervisor; /* enum vm_hypervisor */
 	int arch;	/* enum vm_arch */
 	int gic;	/* enum vm_gic */
+	int console;	/* enum vm_console */
 	struct vm_features features;
 	uint32_t vcpus;
 	uint64_t memory_bytes;
 	int memory_backing; /* enum vm_memory_backing */
-	char *firmware;	    /* path; default: the distribution's for arch */
+	bool free_page_reporting;
+	int on_watchdog; /* enum vm_on_watchdog */
+	char *firmware;	 /* path; default: the distribution's for arch */
 	/* Direct boot: paths, no firmware then; initrd and cmdline only with a
 	 * kernel. */
 	char *kernel, *initrd;

@@ -30,6 +30,8 @@ enum vmm_event_kind {
 	VMM_EVENT_POWEROFF, /* the guest turned itself off: now at rest */
 	VMM_EVENT_RESET,    /* the guest rebooted; the machine goes on */
 	VMM_EVENT_PANIC,    /* the guest reported a crash */
+	VMM_EVENT_WATCHDOG, /* the guest let its watchdog expire */
+	VMM_EVENT_BALLOON,  /* the guest gave or took what was asked */
 	VMM_EVENT_FATAL,    /* the backend cannot go on: now at rest */
 };
 
@@ -66,7 +68,9 @@ struct vmm_params {
 	uint64_t nvram_size;
 	struct vmm_disk disks[VM_DISKS_MAX]; /* config->n_disks of them */
 	struct vmm_nic nics[VM_NICS_MAX];    /* config->n_nics of them */
-	struct chardev *console;	     /* borrowed */
+	/* Borrowed. The first is never NULL; the others are what the
+	 * definition asks for, and the port of the guest's agent. */
+	struct chardev *console, *virtio_console, *agent;
 };
 
 struct vmm_stats {
@@ -83,7 +87,12 @@ struct vmm_ops {
 	int (*pause)(struct vmm *v, struct error *e);
 	int (*resume)(struct vmm *v, struct error *e);
 	int (*shutdown)(struct vmm *v, struct error *e); /* power button */
+	/* A driver in the guest watches the power button. */
+	bool (*button_heard)(struct vmm *v);
 	int (*reset)(struct vmm *v, struct error *e);
+	/* Memory the guest shall make do with, up to what it was defined with.
+	 * Only begins; reaching it is an event. */
+	int (*set_balloon)(struct vmm *v, uint64_t bytes, struct error *e);
 	void (*nvram_committed)(struct vmm *v);
 	void (*stats)(struct vmm *v, struct vmm_stats *ret);
 	/* Ends the guest at once if it runs; NULL is fine. */

@@ -17,10 +17,18 @@
  *                 to hand over more than FD_PASS_MAX descriptors ("more": true
  *                 on all but the last).
  *  D start        {}                        → {} once the guest is started
- *  D shutdown     {}                        → {} the button was pressed
+ *  D shutdown     {}                        → {button, agent}: pressed, and
+ *                                              who in the guest was listening
  *  D stop         {}                        → {} then the process exits
  *  D reset, pause, resume {}                → {}
- *  D console      {} + fd (one end of a stream socket pair) → {}
+ *  D console      {device?: "default", "pl011", "virtio"} + fd (one end of a
+ *                 stream socket pair) → {}
+ *  D agent        {command}                → what lib/model/guest_info.h has
+ *                                              for "info"; {filesystems} for
+ *                                              "freeze" and "thaw"; once the
+ *                                              guest has answered
+ *  D balloon      {target}                  → {} the guest was asked to make do
+ *                                              with that many bytes
  *  D nvram-ack    {seq}                     no reply
  *  D stats        {}                        → {exits_mmio, exits_total,
  *                                              vcpu_ns}
@@ -30,7 +38,8 @@
  *                                           daemon stays connected until the
  *                                           process has ended, or the next
  *                                           one is told again
- *  S event        {kind, detail}            "reset", "panic", ...
+ *  S event        {kind, detail}            "reset", "panic", "balloon",
+ *                                           "watchdog"
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged
  */
@@ -52,6 +61,8 @@
 	X(PAUSE, "pause", 'D', 0)                   \
 	X(RESUME, "resume", 'D', 0)                 \
 	X(CONSOLE, "console", 'D', 1)               \
+	X(AGENT, "agent", 'D', 0)                   \
+	X(BALLOON, "balloon", 'D', 0)               \
 	X(NVRAM_ACK, "nvram-ack", 'D', 0)           \
 	X(STATS, "stats", 'D', 0)                   \
 	X(REPLY, "reply", 'S', 1)                   \

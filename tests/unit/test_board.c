@@ -231,7 +231,7 @@ static void test_too_many_devices_are_refused(void **state)
 
 	f->config.n_disks = VM_DISKS_MAX;
 	f->config.n_nics = VM_NICS_MAX;
-	expect_refused(f, "at most 30");
+	expect_refused(f, "at most 27");
 }
 
 static void test_bad_disk_is_named(void **state)

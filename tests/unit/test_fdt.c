@@ -277,18 +277,22 @@ static void test_primecells(void **state)
 {
 	static const struct fdt_primecell uart = {0x9000000, 0x1000, 33, 7};
 	static const struct fdt_primecell gpio = {0x9030000, 0x1000, 39, 7};
+	static const struct fdt_primecell dog = {0x9050000, 0x1000, 40, 7};
 	struct fdt_builder *b = builder();
 	struct tree t;
 
 	fdt_add_fixed_clock(b, 24000000, 7);
 	fdt_add_pl011(b, &uart);
 	fdt_add_pl061(b, &gpio, 9);
+	fdt_add_sp805(b, &dog);
 	fdt_add_power_key(b, 9, 3);
 	t = finish(b);
 	expect_bytes(&t, "/serial@9000000", "compatible",
 		     "arm,pl011\0arm,primecell", 24);
 	expect_cells(&t, "/serial@9000000", "interrupts", FDT_CELLS(0, 1, 4));
 	expect_cells(&t, "/serial@9000000", "clocks", FDT_CELLS(7, 7));
+	expect_bytes(&t, "/watchdog@9050000", "clock-names",
+		     "wdog_clk\0apb_pclk", 18);
 	expect_cells(&t, "/gpio-keys/power-key", "gpios", FDT_CELLS(9, 3, 0));
 	expect_cells(&t, "/gpio-keys/power-key", "linux,code", FDT_CELLS(116));
 	free(t.blob);

@@ -1,3 +1,6 @@
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "vmm-kvm/devices/guest_mem.h"
 
 int guest_mem_add(struct guest_mem *m, uint64_t gpa, uint64_t size_bytes,
@@ -36,6 +39,31 @@ void *guest_mem_ptr(const struct guest_mem *m, uint64_t gpa, uint64_t size)
 			return r->hva + (gpa - r->gpa);
 	}
 	return NULL;
+}
+
+uint64_t guest_mem_discard_host(const struct guest_mem *m, void *hva,
+				uint64_t size)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint8_t *p = (uint8_t *)ALIGN_UP((uintptr_t)hva, page);
+	uint64_t lost = (uint64_t)(p - (uint8_t *)hva);
+
+	if (size < lost)
+		return 0;
+	size = (size - lost) & ~(page - 1);
+	/* A shared mapping only loses its pages here: its file is told. */
+	if (size == 0 || (madvise(p, size, MADV_REMOVE) < 0 &&
+			  madvise(p, size, MADV_DONTNEED) < 0))
+		return 0;
+	return size;
+}
+
+uint64_t guest_mem_discard(const struct guest_mem *m, uint64_t gpa,
+			   uint64_t size)
+{
+	void *p = guest_mem_ptr(m, gpa, size);
+
+	return p ? guest_mem_discard_host(m, p, size) : 0;
 }
 
 int guest_mem_read(const struct guest_mem *m, uint64_t gpa, void *out,

@@ -32,6 +32,17 @@ int guest_mem_add(struct guest_mem *m, uint64_t gpa, uint64_t size_bytes,
  * region. A size of 0 gives NULL. */
 void *guest_mem_ptr(const struct guest_mem *m, uint64_t gpa, uint64_t size);
 
+/*
+ * The guest needs what is in [gpa, gpa+size) no more: it reads as zero from now
+ * on, and costs the host nothing until it is used again. Only whole pages of
+ * the host are given back, and only RAM. Returns how many bytes were. The
+ * second form takes what guest_mem_ptr() gave.
+ */
+uint64_t guest_mem_discard(const struct guest_mem *m, uint64_t gpa,
+			   uint64_t size);
+uint64_t guest_mem_discard_host(const struct guest_mem *m, void *hva,
+				uint64_t size);
+
 /* Copies; -EFAULT when the range is not RAM, nothing copied then. */
 int guest_mem_read(const struct guest_mem *m, uint64_t gpa, void *out,
 		   size_t size) must_check;

@@ -66,6 +66,11 @@ void pl061_set_input(struct pl061 *p, unsigned pin, bool level)
 	irq_update(p);
 }
 
+bool pl061_watched(const struct pl061 *p, unsigned pin)
+{
+	return pin < PL061_PINS && (p->ie & 1u << pin);
+}
+
 static uint64_t pl061_read(void *dev, uint64_t offset, unsigned size)
 {
 	const struct pl061 *p = dev;

@@ -29,6 +29,10 @@ struct mmio_region *pl061_region(struct pl061 *p);
 /* All registers to their reset values; input levels stay, they are outside. */
 void pl061_reset(struct pl061 *p);
 
+/* Whether the guest wants an interrupt from that pin: it has a driver for what
+ * is connected there. */
+bool pl061_watched(const struct pl061 *p, unsigned pin);
+
 /* pin 0 to PL061_PINS-1; others are ignored. */
 void pl061_set_input(struct pl061 *p, unsigned pin, bool level);
 

@@ -1,3 +1,5 @@
+SRCS += vmm-kvm/devices/pvpanic.c vmm-kvm/devices/sp805.c
+TESTS += tests/unit/test_pvpanic.c tests/unit/test_sp805.c
 SRCS += vmm-kvm/devices/bus.c vmm-kvm/devices/guest_mem.c \
 	vmm-kvm/devices/pl011.c vmm-kvm/devices/pl031.c \
 	vmm-kvm/devices/pl061.c vmm-kvm/devices/cfi_flash.c \
@@ -10,14 +12,18 @@ TESTS += tests/unit/test_bus.c tests/unit/test_guest_mem.c \
 	tests/unit/test_cfi_flash_journal.c tests/unit/test_cfi_flash_view.c \
 	tests/unit/test_fw_cfg.c \
 	tests/unit/test_gicv2m.c
+SRCS += vmm-kvm/devices/virtio_balloon.c
+TESTS += tests/unit/test_virtio_balloon.c
 SRCS += vmm-kvm/devices/iov.c vmm-kvm/devices/msix.c vmm-kvm/devices/pci.c \
 	vmm-kvm/devices/pci_host.c vmm-kvm/devices/virtio.c \
-	vmm-kvm/devices/virtio_blk.c vmm-kvm/devices/virtio_net.c \
+	vmm-kvm/devices/virtio_blk.c vmm-kvm/devices/virtio_console.c \
+	vmm-kvm/devices/virtio_net.c \
 	vmm-kvm/devices/virtio_mmio.c vmm-kvm/devices/virtio_mmio_regs.c \
 	vmm-kvm/devices/virtio_pci.c vmm-kvm/devices/virtio_pci_regs.c \
 	vmm-kvm/devices/virtio_rng.c vmm-kvm/devices/virtqueue.c
 TESTS += tests/unit/test_msix.c tests/unit/test_pci.c \
-	tests/unit/test_virtio_blk.c tests/unit/test_virtio_net.c \
+	tests/unit/test_virtio_blk.c tests/unit/test_virtio_console.c \
+	tests/unit/test_virtio_net.c \
 	tests/unit/test_virtio_mmio.c \
 	tests/unit/test_virtio_pci.c tests/unit/test_virtio_pci_regs.c \
 	tests/unit/test_virtio_rng.c \

@@ -22,7 +22,9 @@
 enum {
 	VIRTIO_ID_NET = 1,
 	VIRTIO_ID_BLOCK = 2,
+	VIRTIO_ID_CONSOLE = 3,
 	VIRTIO_ID_RNG = 4,
+	VIRTIO_ID_BALLOON = 5,
 };
 
 /* Device status, 2.1. */

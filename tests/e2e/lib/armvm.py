@@ -261,9 +261,9 @@ class Host:
                            text=True, errors="replace")
         return r.returncode, r.stdout, r.stderr
 
-    def console(self, name):
+    def console(self, name, **device):
         rpc = self.rpc()
-        rpc.call("vm.console", name=name)
+        rpc.call("vm.console", name=name, **device)
         console = Console(rpc.fds.pop(0), name)
         rpc.close()
         return console

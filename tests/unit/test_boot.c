@@ -1,0 +1,51 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <libfdt.h>
+
+#include "vmm-kvm/boot.h"
+
+/* /chosen/stdout-path of a tree, owned by the caller; NULL when it names no
+ * console. */
+static char *stdout_path(bool no_stdout)
+{
+	static const uint64_t cpus[] = {0};
+	_cleanup_free_ void *blob = NULL;
+	struct board_space space;
+	const struct boot_tree tree = {
+		.space = &space,
+		.affinities = cpus,
+		.n_cpus = 1,
+		.no_stdout = no_stdout,
+	};
+	const char *path;
+	size_t size;
+
+	assert_int_equal(board_space_plan(MIB(128), 40, &space, NULL), 0);
+	assert_int_equal(boot_build_fdt(&tree, &blob, &size, NULL), 0);
+	path = fdt_getprop(blob, fdt_path_offset(blob, "/chosen"),
+			   "stdout-path", NULL);
+	return path ? strdup(path) : NULL;
+}
+
+/* A console behind PCI cannot be named, so none is. */
+static void test_stdout_path(void **state)
+{
+	_cleanup_free_ char *path = stdout_path(false);
+
+	assert_string_equal(path, "serial0:115200n8");
+	assert_null(stdout_path(true));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_stdout_path),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
