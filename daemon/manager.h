@@ -19,6 +19,7 @@ struct turn;
 struct autostart;
 struct jobs;
 struct tidy;
+struct check;
 
 /* Buckets of the table of VMs in memory; a power of two. */
 #define MANAGER_BUCKETS 4096
@@ -47,6 +48,7 @@ struct manager {
 	size_t saves;	    /* states stored since the last flush */
 	struct jobs *jobs;
 	struct tidy *tidy;	     /* while it is under way */
+	struct check *check;	     /* of the database, the same */
 	struct autostart *autostart; /* while it is under way */
 	struct turn *turn; /* NULL only in manager_new and manager_free */
 };
