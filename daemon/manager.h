@@ -21,6 +21,7 @@ struct scopes;
 struct autostart;
 struct jobs;
 struct tidy;
+struct check;
 
 /* Buckets of the table of VMs in memory; a power of two. */
 #define MANAGER_BUCKETS 4096
@@ -50,6 +51,7 @@ struct manager {
 	size_t saves;	    /* states stored since the last flush */
 	struct jobs *jobs;
 	struct tidy *tidy;	     /* while it is under way */
+	struct check *check;	     /* of the database, the same */
 	struct autostart *autostart; /* while it is under way */
 	struct turn *turn;     /* NULL only in manager_new and manager_free */
 	bool caps_known;       /* there was KVM, and it could be asked */

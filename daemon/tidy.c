@@ -88,6 +88,22 @@ static void tidy_dir(struct manager *m, const char *uuid)
 	rmdir(dir);
 }
 
+static void free_cb(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void dirs_done(struct manager *m)
+{
+	struct tidy *t = m->tidy;
+
+	if (!t)
+		return;
+	m->tidy = NULL;
+	closedir(t->dir);
+	uv_close((uv_handle_t *)&t->timer, free_cb);
+}
+
 static void timer_cb(uv_timer_t *timer)
 {
 	struct tidy *t = timer->data;
@@ -97,7 +113,55 @@ static void timer_cb(uv_timer_t *timer)
 		if (uuid_valid(entry->d_name))
 			tidy_dir(t->manager, entry->d_name);
 	if (!entry)
-		tidy_stop(t->manager);
+		dirs_done(t->manager);
+}
+
+struct check {
+	uv_work_t work;
+	struct manager *manager; /* NULL: it ended meanwhile */
+	char *dir;
+	int result;
+	struct error error;
+};
+
+static void check_work(uv_work_t *work)
+{
+	struct check *c = container_of(work, struct check, work);
+
+	c->result = store_check(c->dir, &c->error);
+}
+
+static void check_done(uv_work_t *work, int status)
+{
+	struct check *c = container_of(work, struct check, work);
+
+	if (status == 0 && c->result < 0)
+		log_error("%s", c->error.message);
+	if (c->manager && status == 0 && c->result == -EBADMSG)
+		store_refuse(c->manager->store);
+	if (c->manager)
+		c->manager->check = NULL;
+	free(c->dir);
+	free(c);
+}
+
+static void check_store(struct manager *m)
+{
+	struct check *c = calloc(1, sizeof(*c));
+
+	if (c)
+		c->dir = strdup(m->state_dir);
+	if (!c || !c->dir) {
+		free(c);
+		return;
+	}
+	c->manager = m;
+	m->check = c;
+	if (uv_queue_work(m->loop, &c->work, check_work, check_done) == 0)
+		return;
+	m->check = NULL;
+	free(c->dir);
+	free(c);
 }
 
 void tidy_begin(struct manager *m)
@@ -106,6 +170,8 @@ void tidy_begin(struct manager *m)
 	struct tidy *t;
 
 	tidy_sockets(m);
+	if (store_is_large(m->store))
+		check_store(m);
 	t = calloc(1, sizeof(*t));
 	if (!t || asprintf(&path, "%s/vms", m->state_dir) < 0) {
 		free(t);
@@ -124,18 +190,10 @@ void tidy_begin(struct manager *m)
 	uv_timer_start(&t->timer, timer_cb, PAUSE_MS, PAUSE_MS);
 }
 
-static void free_cb(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
 void tidy_stop(struct manager *m)
 {
-	struct tidy *t = m->tidy;
-
-	if (!t)
-		return;
-	m->tidy = NULL;
-	closedir(t->dir);
-	uv_close((uv_handle_t *)&t->timer, free_cb);
+	if (m->check)
+		m->check->manager = NULL;
+	m->check = NULL;
+	dirs_done(m);
 }

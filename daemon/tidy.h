@@ -1,7 +1,7 @@
 /*
  * What an earlier daemon's sudden end left lying about: control sockets of
  * supervisors whose start was never recorded, and directories of VMs whose
- * deletion was.
+ * deletion was. And the check of a large database, for which no start waits.
  *
  * Thread: the loop thread.
  */

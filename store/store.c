@@ -97,6 +97,7 @@ static int open_database(struct store *s, struct error *e)
 			  "PRAGMA journal_mode = WAL;"
 			  "PRAGMA synchronous = FULL;"
 			  "PRAGMA foreign_keys = ON;"
+			  "PRAGMA cache_size = -16384;" /* KiB */
 			  "PRAGMA trusted_schema = OFF;",
 			  "configure the database", e);
 }

@@ -32,6 +32,16 @@ int store_open(const char *dir, struct store **ret, struct error *e) must_check;
 struct store *store_close(struct store *s);
 
 /*
+ * Reading all of a large database takes longer than a restart may: one that
+ * needs no migration is opened first and checked then. store_check() does that
+ * with a connection of its own, in any thread (-EBADMSG: damaged); what it
+ * found is given to store_refuse(), after which every write is -EBADMSG.
+ */
+bool store_is_large(const struct store *s);
+int store_check(const char *dir, struct error *e) must_check;
+void store_refuse(struct store *s);
+
+/*
  * One transaction around several writes. A write that fails inside undoes only
  * itself; the caller decides between store_commit() and store_rollback() for
  * the rest. When SQLite had to undo the whole transaction, store_commit() fails

@@ -24,6 +24,9 @@
 /* "ARMV" in the database header: the file is ours. */
 #define STORE_APPLICATION_ID 0x41524d56
 
+/* What is larger is checked after it was opened (store_check). */
+#define STORE_LARGE_PAGES 2048
+
 /* How long another process (an administrator's sqlite3) may hold the lock. */
 #define STORE_BUSY_TIMEOUT_MS 2000
 
@@ -180,6 +183,7 @@ struct store {
 	bool batching;	     /* store_batch() is on */
 	bool in_batch;	     /* its transaction is open */
 	int lost;	     /* why the batch was undone whole; 0: it was not */
+	int damaged;	     /* why nothing is written any more; 0: it is */
 	int flush_err;	     /* injected, for the next flush */
 	int fail_after, fail_err;
 	sqlite3_stmt *stmts[STMT_COUNT];

@@ -49,6 +49,32 @@ static int read_pragma(sqlite3 *db, const char *path, const char *sql,
 	return r;
 }
 
+int store_check(const char *dir, struct error *e)
+{
+	_cleanup_free_ char *path = NULL;
+	sqlite3 *db = NULL;
+	int r, rc;
+
+	if (asprintf(&path, "%s/armvmd.sqlite", dir) < 0) {
+		path = NULL;
+		return error_set(e, -ENOMEM, "out of memory");
+	}
+	rc = sqlite3_open_v2(path, &db,
+			     SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+	r = rc == SQLITE_OK ? check_integrity(db, path, e)
+			    : store_error(db, rc, "check the database", e);
+	sqlite3_close(db);
+	return r;
+}
+
+static bool is_large(sqlite3 *db)
+{
+	int64_t pages = 0;
+
+	return store_query_int(db, "PRAGMA page_count", &pages, NULL) == 0 &&
+	       pages > STORE_LARGE_PAGES;
+}
+
 /* Ours or empty, not newer, sound; *ret_version is its schema. */
 static int judge(sqlite3 *db, const char *path, int newest,
 		 int64_t *ret_version, struct error *e)
@@ -79,7 +105,9 @@ static int judge(sqlite3 *db, const char *path, int newest,
 				 path, (long long)version, newest);
 	if (version > 0 && tables == 0)
 		return refuse_damaged(path, "its tables are gone", e);
-	r = check_integrity(db, path, e);
+	/* A migration rewrites what it finds: never unseen. */
+	if (version < newest || !is_large(db))
+		r = check_integrity(db, path, e);
 	if (r == 0)
 		*ret_version = version;
 	return r;

@@ -143,8 +143,28 @@ static int batch_open(struct store *s, struct error *e)
 	return r;
 }
 
-static int inject(struct store *s, struct error *e)
+void store_refuse(struct store *s)
 {
+	s->damaged = EBADMSG;
+}
+
+bool store_is_large(const struct store *s)
+{
+	int64_t pages = 0;
+
+	return store_query_int(s->db, "PRAGMA page_count", &pages, NULL) == 0 &&
+	       pages > STORE_LARGE_PAGES;
+}
+
+/* Why nothing can be written, or what a test wants to fail. */
+static int refuse(struct store *s, struct error *e)
+{
+	if (s->damaged)
+		return error_set(e, -s->damaged,
+				 "database %s is damaged and is not written "
+				 "any more; stop armvmd, keep a copy, then "
+				 "try: sqlite3 %s .recover",
+				 s->path, s->path);
 	if (s->fail_after == 0) {
 		s->fail_after = -1;
 		return error_set(e, s->fail_err,
@@ -162,7 +182,7 @@ int store_txn_begin(struct store *s, struct store_txn *t, struct error *e)
 	int r;
 
 	*t = (struct store_txn){0};
-	r = inject(s, e);
+	r = refuse(s, e);
 	if (r == 0 && s->batching)
 		r = batch_open(s, e);
 	nested = !sqlite3_get_autocommit(s->db);

@@ -245,6 +245,40 @@ static void test_failing_step_leaves_the_schema_before(void **state)
 	sqlite3_close(db);
 }
 
+/* A large one is opened first; then it is checked, and refuses to be written.
+ */
+static void test_large_is_checked_later(void **state)
+{
+	static const uint8_t noise[4096] = {[0 ... 4095] = 0x5a};
+	_cleanup_close_ int fd = -1;
+	struct error e = ERROR_INIT;
+	struct store *s = NULL;
+	int64_t pages, id;
+
+	make_database();
+	assert_int_equal(store_check(dir, NULL), 0);
+	raw_exec("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL "
+		 "SELECT i + 1 FROM n LIMIT 20000) "
+		 "INSERT INTO event (time_ms, kind, text) SELECT 0, 'k', "
+		 "hex(zeroblob(400)) FROM n");
+	raw_exec("PRAGMA journal_mode = DELETE");
+	pages = raw_int("PRAGMA page_count");
+	assert_true(pages > STORE_LARGE_PAGES);
+	assert_int_equal(store_check(dir, NULL), 0);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(
+		fd_pwrite_full(fd, noise, sizeof(noise), 4096 * (pages - 5)),
+		0);
+	assert_int_equal(store_open(dir, &s, &e), 0);
+	assert_true(store_is_large(s));
+	assert_int_equal(store_check(dir, &e), -EBADMSG);
+	assert_non_null(strstr(e.message, ".recover"));
+	store_refuse(s);
+	assert_int_equal(store_vm_add(s, "u", "web", "{}", &id, &e), -EBADMSG);
+	assert_non_null(strstr(e.message, "is not written any more"));
+	store_close(s);
+}
+
 /* A database as schema 1 left it, with a VM, its variables and its run. */
 static void test_from_schema_1(void **state)
 {
@@ -296,6 +330,7 @@ int main(void)
 		each(test_steps_run_once_and_in_order),
 		each(test_failing_step_leaves_the_schema_before),
 		each(test_from_schema_1),
+		each(test_large_is_checked_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
