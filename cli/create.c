@@ -63,7 +63,8 @@ const struct cli_command cli_command_create = {
 	.operands = "NAME",
 	.max_operands = 1,
 	.summary = "Define a VM; nothing runs until start",
-	.detail = "--disk also takes ,serial=TEXT ,id=TEXT ,bus=mmio and "
+	.detail = "--disk also takes ,serial=TEXT ,id=TEXT ,bus=mmio ,queues=N "
+		  "and "
 		  ",readonly; a comma in a path is written twice.\n"
 		  "--nic also takes ,mac=MAC ,id=TEXT and ,bus=mmio; a tap "
 		  "that does not "

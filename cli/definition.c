@@ -94,10 +94,23 @@ static int set_part(json_object *object, const char *option, const char *part,
 			 part, list);
 }
 
+static int part_to_number(json_object *object, const char *key,
+			  const char *what, struct error *e)
+{
+	uint64_t number;
+	int r = parse_u64(field_text(object, key), what, 1, UINT32_MAX, &number,
+			  e);
+
+	if (r == 0)
+		json_object_object_add(object, key,
+				       json_object_new_uint64(number));
+	return r;
+}
+
 static int parse_disk(const char *value, json_object *disk, struct error *e)
 {
 	static const char *const accepted[] = {
-		"serial=", "id=", "bus=", "readonly", NULL};
+		"serial=", "id=", "bus=", "queues=", "readonly", NULL};
 	_cleanup_free_ char *copy = strdup(value);
 	char *rest = copy, *path = copy ? next_part(&rest) : NULL;
 	int r;
@@ -113,6 +126,8 @@ static int parse_disk(const char *value, json_object *disk, struct error *e)
 	r = set_path(disk, "path", path, e);
 	while (r == 0 && rest)
 		r = set_part(disk, "disk", next_part(&rest), accepted, e);
+	if (r == 0 && field_get(disk, "queues"))
+		r = part_to_number(disk, "queues", "--disk queues=", e);
 	return r;
 }
 

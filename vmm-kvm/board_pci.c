@@ -131,6 +131,7 @@ static int add_disk(struct board *b, const struct board_params *p, size_t i,
 	const struct disk_config *disk = &p->vmm->config->disks[i];
 	struct virtio_blk_params params = {
 		.serial = disk->serial ? disk->serial : disk->id,
+		.n_queues = disk->queues,
 	};
 	struct virtio_dev *device;
 	struct blockdev *blockdev = NULL;

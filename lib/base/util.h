@@ -22,6 +22,7 @@
 #define GIB(n)	      ((uint64_t)(n) << 30)
 
 /* align must be a power of two. */
+#define DIV_ROUND_UP(x, n)   (((x) + ((n)-1)) / (n))
 #define ALIGN_UP(x, align)   (((x) + ((align)-1)) & ~((__typeof__(x))(align)-1))
 #define ALIGN_DOWN(x, align) ((x) & ~((__typeof__(x))(align)-1))
 

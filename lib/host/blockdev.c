@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -131,38 +132,60 @@ static int total_bytes(const struct iovec *iov, int n, uint64_t *ret)
 	return 0;
 }
 
+/* `n_room` entries of r->storage are allocated. */
+static struct blockdev_request *request_new(struct blockdev *b,
+					    enum blockdev_op op, int n_room,
+					    uint64_t offset,
+					    blockdev_done_fn done, void *cookie)
+{
+	struct blockdev_request *r;
+
+	r = calloc(1, sizeof(*r) + (size_t)n_room * sizeof(r->storage[0]));
+	if (!r)
+		return NULL;
+	r->dev = b;
+	r->op = op;
+	r->iov = r->storage;
+	r->n_iov = n_room;
+	r->offset = offset;
+	r->done = done;
+	r->cookie = cookie;
+	return r;
+}
+
+/* r->remaining is set; a range that is not the disk's fails by callback. */
+static void accept_range(struct blockdev *b, struct blockdev_request *r)
+{
+	uint64_t end;
+
+	if (__builtin_add_overflow(r->offset, r->remaining, &end) ||
+	    end > b->size_bytes) {
+		r->op = BLOCKDEV_FAIL;
+		r->result = -EIO;
+	} else if (r->op != BLOCKDEV_FLUSH && r->remaining == 0) {
+		r->op = BLOCKDEV_FAIL; /* nothing to move: ends with 0 */
+	}
+	enqueue(b, r);
+}
+
 static int accept_request(struct blockdev *b, enum blockdev_op op,
 			  const struct iovec *iov, int n, uint64_t offset,
 			  blockdev_done_fn done, void *cookie)
 {
 	struct blockdev_request *r;
-	uint64_t end;
 
 	if (b->closing)
 		return -ESHUTDOWN;
 	if (n < 0 || n > IOV_MAX)
 		return -EINVAL;
-	r = calloc(1, sizeof(*r) + (size_t)n * sizeof(*iov));
+	r = request_new(b, op, n, offset, done, cookie);
 	if (!r)
 		return -ENOMEM;
-	r->dev = b;
-	r->op = op;
-	r->iov = r->storage;
-	r->n_iov = n;
-	r->offset = offset;
-	r->done = done;
-	r->cookie = cookie;
 	if (n > 0)
 		memcpy(r->storage, iov, (size_t)n * sizeof(*iov));
-	if (total_bytes(iov, n, &r->remaining) < 0 ||
-	    __builtin_add_overflow(offset, r->remaining, &end) ||
-	    end > b->size_bytes) {
-		r->op = BLOCKDEV_FAIL;
-		r->result = -EIO;
-	} else if (op != BLOCKDEV_FLUSH && r->remaining == 0) {
-		r->op = BLOCKDEV_FAIL; /* nothing to move: ends with 0 */
-	}
-	enqueue(b, r);
+	if (total_bytes(iov, n, &r->remaining) < 0)
+		r->remaining = UINT64_MAX; /* is no disk's */
+	accept_range(b, r);
 	return 0;
 }
 
@@ -185,6 +208,53 @@ int blockdev_writev(struct blockdev *b, const struct iovec *iov, int n,
 int blockdev_flush(struct blockdev *b, blockdev_done_fn done, void *cookie)
 {
 	return accept_request(b, BLOCKDEV_FLUSH, NULL, 0, 0, done, cookie);
+}
+
+int blockdev_discard(struct blockdev *b, uint64_t offset_bytes, uint64_t bytes,
+		     blockdev_done_fn done, void *cookie)
+{
+	struct blockdev_request *r;
+
+	if (b->readonly)
+		return -EROFS;
+	if (b->closing)
+		return -ESHUTDOWN;
+	r = request_new(b, BLOCKDEV_DISCARD, 0, offset_bytes, done, cookie);
+	if (!r)
+		return -ENOMEM;
+	r->remaining = bytes;
+	r->fallocate_mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	accept_range(b, r);
+	return 0;
+}
+
+int blockdev_zero(struct blockdev *b, uint64_t offset_bytes, uint64_t bytes,
+		  bool unmap, blockdev_done_fn done, void *cookie)
+{
+	static const uint8_t zeroes[KIB(64)];
+	int n = (int)DIV_ROUND_UP(bytes, sizeof(zeroes));
+	struct blockdev_request *r;
+
+	if (b->readonly)
+		return -EROFS;
+	if (b->closing)
+		return -ESHUTDOWN;
+	if (bytes > BLOCKDEV_ZERO_MAX)
+		return -EINVAL;
+	r = request_new(b, BLOCKDEV_ZERO, n, offset_bytes, done, cookie);
+	if (!r)
+		return -ENOMEM;
+	r->remaining = bytes;
+	r->fallocate_mode = (unmap ? FALLOC_FL_PUNCH_HOLE
+				   : FALLOC_FL_ZERO_RANGE) |
+			    FALLOC_FL_KEEP_SIZE;
+	for (int i = 0; i < n; i++) {
+		r->storage[i].iov_base = (void *)zeroes; /* only written out */
+		r->storage[i].iov_len = MIN(bytes, sizeof(zeroes));
+		bytes -= r->storage[i].iov_len;
+	}
+	accept_range(b, r);
+	return 0;
 }
 
 static void choose_engine(struct blockdev *b)
@@ -230,6 +300,22 @@ bool blockdev_request_advance(struct blockdev_request *r, ssize_t moved)
 		r->iov->iov_len -= left;
 	}
 	return r->remaining == 0;
+}
+
+bool blockdev_request_allocated(struct blockdev_request *r, int result)
+{
+	if (result == -EINTR)
+		return false;
+	/* ENODEV and EINVAL: block devices that know no such thing. */
+	if (result == -EOPNOTSUPP || result == -ENODEV || result == -EINVAL) {
+		if (r->op == BLOCKDEV_ZERO) {
+			r->op = BLOCKDEV_WRITE;
+			return false;
+		}
+		result = 0;
+	}
+	r->result = result;
+	return true;
 }
 
 void blockdev_request_done(struct blockdev_request *r)

@@ -1,5 +1,6 @@
 /*
- * The host end of a disk: asynchronous reads, writes and flushes of a raw file
+ * The host end of a disk: asynchronous reads, writes, flushes,
+ * discards and zeroing of a raw file
  * or block device given as a descriptor, by io_uring, or by a thread pool where
  * the host forbids io_uring.
  *
@@ -59,6 +60,20 @@ int blockdev_readv(struct blockdev *b, const struct iovec *iov, int n,
 int blockdev_writev(struct blockdev *b, const struct iovec *iov, int n,
 		    uint64_t offset_bytes, blockdev_done_fn done, void *cookie);
 int blockdev_flush(struct blockdev *b, blockdev_done_fn done, void *cookie);
+/*
+ * What the range holds from then on does not matter, and its space may be given
+ * back. Where the host cannot do that, it succeeds and nothing happens.
+ */
+int blockdev_discard(struct blockdev *b, uint64_t offset_bytes, uint64_t bytes,
+		     blockdev_done_fn done, void *cookie);
+/*
+ * The range reads as zeroes from then on; with `unmap` its space may be given
+ * back. Zeroes are written where the host knows no shorter way. At most
+ * BLOCKDEV_ZERO_MAX bytes, else -EINVAL.
+ */
+#define BLOCKDEV_ZERO_MAX MIB(32)
+int blockdev_zero(struct blockdev *b, uint64_t offset_bytes, uint64_t bytes,
+		  bool unmap, blockdev_done_fn done, void *cookie);
 /* Start what was queued since the last call: once per batch. */
 void blockdev_submit(struct blockdev *b);
 

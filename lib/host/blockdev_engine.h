@@ -17,6 +17,8 @@ enum blockdev_op {
 	BLOCKDEV_READ,
 	BLOCKDEV_WRITE,
 	BLOCKDEV_FLUSH,
+	BLOCKDEV_DISCARD,
+	BLOCKDEV_ZERO, /* its iov holds the zeroes, for when it must write */
 	BLOCKDEV_FAIL, /* asks nothing of the file; ends with `result` */
 };
 
@@ -26,6 +28,7 @@ struct blockdev_request {
 	enum blockdev_op op;
 	struct iovec *iov; /* what remains to be moved */
 	int n_iov;
+	int fallocate_mode; /* of BLOCKDEV_DISCARD and BLOCKDEV_ZERO */
 	uint64_t offset, remaining;
 	int result;
 	blockdev_done_fn done;
@@ -74,6 +77,8 @@ void blockdev_requeue(struct blockdev *b, struct blockdev_request *r);
  * and has to be started again.
  */
 bool blockdev_request_advance(struct blockdev_request *r, ssize_t moved);
+/* The same for what fallocate() said to a discard or zero. */
+bool blockdev_request_allocated(struct blockdev_request *r, int result);
 /* Calls done with r->result and frees r. */
 void blockdev_request_done(struct blockdev_request *r);
 

@@ -7,6 +7,8 @@
  * the disk ends executed jobs early; after_work() then finds no request and
  * only frees the job.
  */
+#include <fcntl.h>
+
 #include "lib/host/blockdev_engine.h"
 
 /* More would only wait inside libuv. */
@@ -45,6 +47,23 @@ static void move(struct blockdev_request *r)
 	} while (!blockdev_request_advance(r, moved));
 }
 
+static bool is_allocation(const struct blockdev_request *r)
+{
+	return r->op == BLOCKDEV_DISCARD || r->op == BLOCKDEV_ZERO;
+}
+
+/* false: it has become a write. */
+static bool allocate(struct blockdev_request *r)
+{
+	int result;
+
+	do {
+		result = fallocate(r->dev->fd, r->fallocate_mode,
+				   (off_t)r->offset, (off_t)r->remaining);
+	} while (result < 0 && errno == EINTR);
+	return blockdev_request_allocated(r, result < 0 ? -errno : 0);
+}
+
 /* On a worker thread. */
 static void work(uv_work_t *w)
 {
@@ -54,7 +73,7 @@ static void work(uv_work_t *w)
 
 	if (r->op == BLOCKDEV_FLUSH)
 		r->result = fdatasync(b->fd) < 0 ? -errno : 0;
-	else if (r->op != BLOCKDEV_FAIL)
+	else if (is_allocation(r) ? !allocate(r) : r->op != BLOCKDEV_FAIL)
 		move(r);
 
 	/* Signalled under the lock: once it is dropped, `b` may be gone. */

@@ -25,6 +25,11 @@ static void end_one(struct blockdev *b, struct blockdev_request *r, int res)
 {
 	if (r->op == BLOCKDEV_FLUSH) {
 		r->result = MIN(res, 0);
+	} else if (r->op == BLOCKDEV_DISCARD || r->op == BLOCKDEV_ZERO) {
+		if (!blockdev_request_allocated(r, res)) {
+			blockdev_requeue(b, r);
+			return;
+		}
 	} else if (r->op != BLOCKDEV_FAIL &&
 		   !blockdev_request_advance(r, res)) {
 		blockdev_requeue(b, r);
@@ -106,6 +111,11 @@ static void prepare(struct io_uring_sqe *sqe, struct blockdev_request *r)
 		break;
 	case BLOCKDEV_FLUSH:
 		io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
+		break;
+	case BLOCKDEV_DISCARD:
+	case BLOCKDEV_ZERO:
+		io_uring_prep_fallocate(sqe, fd, r->fallocate_mode,
+					(off_t)r->offset, (off_t)r->remaining);
 		break;
 	case BLOCKDEV_FAIL:
 		io_uring_prep_nop(sqe);

@@ -110,6 +110,13 @@ static const struct json_field disk_fields[] = {
 	 .flags = JSON_OMIT_EMPTY,
 	 .names = device_buses,
 	 .doc = "how the guest reaches it; default pcie"},
+	{.name = "queues",
+	 .kind = JSON_U32,
+	 .offset = DISK(queues),
+	 .flags = JSON_OMIT_EMPTY,
+	 .min = 1,
+	 .max = VM_QUEUES_MAX,
+	 .doc = "request queues, at best one per vCPU; default 1"},
 	JSON_END,
 };
 

@@ -17,6 +17,7 @@
 
 #define VM_NAME_MAX	      64
 #define VM_DISKS_MAX	      16
+#define VM_QUEUES_MAX	      8 /* of a disk */
 #define VM_NICS_MAX	      16
 #define VM_VCPUS_MAX	      512
 #define VM_GICV2_VCPUS_MAX    8 /* CPU interfaces (ARM IHI 0048B, 2.1) */
@@ -85,7 +86,8 @@ struct disk_config {
 	char *path;   /* absolute; regular file (raw) or block device */
 	char *serial; /* up to VM_DEVICE_ID_MAX bytes, default the id */
 	bool readonly;
-	int bus; /* enum vm_device_bus */
+	int bus;	 /* enum vm_device_bus */
+	uint32_t queues; /* 0: one */
 };
 
 struct nic_config {

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "lib/base/fd.h"
 #include "lib/host/blockdev.h"
@@ -83,6 +84,85 @@ static void test_size(void **state)
 	assert_int_equal(ftruncate(f->fd, 512 * 200), 0);
 	assert_int_equal(blockdev_refresh(f->b), 0);
 	assert_int_equal(blockdev_capacity_sectors(f->b), 200);
+}
+
+static uint64_t allocated(struct fixture *f)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(f->fd, &st), 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+static void fill(struct fixture *f)
+{
+	static char ones[64 * 1024];
+
+	memset(ones, 0xff, sizeof(ones));
+	assert_int_equal(fd_pwrite_full(f->fd, ones, sizeof(ones), 0), 0);
+}
+
+/* [at, at + size) is zeroes and what is around it is not. */
+static void expect_hole(struct fixture *f, uint64_t at, uint64_t size)
+{
+	static uint8_t disk[64 * 1024];
+
+	assert_int_equal(fd_pread_full(f->fd, disk, sizeof(disk), 0), 0);
+	for (uint64_t i = 0; i < sizeof(disk); i++)
+		if (disk[i] != (i >= at && i - at < size ? 0 : 0xff))
+			fail_msg("byte %u is %u", (unsigned)i, disk[i]);
+}
+
+static void test_discard_gives_space_back(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t before;
+
+	fill(f);
+	before = allocated(f);
+	assert_int_equal(blockdev_discard(f->b, 8192, 16384, count, f), 0);
+	wait_for(f, 1);
+	assert_int_equal(f->last, 0);
+	assert_int_equal(before - allocated(f), 16384);
+	expect_hole(f, 8192, 16384);
+}
+
+/* A memfd cannot ZERO_RANGE: zeroes are written, and keep their space. */
+static void test_zero(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t before;
+
+	fill(f);
+	before = allocated(f);
+	assert_int_equal(blockdev_zero(f->b, 512, 40960, false, count, f), 0);
+	wait_for(f, 1);
+	assert_int_equal(f->last, 0);
+	assert_int_equal(allocated(f), before);
+	expect_hole(f, 512, 40960);
+	fill(f);
+	assert_int_equal(blockdev_zero(f->b, 4096, 8192, true, count, f), 0);
+	wait_for(f, 2);
+	assert_int_equal(f->last, 0);
+	assert_int_equal(before - allocated(f), 8192);
+	expect_hole(f, 4096, 8192);
+}
+
+static void test_ranges_are_judged(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(blockdev_zero(f->b, 65536 - 512, 1024, true, count, f),
+			 0);
+	wait_for(f, 1);
+	assert_int_equal(f->last, -EIO);
+	assert_int_equal(
+		blockdev_discard(f->b, UINT64_MAX - 511, 1024, count, f), 0);
+	wait_for(f, 2);
+	assert_int_equal(f->last, -EIO);
+	assert_int_equal(
+		blockdev_zero(f->b, 0, BLOCKDEV_ZERO_MAX + 512, true, count, f),
+		-EINVAL);
 }
 
 static void test_write_read_flush(void **state)
@@ -282,11 +362,19 @@ static void test_not_a_disk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_size),	 TEST(test_write_read_flush),
-		TEST(test_out_of_range), TEST(test_truncated_under_us),
-		TEST(test_many),	 TEST(test_request_from_callback),
-		TEST(test_free_waits),	 TEST(test_readonly),
-		TEST(test_not_a_disk),	 TEST(test_drain_waits_and_goes_on),
+		TEST(test_discard_gives_space_back),
+		TEST(test_zero),
+		TEST(test_ranges_are_judged),
+		TEST(test_size),
+		TEST(test_write_read_flush),
+		TEST(test_out_of_range),
+		TEST(test_truncated_under_us),
+		TEST(test_many),
+		TEST(test_request_from_callback),
+		TEST(test_free_waits),
+		TEST(test_readonly),
+		TEST(test_not_a_disk),
+		TEST(test_drain_waits_and_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,130 +1,4 @@
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdio.h>
-
-#include "lib/base/fd.h"
-#include "tests/unit/pci_fixture.h"
-#include "vmm-kvm/devices/virtio_blk.h"
-
-#define DEVFN	   PCI_DEVFN(1, 0)
-#define SECTORS	   64
-#define HEADER_GPA DATA_GPA
-#define STATUS_GPA (DATA_GPA + 0x100)
-#define BUFFER_GPA (DATA_GPA + 0x1000)
-
-enum { IN = 0, OUT = 1, FLUSH = 4, GET_ID = 8, OK = 0, IOERR = 1, UNSUPP = 2 };
-
-struct fixture {
-	struct machine m;
-	struct virtio_dev *dev;
-	struct virtio_pci *v;
-	struct driver d;
-	struct vring ring;
-	char path[32];
-	int fd; /* the test's own view of the disk */
-};
-
-static int setup_with(void **state, bool readonly)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct virtio_blk_params blk = {.serial = "disk-serial-0123456789"};
-	struct virtio_pci_params params = {.devfn = DEVFN};
-
-	machine_init(&f->m);
-	strcpy(f->path, "/tmp/armvm-blk-XXXXXX");
-	f->fd = mkostemp(f->path, O_CLOEXEC);
-	assert_true(f->fd >= 0);
-	assert_int_equal(ftruncate(f->fd, SECTORS * 512), 0);
-	assert_int_equal(blockdev_open(&f->m.loop,
-				       fcntl(f->fd, F_DUPFD_CLOEXEC, 0),
-				       readonly, &blk.blockdev, NULL),
-			 0);
-	assert_int_equal(virtio_blk_new(&blk, &f->dev, NULL), 0);
-	params.host = f->m.host;
-	params.device = f->dev;
-	params.mem = &f->m.ram.mem;
-	params.bus = f->m.bus;
-	params.loop = &f->m.loop;
-	params.msi = &f->m.msi;
-	params.doorbells = &f->m.doorbells;
-	assert_int_equal(virtio_pci_new(&params, &f->v, NULL), 0);
-	driver_probe(&f->d, &f->m, DEVFN);
-	driver_start(&f->d, 3ull << 28 | 1 << 9, &f->ring, 1);
-	*state = f;
-	return 0;
-}
-
-static int setup(void **state)
-{
-	return setup_with(state, false);
-}
-
-static int setup_readonly(void **state)
-{
-	return setup_with(state, true);
-}
-
-static int setup_threads(void **state)
-{
-	setenv("ARMVM_BLOCKDEV", "threads", 1);
-	return setup_with(state, false);
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	virtio_pci_free(f->v);
-	machine_done(&f->m);
-	unlink(f->path);
-	fd_close(f->fd);
-	free(f);
-	unsetenv("ARMVM_BLOCKDEV");
-	return 0;
-}
-
-static void header(struct fixture *f, uint32_t type, uint64_t sector)
-{
-	uint32_t *h = ram_at(&f->m.ram, HEADER_GPA);
-
-	h[0] = type;
-	h[1] = 0;
-	memcpy(&h[2], &sector, 8);
-	*(uint8_t *)ram_at(&f->m.ram, STATUS_GPA) = 0xee;
-}
-
-/* Header, one buffer (unless bytes is 0), status: descriptors 0 to 2. */
-static void post(struct fixture *f, uint32_t type, uint64_t sector,
-		 uint32_t bytes)
-{
-	struct vring *v = &f->ring;
-	unsigned write = type == OUT ? 0 : VIRTQ_DESC_WRITE;
-
-	header(f, type, sector);
-	vring_desc(v, v->desc, 0, HEADER_GPA, 16, VIRTQ_DESC_NEXT,
-		   bytes ? 1 : 2);
-	vring_desc(v, v->desc, 1, BUFFER_GPA, bytes, VIRTQ_DESC_NEXT | write,
-		   2);
-	vring_desc(v, v->desc, 2, STATUS_GPA, 1, VIRTQ_DESC_WRITE, 0);
-	vring_add(v, 0);
-	driver_notify(&f->d, 0);
-}
-
-static uint8_t status(struct fixture *f)
-{
-	return *(uint8_t *)ram_at(&f->m.ram, STATUS_GPA);
-}
-
-static uint8_t request(struct fixture *f, uint32_t type, uint64_t sector,
-		       uint32_t bytes, uint32_t *ret_written)
-{
-	uint32_t head;
-
-	post(f, type, sector, bytes);
-	assert_true(driver_wait(&f->d, &f->ring, &head, ret_written));
-	assert_int_equal(head, 0);
-	return status(f);
-}
+#include "tests/unit/virtio_blk_fixture.h"
 
 static void test_config(void **state)
 {
@@ -132,11 +6,20 @@ static void test_config(void **state)
 
 	assert_int_equal(cfg_read(&f->m, DEVFN, PCI_REG_DEVICE, 2), 0x1042);
 	assert_int_equal(driver_offered(&f->d),
-			 1ull << 32 | 3ull << 28 | 1 << 9 | 1 << 6 | 1 << 2);
+			 1ull << 32 | 3ull << 28 | 1 << 14 | 1 << 13 | 1 << 11 |
+				 1 << 10 | 1 << 9 | 1 << 6 | 1 << 2);
 	assert_int_equal(mmio_read(&f->m, f->d.device, 8), SECTORS);
 	assert_int_equal(mmio_read(&f->m, f->d.device + 12, 4), 254);
 	assert_int_equal(mmio_read(&f->m, f->d.device + 20, 4), 512);
-	assert_int_equal(mmio_read(&f->m, f->d.device + 24, 4), 0);
+	/* Topology: 8 sectors to a physical block, and the least to write. */
+	assert_int_equal(mmio_read(&f->m, f->d.device + 24, 4), 0x00080003);
+	assert_int_equal(mmio_read(&f->m, f->d.device + 32, 1), 1);
+	assert_int_equal(mmio_read(&f->m, f->d.device + 34, 2), 1);
+	assert_int_equal(mmio_read(&f->m, f->d.device + 36, 4), 4194304);
+	assert_int_equal(mmio_read(&f->m, f->d.device + 40, 4), 1);
+	assert_int_equal(mmio_read(&f->m, f->d.device + 48, 4), 65536);
+	assert_int_equal(mmio_read(&f->m, f->d.device + 56, 1), 1);
+	assert_int_equal(mmio_read(&f->m, f->d.device + 60, 4), 0);
 }
 
 static void test_write_read(void **state)
@@ -223,7 +106,8 @@ static void test_errors(void **state)
 		{IN, 0, 0, IOERR},
 		{OUT, 0, 0, IOERR},
 		{2, 0, 512, UNSUPP},
-		{11, 0, 512, UNSUPP},
+		{11, 0, 512, IOERR},
+		{12, 0, 512, UNSUPP},
 		{0xffffffff, 0, 512, UNSUPP},
 	};
 	uint32_t written;
@@ -247,6 +131,9 @@ static void test_readonly(void **state)
 	assert_int_equal(request(f, OUT, 0, 512, &written), IOERR);
 	assert_int_equal(request(f, IN, 0, 512, &written), OK);
 	assert_int_equal(request(f, FLUSH, 0, 0, &written), OK);
+	assert_false(driver_offered(&f->d) & 3 << 13);
+	assert_int_equal(range(f, DISCARD, 0, 8, 0), IOERR);
+	assert_int_equal(range(f, ZEROES, 0, 8, 0), IOERR);
 }
 
 /* Chains that hold no request: NEEDS_RESET, and a reset cures it. */
@@ -371,10 +258,6 @@ static void test_two_doors(void **state)
 		uv_run(&f->m.loop, UV_RUN_NOWAIT);
 	assert_int_equal(driver_status(&f->d), 0);
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define TEST_THREADS(f) \
-	cmocka_unit_test_setup_teardown(f, setup_threads, teardown)
 
 int main(void)
 {

@@ -49,7 +49,7 @@ static void test_everything(void **state)
 		     "\"firmware\":\"/usr/share/AAVMF/AAVMF_CODE.fd\","
 		     "\"disks\":[{\"path\":\"/srv/a.raw\",\"id\":\"root\"},"
 		     "{\"path\":\"/srv/b.raw\",\"serial\":\"d1\","
-		     "\"readonly\":true,\"bus\":\"mmio\"}],"
+		     "\"readonly\":true,\"bus\":\"mmio\",\"queues\":4}],"
 		     "\"nics\":[{\"tap\":\"tap0\","
 		     "\"mac\":\"52:54:00:AB:CD:EF\"},"
 		     "{\"bridge\":\"br0\",\"bus\":\"mmio\"}]}",
@@ -66,6 +66,8 @@ static void test_everything(void **state)
 	assert_true(c.disks[1].readonly);
 	assert_int_equal(c.disks[0].bus, VM_DEVICE_BUS_PCIE);
 	assert_int_equal(c.disks[1].bus, VM_DEVICE_BUS_MMIO);
+	assert_int_equal(c.disks[0].queues, 0);
+	assert_int_equal(c.disks[1].queues, 4);
 	assert_string_equal(c.nics[0].mac, "52:54:00:ab:cd:ef");
 	assert_string_equal(c.nics[1].id, "nic1");
 	assert_int_equal(c.nics[1].bus, VM_DEVICE_BUS_MMIO);
@@ -186,6 +188,8 @@ static const struct bad_case bad_cases[] = {
 	 "'_' or '-', first a letter or digit"},
 	{"\"disks\":[{\"path\":\"/a\",\"seriel\":\"x\"}]",
 	 "disks[0].seriel: unknown field; did you mean \"serial\"?"},
+	{"\"disks\":[{\"path\":\"/a\",\"queues\":9}]",
+	 "disks[0].queues: 9 is not a whole number from 1 to 8"},
 	{"\"nics\":[{}]", "nics[0]: needs \"tap\" (an interface) or \"bridge\" "
 			  "(which a fresh one joins)"},
 	{"\"nics\":[{\"tap\":\"t\",\"bridge\":\"b\"}]",

@@ -22,7 +22,8 @@ SRCS += vmm-kvm/devices/iov.c vmm-kvm/devices/msix.c vmm-kvm/devices/pci.c \
 	vmm-kvm/devices/virtio_pci.c vmm-kvm/devices/virtio_pci_regs.c \
 	vmm-kvm/devices/virtio_rng.c vmm-kvm/devices/virtqueue.c
 TESTS += tests/unit/test_msix.c tests/unit/test_pci.c \
-	tests/unit/test_virtio_blk.c tests/unit/test_virtio_console.c \
+	tests/unit/test_virtio_blk.c tests/unit/test_virtio_blk_range.c \
+	tests/unit/test_virtio_console.c \
 	tests/unit/test_virtio_net.c \
 	tests/unit/test_virtio_mmio.c \
 	tests/unit/test_virtio_pci.c tests/unit/test_virtio_pci_regs.c \

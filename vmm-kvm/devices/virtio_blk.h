@@ -1,6 +1,7 @@
 /*
- * virtio block device: VIRTIO 1.2, 5.2, over a blockdev. One queue; read,
- * write, flush, get-id. Data moves straight between the file and guest memory.
+ * virtio block device: VIRTIO 1.2, 5.2, over a blockdev. Read, write,
+ * flush, get-id, discard, write-zeroes; one or more queues, all served on the
+ * loop thread. Data moves straight between the file and guest memory.
  */
 #ifndef VMM_KVM_DEVICES_VIRTIO_BLK_H
 #define VMM_KVM_DEVICES_VIRTIO_BLK_H
@@ -13,6 +14,7 @@
 struct virtio_blk_params {
 	struct blockdev *blockdev; /* consumed, also on failure */
 	const char *serial; /* copied; the first 20 bytes count; NULL: "" */
+	unsigned n_queues;  /* up to VIRTIO_QUEUES_MAX; 0: one */
 };
 
 /* *ret is for a transport's _new. Before the guest runs. */

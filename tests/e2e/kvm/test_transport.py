@@ -20,9 +20,9 @@ def boots_from_mmio():
         f.write(FILL)
         f.truncate(32 << 20)
     host.call("vm.define", config={
-        "name": "web", "memory": "512MiB", "vcpus": 1,
+        "name": "web", "memory": "512MiB", "vcpus": 2,
         "disks": [{"path": disk, "id": "root", "bus": "mmio"},
-                  {"path": data, "id": "data"}],
+                  {"path": data, "id": "data", "queues": 2}],
         "nics": [{"tap": "tap-mmio", "bus": "mmio"}]})
     guest = boot(host, "web")
     out, _ = guest.run("for d in /sys/block/vd*/device "
@@ -51,6 +51,77 @@ def both_carry_data():
     out, _ = guest.run(f"head -c 1048576 {root}2 | md5sum")
     report.equal("MMIO disk reads back what it wrote", out.split()[0],
                  hashlib.md5(FILL).hexdigest())
+
+
+def attribute(disk, name):
+    return guest.run(f"cat /sys/block/{disk[5:]}/{name}")[0].strip()
+
+
+def block_features():
+    disk, path = find("data"), f"{host.dir}/data.raw"
+    out, _ = guest.run(f"ls /sys/block/{disk[5:]}/mq | wc -l")
+    report.equal("two queues", out.strip(), "2")
+    report.equal("blocks of a page beneath sectors",
+                 [attribute(disk, f"queue/{n}_block_size")
+                  for n in ("logical", "physical")], ["512", "4096"])
+    report.equal("zeroes need not travel",
+                 attribute(disk, "queue/write_zeroes_max_bytes"),
+                 str(32 << 20))
+    with open(path, "r+b") as f:
+        f.seek(8 << 20)
+        f.write(FILL * 8)
+        f.flush()
+        os.fsync(f.fileno())
+    before = os.stat(path).st_blocks
+    _, status = guest.run(f"blkdiscard -o {9 << 20} -l {6 << 20} {disk}")
+    report.equal("the guest may discard", status, 0)
+    report.equal("discarded space is the host's again",
+                 (before - os.stat(path).st_blocks) * 512, 6 << 20)
+
+
+def one_sync_per_flush():
+    disk, n = find("data"), 20
+    report.equal("the cache writes back", attribute(disk, "cache_type"),
+                 "write back")
+    command = (f"for i in $(seq {n}); do dd if=/tmp/a of={disk} bs=4k count=1 "
+               "oflag=direct conv=fsync 2>/dev/null; done")
+    with Trace("io_uring/io_uring_submit_sqe", "opcode == 3") as trace:
+        guest.run(command)
+    report.equal("one fdatasync per flush, exactly", trace.count, n)
+    guest.run(f"echo 'write through' >/sys/block/{disk[5:]}/cache_type")
+    report.equal("the guest may have it write through",
+                 attribute(disk, "cache_type"), "write through")
+    with Trace("io_uring/io_uring_submit_sqe", "opcode == 3") as trace:
+        guest.run(command)
+    report.equal("then each write is synced, and no flush asked for",
+                 trace.count, n)
+    guest.run(f"echo 'write back' >/sys/block/{disk[5:]}/cache_type")
+
+
+class Trace:
+    """Counts one event of the host's kernel."""
+    DIR = "/sys/kernel/tracing"
+
+    def __init__(self, event, condition):
+        if not os.path.isdir(self.DIR + "/events"):
+            os.system(f"mount -t tracefs tracefs {self.DIR}")
+        self.event = f"{self.DIR}/events/{event}"
+        self.condition, self.count = condition, 0
+
+    def put(self, path, text):
+        with open(path, "w", encoding="ascii") as f:
+            f.write(text)
+
+    def __enter__(self):
+        self.put(self.event + "/filter", self.condition)
+        self.put(self.DIR + "/trace", "")
+        self.put(self.event + "/enable", "1")
+        return self
+
+    def __exit__(self, *_):
+        self.put(self.event + "/enable", "0")
+        with open(self.DIR + "/trace", encoding="utf-8") as f:
+            self.count = sum(not line.startswith("#") for line in f)
 
 
 def frames_pass():
@@ -107,6 +178,6 @@ def reboots():
     host.call("vm.stop", name="web")
 
 
-guarded(boots_from_mmio, both_carry_data, frames_pass, what_a_request_costs,
-        reboots)
+guarded(boots_from_mmio, both_carry_data, block_features, one_sync_per_flush,
+        frames_pass, what_a_request_costs, reboots)
 report.end()
