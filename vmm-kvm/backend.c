@@ -290,21 +290,6 @@ static int build(struct vmm *v, struct error *e)
 	return r ? r : machine_assemble(&v->machine, v->board, e);
 }
 
-int vmm_kvm_probe(int kvm_fd, struct host_caps *ret, struct error *e)
-{
-	_cleanup_(kvm_vm_freep) struct kvm_vm *vm = NULL;
-	unsigned ipa_bits;
-	int r = kvm_check_host(kvm_fd, &ipa_bits, e);
-
-	if (!r)
-		r = kvm_vm_new(kvm_fd, MIN(ipa_bits, BOARD_IPA_BITS), &vm, e);
-	if (r)
-		return r;
-	kvm_features_probe(kvm_fd, vm->fd, ret);
-	ret->memory_max = board_space_ram_max(ret->ipa_bits);
-	return 0;
-}
-
 static int kvm_create(const struct vmm_params *params, struct vmm **ret,
 		      struct error *e)
 {

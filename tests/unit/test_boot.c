@@ -15,9 +15,11 @@ static char *stdout_path(bool no_stdout)
 {
 	static const uint64_t cpus[] = {0};
 	_cleanup_free_ void *blob = NULL;
+	static const struct guest_abi abi = {.gic = VM_GIC_V3};
 	struct board_space space;
 	const struct boot_tree tree = {
 		.space = &space,
+		.abi = &abi,
 		.affinities = cpus,
 		.n_cpus = 1,
 		.no_stdout = no_stdout,
