@@ -188,7 +188,7 @@ check-unit: deps
 run-unit:
 	@echo "Unit tests, with address and undefined behaviour sanitizers:"
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --timeout 60 \
-		$(foreach t,$(TEST_BINS),$(t) --)
+		$(foreach t,$(TEST_BINS),$(t) --and)
 
 .PHONY: check-fuzz fuzz
 FUZZ_SECONDS ?= 60
@@ -211,7 +211,7 @@ check-native: deps
 	@echo "Control plane on the null backend, sanitized:"
 	@ARMVM_BIN=$(CURDIR)/build/san/bin tests/check \
 		$(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --timeout 300 \
-		$(foreach t,$(sort $(wildcard tests/e2e/test_*.py)),$(t) --)
+		$(foreach t,$(sort $(wildcard tests/e2e/test_*.py)),$(t) --and)
 
 check-host: deps
 	@mkdir -p build/check
