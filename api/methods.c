@@ -1,6 +1,7 @@
 #include "api/api.h"
 
 #include "lib/model/vm_config.h"
+#include "lib/model/vm_device.h"
 
 static const struct json_field empty_params[] = {JSON_END};
 
@@ -205,6 +206,79 @@ static const struct json_field shutdown_params[] = {
 	JSON_END,
 };
 
+/* The text of fields that disk.add and nic.add share. */
+#define DEVICE_ADD_PARAMS(key, fields)                                   \
+	VM_NAME_FIELD(api_device_add_params),                            \
+		{                                                        \
+			.name = key,                                     \
+			.kind = JSON_ANY,                                \
+			.offset = offsetof(struct api_device_add_params, \
+					   device),                      \
+			.flags = JSON_REQUIRED,                          \
+			.sub = fields,                                   \
+			.doc = "As in a definition.",                    \
+		},                                                       \
+		{                                                        \
+			.name = "timeout_ms",                            \
+			.kind = JSON_U64,                                \
+			.offset = offsetof(struct api_device_add_params, \
+					   timeout_ms),                  \
+			.max = VM_DEVICE_TIMEOUT_MAX_MS,                 \
+			.doc = "Milliseconds the guest has to take it; " \
+			       "default 10000.",                         \
+		},                                                       \
+		{                                                        \
+			.name = "live",                                  \
+			.kind = JSON_BOOL,                               \
+			.offset = offsetof(struct api_device_add_params, \
+					   live),                        \
+			.doc = "Only until the VM stops: leave the "     \
+			       "definition alone.",                      \
+		},                                                       \
+		JSON_END,
+
+static const struct json_field disk_add_params[] = {
+	DEVICE_ADD_PARAMS("disk", vm_disk_fields)};
+static const struct json_field nic_add_params[] = {
+	DEVICE_ADD_PARAMS("nic", vm_nic_fields)};
+
+static const struct json_field device_remove_params[] = {
+	VM_NAME_FIELD(api_device_remove_params),
+	{
+		.name = "id",
+		.kind = JSON_STRING,
+		.offset = offsetof(struct api_device_remove_params, id),
+		.flags = JSON_REQUIRED,
+		.min = 1,
+		.max = VM_DEVICE_ID_MAX,
+		.doc = "Of the disk or nic.",
+	},
+	{
+		.name = "timeout_ms",
+		.kind = JSON_U64,
+		.offset = offsetof(struct api_device_remove_params, timeout_ms),
+		.max = VM_DEVICE_TIMEOUT_MAX_MS,
+		.doc = "Milliseconds the guest has to release it; default "
+		       "20000 (Linux waits for 5 s first).",
+	},
+	{
+		.name = "live",
+		.kind = JSON_BOOL,
+		.offset = offsetof(struct api_device_remove_params, live),
+		.doc = "Only until the VM stops: leave the definition alone.",
+	},
+	{
+		.name = "force",
+		.kind = JSON_BOOL,
+		.offset = offsetof(struct api_device_remove_params, force),
+		.doc = "Take it away without asking the guest.",
+	},
+	JSON_END,
+};
+
+#define api_disk_add_params api_device_add_params
+#define api_nic_add_params  api_device_add_params
+
 static const struct json_field subscribe_params[] = {
 	{
 		.name = "since",
@@ -301,6 +375,22 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(VM_CLONE, clone, false, "the new VM, with config",
 	       "Define a copy of a VM with a uuid, MAC addresses and a "
 	       "variable store of its own."),
+	METHOD(DISK_ADD, disk_add, false, "the disk",
+	       "Add a disk: to a VM at rest in its definition; to a running "
+	       "one now, and the reply comes when a driver of the guest uses "
+	       "it, or as error \"timeout\" with nothing changed."),
+	METHOD(DISK_REMOVE, device_remove, false, "the disk as it was",
+	       "Remove a disk. A running guest is asked to release it; error "
+	       "\"timeout\": it did not, and the disk is still attached."),
+	METHOD(DISK_LIST, name, false, "{disks: an array of disks}",
+	       "The disks of a VM, those of its definition and those added "
+	       "live."),
+	METHOD(NIC_ADD, nic_add, false, "the nic",
+	       "Add a network interface, as disk.add does a disk."),
+	METHOD(NIC_REMOVE, device_remove, false, "the nic as it was",
+	       "Remove a network interface, as disk.remove does a disk."),
+	METHOD(NIC_LIST, name, false, "{nics: an array of nics}",
+	       "The network interfaces of a VM."),
 	METHOD(VAR_LIST, name, false,
 	       "{generation, variables: [{name, guid, attributes "
 	       "(\"NV,BS,RT\"), attributes_bits, size, data (hex)}]}",

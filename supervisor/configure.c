@@ -226,7 +226,12 @@ int supervisor_configure(struct supervisor *s,
 	if (r == 0)
 		r = configure_whole(s, q, e);
 	handover_done(&s->handover);
+	if (r == 0)
+		r = devices_init(s, e);
 	if (r < 0) {
+		devices_done(s);
+		if (s->vmm)
+			s->ops->destroy(TAKE_PTR(s->vmm));
 		s->console = chardev_free(s->console);
 		s->nvram = nvram_free(s->nvram);
 		vm_config_done(&s->config);

@@ -12,6 +12,9 @@ struct request {
 	uint64_t seq, nvram_size;
 	bool more;
 	json_object *config, *roles;
+	char *kind, *device;
+	bool force;
+	uint64_t timeout_ms;
 	int *fds;
 	size_t n_fds;
 };
@@ -59,6 +62,25 @@ static const struct json_field configure_fields[] = {
 static const struct json_field ack_fields[] = {
 	TYPE_FIELD,
 	FIELD(seq, JSON_U64, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
+static const struct json_field attach_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(kind, JSON_STRING, .flags = JSON_REQUIRED),
+	FIELD(config, JSON_ANY, .flags = JSON_REQUIRED),
+	FIELD(timeout_ms, JSON_U64, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
+static const struct json_field detach_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(kind, JSON_STRING, .flags = JSON_REQUIRED),
+	FIELD(device, JSON_STRING, .flags = JSON_REQUIRED),
+	FIELD(force, JSON_BOOL),
+	FIELD(timeout_ms, JSON_U64, .flags = JSON_REQUIRED),
 	JSON_END,
 };
 
@@ -231,6 +253,52 @@ static int handle_stats(struct supervisor *s, const struct request *q,
 	return 0;
 }
 
+static int handle_attach(struct supervisor *s, const struct request *q,
+			 struct reply *reply, struct error *e)
+{
+	struct device_request request = {
+		.kind = q->kind,
+		.config = q->config,
+		.timeout_ms = q->timeout_ms,
+	};
+	uint32_t slot;
+	int r = check_request(s, VM_REQUEST_HOTPLUG, e);
+
+	if (r == 0 && q->n_fds != 1)
+		r = error_set(e, -EINVAL,
+			      "attach needs one descriptor: of the disk or the "
+			      "tap");
+	if (r < 0)
+		return r;
+	request.fd = TAKE_FD(q->fds[0]);
+	r = devices_attach(s, &request, &slot, e);
+	if (r == 0)
+		json_object_object_add(reply->object, "slot",
+				       json_object_new_int64(slot));
+	return r;
+}
+
+static int handle_detach(struct supervisor *s, const struct request *q,
+			 struct reply *reply, struct error *e)
+{
+	const struct device_request request = {
+		.kind = q->kind,
+		.id = q->device,
+		.force = q->force,
+		.timeout_ms = q->timeout_ms,
+	};
+	int r = check_request(s, VM_REQUEST_HOTPLUG, e);
+
+	return r < 0 ? r : devices_detach(s, &request, e);
+}
+
+static int handle_devices(struct supervisor *s, const struct request *q,
+			  struct reply *reply, struct error *e)
+{
+	json_object_object_add(reply->object, "devices", devices_list(s));
+	return 0;
+}
+
 /* Rows without a handler are messages a supervisor sends. */
 static const struct {
 	handler_fn *handle;
@@ -248,6 +316,9 @@ static const struct {
 	[WIRE_CONSOLE] = {handle_console, bare_fields},
 	[WIRE_NVRAM_ACK] = {handle_nvram_ack, ack_fields, true},
 	[WIRE_STATS] = {handle_stats, bare_fields},
+	[WIRE_ATTACH] = {handle_attach, attach_fields},
+	[WIRE_DETACH] = {handle_detach, detach_fields},
+	[WIRE_DEVICES] = {handle_devices, bare_fields},
 };
 
 static int run(struct supervisor *s, enum wire_message m, json_object *message,

@@ -2,10 +2,9 @@
 #include <stdio.h>
 
 #include "lib/base/log.h"
-#include "lib/wire/messages.h"
 #include "supervisor/handlers.h"
 
-static json_object *message_new(enum wire_message m)
+json_object *supervisor_message(enum wire_message m)
 {
 	json_object *object = json_object_new_object();
 
@@ -14,8 +13,7 @@ static json_object *message_new(enum wire_message m)
 	return object;
 }
 
-/* For messages nobody answers; consumes message. */
-static void tell(struct supervisor *s, json_object *message)
+void supervisor_tell(struct supervisor *s, json_object *message)
 {
 	int r;
 
@@ -36,6 +34,7 @@ static void close_all(struct supervisor *s)
 	s->ending = true;
 	if (s->vmm)
 		s->ops->destroy(TAKE_PTR(s->vmm));
+	devices_done(s);
 	s->nvram = nvram_free(s->nvram);
 	s->console = chardev_free(s->console);
 	handover_done(&s->handover);
@@ -63,6 +62,7 @@ static void on_rest(uv_timer_t *timer)
 
 	if (s->vmm)
 		s->ops->destroy(TAKE_PTR(s->vmm));
+	devices_done(s);
 	if (s->nvram)
 		s->spilled_bytes = nvram_spilled_bytes(s->nvram);
 	s->nvram = nvram_free(s->nvram);
@@ -90,7 +90,7 @@ void supervisor_rest(struct supervisor *s, enum vm_state final_state,
 void supervisor_set_state(struct supervisor *s, enum vm_state state,
 			  const char *reason)
 {
-	json_object *message = message_new(WIRE_STATE);
+	json_object *message = supervisor_message(WIRE_STATE);
 
 	s->state = state;
 	if (reason != s->reason)
@@ -101,20 +101,20 @@ void supervisor_set_state(struct supervisor *s, enum vm_state state,
 			       json_object_new_string(vm_state_name(state)));
 	json_object_object_add(message, "reason",
 			       json_object_new_string(s->reason));
-	tell(s, message);
+	supervisor_tell(s, message);
 }
 
 static void tell_event(struct supervisor *s, const char *kind,
 		       const char *detail)
 {
-	json_object *message = message_new(WIRE_EVENT);
+	json_object *message = supervisor_message(WIRE_EVENT);
 
 	log_vm(LOG_LEVEL_INFO, s->name, "event %s%s%s", kind,
 	       detail[0] ? ": " : "", detail);
 	json_object_object_add(message, "kind", json_object_new_string(kind));
 	json_object_object_add(message, "detail",
 			       json_object_new_string(detail));
-	tell(s, message);
+	supervisor_tell(s, message);
 }
 
 static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
@@ -160,8 +160,17 @@ static void on_vmm_nvram_commit(void *cookie, uint64_t offset, uint64_t size)
 		nvram_commit(s->nvram, offset, size);
 }
 
+static void on_vmm_device(void *cookie, const struct vmm_device_status *status)
+{
+	struct supervisor *s = cookie;
+
+	if (!s->at_rest)
+		devices_event(s, status);
+}
+
 const struct vmm_events supervisor_vmm_events = {
 	.event = on_vmm_event,
+	.device = on_vmm_device,
 	.nvram_commit = on_vmm_nvram_commit,
 };
 
@@ -169,7 +178,7 @@ static int send_nvram(void *cookie, uint64_t seq, uint64_t offset,
 		      uint64_t size)
 {
 	struct supervisor *s = cookie;
-	json_object *message = message_new(WIRE_NVRAM);
+	json_object *message = supervisor_message(WIRE_NVRAM);
 
 	json_object_object_add(message, "seq", json_object_new_uint64(seq));
 	json_object_object_add(message, "offset",

@@ -34,6 +34,7 @@ static const struct request_row {
 	[VM_REQUEST_CONSOLE] = {"console", IN(STARTING) | IN(RUNNING) |
 						   IN(PAUSED) |
 						   IN(SHUTTING_DOWN)},
+	[VM_REQUEST_HOTPLUG] = {"hotplug", IN(RUNNING) | IN(PAUSED)},
 	[VM_REQUEST_DELETE] = {"delete", IN(STOPPED) | IN(CRASHED)},
 	[VM_REQUEST_RENAME] = {"rename", IN(STOPPED) | IN(CRASHED)},
 };

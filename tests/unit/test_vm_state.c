@@ -34,6 +34,7 @@ static void test_requests(void **state)
 		[VM_REQUEST_PAUSE] = "--+-+--",
 		[VM_REQUEST_RESUME] = "---+---",
 		[VM_REQUEST_CONSOLE] = "-++++--",
+		[VM_REQUEST_HOTPLUG] = "--++---",
 		[VM_REQUEST_DELETE] = "+-----+",
 		[VM_REQUEST_RENAME] = "+-----+",
 	};

@@ -174,6 +174,10 @@ static bool handle(struct virtio_blk *blk, struct virtq_chain *chain)
 		    sizeof(header))
 		return false;
 	status = take_status(chain);
+	if (blk->dev.doomed) {
+		finish(blk, chain->head, status, STATUS_IOERR, 1);
+		return true;
+	}
 	switch (header.type) {
 	case TYPE_IN:
 	case TYPE_OUT:
