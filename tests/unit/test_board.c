@@ -328,8 +328,7 @@ static void expect_refused(struct fixture *f, const char *word)
 	struct error e = ERROR_INIT;
 
 	assert_int_equal(make_board(f, &e), -EINVAL);
-	assert_null(f->board);
-	if (!strstr(e.message, word))
+	if (f->board || !strstr(e.message, word))
 		fail_msg("\"%s\" is not in: %s", word, e.message);
 }
 
@@ -339,8 +338,7 @@ static void test_firmware_of_wrong_size_is_refused(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		int fd = f->params.firmware_fd;
-
+		const int fd = f->params.firmware_fd;
 		assert_int_equal(ftruncate(fd, (off_t)sizes[i]), 0);
 		expect_refused(f, "firmware");
 	}
@@ -395,7 +393,7 @@ static void test_disks_are_found_on_pci(void **state)
 	f->config.n_disks = 2;
 	need_board(f);
 	for (uint32_t i = 0; i < 2; i++) {
-		uint64_t port = ecam + (BOARD_PCI_PORTS_FIRST << 15 | i << 12);
+		uint64_t port = ecam + (128 + i) * KIB(4); /* 16.i */
 
 		write32(f, port + 0x18, 0x10100 * (i + 1)); /* its buses */
 		assert_int_equal(read32(f, ecam + ((i + 1) << 20)), 0x10421af4);
