@@ -265,7 +265,7 @@ static void test_power_button_raises_the_gpio(void **state)
 	const uint64_t gpio = BOARD_PL061_BASE;
 
 	need_board(f);
-	write32(f, gpio + 0x408, 1 << BOARD_POWER_KEY_PIN); /* both edges */
+	write32(f, gpio + 0x408, 1 << BOARD_POWER_KEY_PIN);
 	write32(f, gpio + 0x410, 1 << BOARD_POWER_KEY_PIN);
 	board_press_power(f->board);
 	assert_true(f->lines & 1ull << BOARD_SPI_PL061);
@@ -398,8 +398,7 @@ static void test_disks_are_found_on_pci(void **state)
 		write32(f, port + 0x18, 0x10100 * (i + 1)); /* its buses */
 		assert_int_equal(read32(f, ecam + ((i + 1) << 20)), 0x10421af4);
 	}
-	free(f->disks[0].id);
-	free(f->disks[1].id);
+	free(f->disks[0].id), free(f->disks[1].id);
 }
 
 static void test_disk_on_mmio_is_in_the_tree(void **state)
