@@ -52,6 +52,13 @@ enum api_role {
 	X(VM_UPDATE, "vm.update", ADMIN, "PUT /v1/vms/{name} config")          \
 	X(VM_RENAME, "vm.rename", ADMIN, "POST /v1/vms/{name}/rename")         \
 	X(VM_CLONE, "vm.clone", ADMIN, "POST /v1/vms/{name}/clone")            \
+	X(DISK_ADD, "disk.add", ADMIN, "POST /v1/vms/{name}/disks")            \
+	X(DISK_REMOVE, "disk.remove", ADMIN,                                   \
+	  "DELETE /v1/vms/{name}/disks/{id}")                                  \
+	X(DISK_LIST, "disk.list", VIEWER, "GET /v1/vms/{name}/disks")          \
+	X(NIC_ADD, "nic.add", ADMIN, "POST /v1/vms/{name}/nics")               \
+	X(NIC_REMOVE, "nic.remove", ADMIN, "DELETE /v1/vms/{name}/nics/{id}")  \
+	X(NIC_LIST, "nic.list", VIEWER, "GET /v1/vms/{name}/nics")             \
 	X(VAR_LIST, "var.list", VIEWER, "GET /v1/vms/{name}/variables")        \
 	X(VAR_KEPT, "var.kept", VIEWER, "GET /v1/kept-variables")              \
 	X(VAR_FORGET, "var.forget", ADMIN, "DELETE /v1/kept-variables/{uuid}") \
@@ -115,6 +122,17 @@ struct api_shutdown_params {
 	char *name;
 	uint64_t timeout_ms; /* 0: do not wait for the guest's end */
 };
+struct api_device_add_params {
+	char *name;
+	json_object *device; /* "disk" or "nic", as in a definition */
+	uint64_t timeout_ms; /* 0: the default */
+	bool live;	     /* leave the definition alone */
+};
+struct api_device_remove_params {
+	char *name, *id;
+	uint64_t timeout_ms;
+	bool live, force;
+};
 struct api_subscribe_params {
 	int64_t since; /* replay events with seq > since; -1: only new ones */
 };
@@ -139,7 +157,13 @@ struct api_empty_params {
  *   labels (an object of strings), autostart };
  * vm.get adds config (the whole definition). An event is
  * { seq, time_ms, vm (uuid), name, kind, ... }, kind "state" with
- * { state, previous, reason }, others as they come.
+ * { state, previous, reason }, "device" with { device (id), type ("disk" or
+ * "nic"), state (of lib/model/vm_device.h), slot, address, driver, detail (why
+ * it failed) }, others as they come.
+ *
+ * A disk or nic as disk.add, nic.list and their like show it: what its
+ * definition has, and { state ("defined": only in the definition), slot,
+ * address, driver, persistent (in the definition) }.
  *
  * host.info: { version, machine, kernel, cpus, memory (bytes), hypervisors:
  * [{ name, available, reason }], firmware: { path, found }, state_dir,

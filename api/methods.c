@@ -1,15 +1,8 @@
-#include "api/api.h"
+#include "api/params.h"
 
 #include "lib/model/vm_config.h"
 
 static const struct json_field empty_params[] = {JSON_END};
-
-#define VM_NAME_FIELD(type)                                                    \
-	{                                                                      \
-		.name = "name", .kind = JSON_STRING,                           \
-		.offset = offsetof(struct type, name), .flags = JSON_REQUIRED, \
-		.min = 1, .max = 255, .doc = "The VM's name or uuid.",         \
-	}
 
 static const struct json_field name_params[] = {
 	VM_NAME_FIELD(api_name_params),
@@ -349,6 +342,22 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(VM_CLONE, clone, false, "the new VM, with config",
 	       "Define a copy of a VM with a uuid, MAC addresses and a "
 	       "variable store of its own."),
+	METHOD(DISK_ADD, disk_add, false, "the disk",
+	       "Add a disk: to a VM at rest in its definition; to a running "
+	       "one now, and the reply comes when a driver of the guest uses "
+	       "it, or as error \"timeout\" with nothing changed."),
+	METHOD(DISK_REMOVE, device_remove, false, "the disk as it was",
+	       "Remove a disk. A running guest is asked to release it; error "
+	       "\"timeout\": it did not, and the disk is still attached."),
+	METHOD(DISK_LIST, name, false, "{disks: an array of disks}",
+	       "The disks of a VM, those of its definition and those added "
+	       "live."),
+	METHOD(NIC_ADD, nic_add, false, "the nic",
+	       "Add a network interface, as disk.add does a disk."),
+	METHOD(NIC_REMOVE, device_remove, false, "the nic as it was",
+	       "Remove a network interface, as disk.remove does a disk."),
+	METHOD(NIC_LIST, name, false, "{nics: an array of nics}",
+	       "The network interfaces of a VM."),
 	METHOD(VAR_LIST, name, false,
 	       "{generation, variables: [{name, guid, attributes "
 	       "(\"NV,BS,RT\"), attributes_bits, size, data (hex)}]}",

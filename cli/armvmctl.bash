@@ -1,6 +1,6 @@
 # bash completion of armvmctl, made by: armvmctl completion bash
 # shellcheck shell=bash
-_armvmctl_commands="create list show set edit rename clone start console shutdown wait stop reset pause resume balloon freeze thaw delete var events job host image completion help"
+_armvmctl_commands="create list show set edit rename clone start console shutdown wait stop reset pause resume balloon freeze thaw delete disk nic var events job host image completion help"
 
 # The words of $list that begin as $cur does.
 _armvmctl_words()
@@ -22,7 +22,7 @@ _armvmctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--disk | --memory | --vcpus | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --disk | --device | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
+		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --timeout | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+="${words:+ }${COMP_WORDS[i]}" ;;
 		esac
@@ -47,6 +47,12 @@ _armvmctl()
 	"freeze" | "freeze "*) command="freeze" ;;
 	"thaw" | "thaw "*) command="thaw" ;;
 	"delete" | "delete "*) command="delete" ;;
+	"disk add" | "disk add "*) command="disk add" ;;
+	"disk remove" | "disk remove "*) command="disk remove" ;;
+	"disk list" | "disk list "*) command="disk list" ;;
+	"nic add" | "nic add "*) command="nic add" ;;
+	"nic remove" | "nic remove "*) command="nic remove" ;;
+	"nic list" | "nic list "*) command="nic list" ;;
 	"var list" | "var list "*) command="var list" ;;
 	"var kept" | "var kept "*) command="var kept" ;;
 	"var forget" | "var forget "*) command="var forget" ;;
@@ -74,6 +80,7 @@ _armvmctl()
 		;;
 	"create --memory" | \
 		"create --vcpus" | \
+		"create --max-hotplug" | \
 		"create --nic" | \
 		"create --cmdline" | \
 		"create --feature" | \
@@ -88,7 +95,15 @@ _armvmctl()
 		"set --autostart-delay" | \
 		"set --memory" | \
 		"set --vcpus" | \
+		"set --max-hotplug" | \
 		"shutdown --timeout" | \
+		"disk add --serial" | \
+		"disk add --id" | \
+		"disk add --timeout" | \
+		"disk remove --timeout" | \
+		"nic add --id" | \
+		"nic add --timeout" | \
+		"nic remove --timeout" | \
 		"events --since")
 		return
 		;;
@@ -114,10 +129,10 @@ _armvmctl()
 	if [[ $cur == -* ]]; then
 		case $command in
 		"") list="--output --socket --help --version " ;;
-		"create") list="--disk --memory --vcpus --nic --firmware --kernel --initrd --cmdline --hypervisor --arch --gic --feature --memory-backing --console --description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
+		"create") list="--disk --memory --vcpus --max-hotplug --nic --firmware --kernel --initrd --cmdline --hypervisor --arch --gic --feature --memory-backing --console --description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
 		"list") list="--names --state --label --output --socket --help --version" ;;
 		"show") list="--output --socket --help --version" ;;
-		"set") list="--description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --memory --vcpus --output --socket --help --version" ;;
+		"set") list="--description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --memory --vcpus --max-hotplug --output --socket --help --version" ;;
 		"edit") list="--output --socket --help --version" ;;
 		"rename") list="--output --socket --help --version" ;;
 		"clone") list="--disk --output --socket --help --version" ;;
@@ -133,6 +148,12 @@ _armvmctl()
 		"freeze") list="--output --socket --help --version" ;;
 		"thaw") list="--output --socket --help --version" ;;
 		"delete") list="--force --keep-variables --output --socket --help --version" ;;
+		"disk add") list="--serial --id --readonly --timeout --live --persistent --output --socket --help --version" ;;
+		"disk remove") list="--timeout --force --live --persistent --output --socket --help --version" ;;
+		"disk list") list="--output --socket --help --version" ;;
+		"nic add") list="--id --timeout --live --persistent --output --socket --help --version" ;;
+		"nic remove") list="--timeout --force --live --persistent --output --socket --help --version" ;;
+		"nic list") list="--output --socket --help --version" ;;
 		"var list") list="--output --socket --help --version" ;;
 		"var kept") list="--output --socket --help --version" ;;
 		"var forget") list="--output --socket --help --version" ;;
@@ -153,6 +174,12 @@ _armvmctl()
 	"")
 		case $words in
 		"") list=$_armvmctl_commands ;;
+		disk) list+=" add" ;;&
+		disk) list+=" remove" ;;&
+		disk) list+=" list" ;;&
+		nic) list+=" add" ;;&
+		nic) list+=" remove" ;;&
+		nic) list+=" list" ;;&
 		var) list+=" list" ;;&
 		var) list+=" kept" ;;&
 		var) list+=" forget" ;;&
@@ -181,6 +208,12 @@ _armvmctl()
 	"freeze") list=$(armvmctl list --names 2>/dev/null) ;;
 	"thaw") list=$(armvmctl list --names 2>/dev/null) ;;
 	"delete") list=$(armvmctl list --names 2>/dev/null) ;;
+	"disk add") list=$(armvmctl list --names 2>/dev/null) ;;
+	"disk remove") list=$(armvmctl list --names 2>/dev/null) ;;
+	"disk list") list=$(armvmctl list --names 2>/dev/null) ;;
+	"nic add") list=$(armvmctl list --names 2>/dev/null) ;;
+	"nic remove") list=$(armvmctl list --names 2>/dev/null) ;;
+	"nic list") list=$(armvmctl list --names 2>/dev/null) ;;
 	"var list") list=$(armvmctl list --names 2>/dev/null) ;;
 	"image check")
 		_armvmctl_files

@@ -147,6 +147,22 @@ int cli_policy_apply(json_object *config, const char *name, const char *value,
 			.values = cli_crash_policies                         \
 	}
 extern const char *const cli_yes_no[], *const cli_crash_policies[];
+/* The same, of parts: a path made absolute under `key`; "tap=IF,mac=MAC". */
+int cli_set_path(json_object *object, const char *key, const char *path,
+		 struct error *e) must_check;
+int cli_parse_nic(const char *value, json_object *nic,
+		  struct error *e) must_check;
+
+/*
+ * cli/device.c: call `method` of a disk or nic, telling on a terminal how far
+ * the guest is, and print how it ended. `params` is consumed; timeout_ms 0 is
+ * the daemon's default.
+ */
+int cli_device_call(struct cli *cli, const char *method, json_object *params,
+		    uint64_t timeout_ms, struct error *e) must_check;
+/* --timeout, --live and --force into `params`. */
+int cli_device_options(const struct cli_args *args, json_object *params,
+		       uint64_t *ret_timeout_ms, struct error *e) must_check;
 
 /* cli/completion.c: the script for a shell named in cli_shells. */
 extern const char *const cli_shells[];

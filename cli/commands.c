@@ -23,6 +23,12 @@
 	X(freeze)        \
 	X(thaw)          \
 	X(delete)        \
+	X(disk_add)      \
+	X(disk_remove)   \
+	X(disk_list)     \
+	X(nic_add)       \
+	X(nic_remove)    \
+	X(nic_list)      \
 	X(var_list)      \
 	X(var_kept)      \
 	X(var_forget)    \

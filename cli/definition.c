@@ -33,8 +33,8 @@ static char *absolute(const char *path)
 	return result;
 }
 
-static int set_path(json_object *object, const char *key, const char *path,
-		    struct error *e)
+int cli_set_path(json_object *object, const char *key, const char *path,
+		 struct error *e)
 {
 	_cleanup_free_ char *full = absolute(path);
 
@@ -123,7 +123,7 @@ static int parse_disk(const char *value, json_object *disk, struct error *e)
 				 "PATH[,serial=TEXT][,id=TEXT][,bus=mmio]"
 				 "[,readonly]",
 				 value);
-	r = set_path(disk, "path", path, e);
+	r = cli_set_path(disk, "path", path, e);
 	while (r == 0 && rest)
 		r = set_part(disk, "disk", next_part(&rest), accepted, e);
 	if (r == 0 && field_get(disk, "queues"))
@@ -131,7 +131,7 @@ static int parse_disk(const char *value, json_object *disk, struct error *e)
 	return r;
 }
 
-static int parse_nic(const char *value, json_object *nic, struct error *e)
+int cli_parse_nic(const char *value, json_object *nic, struct error *e)
 {
 	static const char *const accepted[] = {
 		"tap=", "bridge=", "mac=", "id=", "bus=", NULL};
@@ -212,9 +212,9 @@ static int apply_option(json_object *config, const char *name,
 	if (streq(name, "disk"))
 		return add_to_list(config, "disks", value, parse_disk, e);
 	if (streq(name, "nic"))
-		return add_to_list(config, "nics", value, parse_nic, e);
+		return add_to_list(config, "nics", value, cli_parse_nic, e);
 	if (is_path(name))
-		return set_path(config, name, value, e);
+		return cli_set_path(config, name, value, e);
 	if (streq(name, "feature"))
 		return set_feature(config, value, e);
 	if (streq(name, "memory-backing"))
@@ -226,6 +226,11 @@ static int apply_option(json_object *config, const char *name,
 	if (streq(name, "vcpus")) {
 		r = parse_u64(value, "--vcpus", 1, UINT32_MAX, &number, e);
 		return r < 0 ? r : set_number(config, name, number);
+	}
+	if (streq(name, "max-hotplug")) {
+		r = parse_u64(value, "--max-hotplug", 0, UINT32_MAX, &number,
+			      e);
+		return r < 0 ? r : set_number(config, "max_hotplug", number);
 	}
 	json_object_object_add(config, name, json_object_new_string(value));
 	return 0;
@@ -262,14 +267,16 @@ int cli_definition_paths(json_object *config, struct error *e)
 
 		if (json_object_is_type(field_get(config, name),
 					json_type_string))
-			r = set_path(config, name, field_text(config, name), e);
+			r = cli_set_path(config, name, field_text(config, name),
+					 e);
 	}
 	for (size_t i = 0; i < n && r == 0; i++) {
 		json_object *disk = json_object_array_get_idx(disks, i);
 
 		if (json_object_is_type(field_get(disk, "path"),
 					json_type_string))
-			r = set_path(disk, "path", field_text(disk, "path"), e);
+			r = cli_set_path(disk, "path", field_text(disk, "path"),
+					 e);
 	}
 	return r;
 }

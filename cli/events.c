@@ -20,13 +20,15 @@ static void print_line(json_object *event)
 	const char *kind = field_text(event, "kind");
 	const char *state = field_text(event, "state");
 	const char *reason = field_text(event, "reason");
+	const char *device = field_text(event, "device");
 	char buf[OUTPUT_CELL_SIZE];
 
 	if (!*reason)
 		reason = field_text(event, "detail");
-	output_line(stdout, "%-6s  %s  %-12s  %-8s  %s%s%s%s",
+	output_line(stdout, "%-6s  %s  %-12s  %-8s  %s%s%s%s%s%s%s%s",
 		    field_text(event, "seq"), when(event, buf, sizeof(buf)),
-		    field_text(event, "name"), kind, state,
+		    field_text(event, "name"), kind, field_text(event, "type"),
+		    *device ? " " : "", device, *device ? " " : "", state,
 		    *state && *reason ? " (" : "", reason,
 		    *state && *reason ? ")" : "");
 }

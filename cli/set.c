@@ -50,6 +50,7 @@ static const struct cli_option options[] = {
 	CLI_POLICY_OPTIONS,
 	{"memory", "SIZE", "as 2G or 512M"},
 	{"vcpus", "N", "number of virtual CPUs"},
+	{"max-hotplug", "N", "disks and nics to add while it runs"},
 	{NULL},
 };
 

@@ -12,6 +12,7 @@
 #include "daemon/tidy.h"
 #include "daemon/turn.h"
 #include "daemon/vm.h"
+#include "daemon/vm_devices.h"
 #include "daemon/vm_nvram.h"
 #include "daemon/vm_policy.h"
 #include "daemon/vm_run.h"
@@ -265,14 +266,19 @@ int manager_startup(struct manager *m, struct error *e)
 
 struct manager *manager_free(struct manager *m)
 {
+	struct error stopping = ERROR_INIT;
+
 	if (!m)
 		return NULL;
 	jobs_stop(m->jobs);
+	error_set_code(&stopping, ERROR_CANCELLED,
+		       "armvmd is stopping; what was begun goes on");
 	/* Calls are answered while there is a server to answer them. */
 	for (struct vm *vm = m->vms; vm; vm = vm->next) {
 		if (vm->supervisor)
 			link_abandon(vm->supervisor);
 		vm_start_ended(vm, ERROR_CANCELLED, "armvmd is stopping");
+		vm_devices_end(vm, &stopping);
 		vm_wait_cancel(vm);
 	}
 	m->jobs = jobs_free(m->jobs);

@@ -123,6 +123,19 @@ static int disk_lock(int fd, const struct disk_config *d, struct error *e)
 			 d->path);
 }
 
+int resources_disk_open(const struct disk_config *d, bool use, int *ret,
+			struct error *e)
+{
+	_cleanup_close_ int fd = -1;
+	int r = disk_open(d, &fd, e);
+
+	if (r == 0 && use)
+		r = disk_lock(fd, d, e);
+	if (r == 0)
+		*ret = TAKE_FD(fd);
+	return r;
+}
+
 /* That one can be booted from; with a kernel given, none need be. */
 static int disks_check(const struct vm_config *c, struct error *e)
 {
@@ -184,14 +197,11 @@ static int disks_open(struct vm *vm, struct resources *res, struct error *e)
 {
 	for (size_t i = 0; i < vm->config.n_disks; i++) {
 		const struct disk_config *d = &vm->config.disks[i];
-		int fd, r = disk_open(d, &fd, e);
+		int fd, r = resources_disk_open(d, true, &fd, e);
 
 		if (r < 0)
 			return r;
 		resources_add(res, "disk:", d->id, fd);
-		r = disk_lock(fd, d, e);
-		if (r < 0)
-			return r;
 	}
 	return 0;
 }
@@ -200,7 +210,7 @@ static int nics_open(struct vm *vm, struct resources *res, struct error *e)
 {
 	for (size_t i = 0; i < vm->config.n_nics; i++) {
 		const struct nic_config *n = &vm->config.nics[i];
-		int fd, r = tap_open(n, vm->id, i, &fd, e);
+		int fd, r = tap_open(n, vm->id, &fd, e);
 
 		if (r < 0)
 			return r;

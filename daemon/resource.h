@@ -55,9 +55,14 @@ int resources_hypervisor(int wanted, int *ret, struct error *e) must_check;
 /* The firmware a definition asks for, or the distribution's. */
 const char *resources_firmware_path(const struct vm_config *c);
 
+/* One disk, judged; `use`: also locked, for as long as the descriptor or a copy
+ * of it is open. */
+int resources_disk_open(const struct disk_config *d, bool use, int *ret,
+			struct error *e) must_check;
+
 /* daemon/tap.c: an open tap for this NIC, made and joined to its bridge when
  * needed; it vanishes with its last descriptor unless it existed before. */
-int tap_open(const struct nic_config *nic, int64_t vm_id, size_t index,
-	     int *ret_fd, struct error *e) must_check;
+int tap_open(const struct nic_config *nic, int64_t vm_id, int *ret_fd,
+	     struct error *e) must_check;
 
 #endif

@@ -40,7 +40,8 @@ static int bridge_join(int sock, const char *bridge, const char *tap,
 	return 0;
 }
 
-static int tap_attach(const char *name, int *ret_fd, struct error *e)
+/* A name with "%d" in it becomes the first one that is free. */
+static int tap_attach(char name[IFNAMSIZ], int *ret_fd, struct error *e)
 {
 	_cleanup_close_ int fd = open("/dev/net/tun",
 				      O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -56,6 +57,7 @@ static int tap_attach(const char *name, int *ret_fd, struct error *e)
 		return error_set(e, -errno, "cannot attach to tap %s: %m%s",
 				 name,
 				 errno == EBUSY ? " (another VM uses it)" : "");
+	snprintf(name, IFNAMSIZ, "%s", ifr.ifr_name);
 	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ||
 	    ioctl(fd, TUNSETOFFLOAD, 0) < 0)
 		return error_set(e, -errno, "cannot set up tap %s: %m", name);
@@ -63,8 +65,8 @@ static int tap_attach(const char *name, int *ret_fd, struct error *e)
 	return 0;
 }
 
-int tap_open(const struct nic_config *nic, int64_t vm_id, size_t index,
-	     int *ret_fd, struct error *e)
+int tap_open(const struct nic_config *nic, int64_t vm_id, int *ret_fd,
+	     struct error *e)
 {
 	_cleanup_close_ int fd = -1, sock = -1;
 	char name[IFNAMSIZ];
@@ -73,8 +75,8 @@ int tap_open(const struct nic_config *nic, int64_t vm_id, size_t index,
 	if (nic->tap)
 		snprintf(name, sizeof(name), "%s", nic->tap);
 	else
-		snprintf(name, sizeof(name), "avm%xn%zx",
-			 (unsigned)(vm_id & 0xffffffff), index);
+		snprintf(name, sizeof(name), "avm%xn%%d",
+			 (unsigned)(vm_id & 0xffffff));
 	if (nic->bridge && if_nametoindex(nic->bridge) == 0)
 		return error_set(e, -ENOENT,
 				 "bridge \"%s\" does not exist; make it with: "

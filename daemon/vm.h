@@ -52,7 +52,8 @@ struct vm {
 	enum error_code end_code;
 	/* Calls that wait for the process to be gone (vm.stop). */
 	struct vm_waiter *waiters;
-	struct start_op *starting; /* until it runs or its process is gone */
+	struct device_op *device_ops; /* attaches and detaches under way */
+	struct start_op *starting;    /* until it runs or its process is gone */
 	/* Whether the store knows the state, and what it was before. */
 	bool saving, unsaved;
 	enum vm_state unsaved_previous;

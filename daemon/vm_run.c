@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
+#include "daemon/vm_devices.h"
 #include "daemon/vm_nvram.h"
 #include "daemon/vm_policy.h"
 #include "daemon/vm_run.h"
@@ -284,6 +285,7 @@ void vm_supervisor_message(struct vm *vm, json_object *message, int *fds,
 		{WIRE_STATE, handle_state},
 		{WIRE_EVENT, handle_event},
 		{WIRE_NVRAM, handle_nvram},
+		{WIRE_DEVICE, vm_device_message},
 	};
 	json_object *type = NULL;
 	enum wire_message which;
@@ -383,6 +385,8 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 	log_vm(well ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, vm->config.name, "%s",
 	       reason);
 	vm_start_ended(vm, code, reason);
+	error_set_code(&e, ERROR_CANCELLED, "%s: %s", vm->config.name, reason);
+	vm_devices_end(vm, &e);
 	vm_wait_ended(vm);
 	vm_policy_ended(vm, !well && !was_starting);
 }

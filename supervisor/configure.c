@@ -232,7 +232,12 @@ int supervisor_configure(struct supervisor *s,
 	if (r == 0)
 		r = configure_whole(s, q, e);
 	handover_done(&s->handover);
+	if (r == 0)
+		r = devices_init(s, e);
 	if (r < 0) {
+		devices_done(s);
+		if (s->vmm)
+			s->ops->destroy(TAKE_PTR(s->vmm));
 		s->console = chardev_free(s->console);
 		s->virtio_console = chardev_free(s->virtio_console);
 		s->agent = agent_free(s->agent);

@@ -3,29 +3,7 @@
 #include "lib/base/log.h"
 #include "lib/wire/messages.h"
 #include "supervisor/handlers.h"
-
-/* All fields of all requests; each row's table names those it accepts. */
-struct request {
-	char *type;
-	uint64_t id;
-	uint32_t version;
-	uint64_t seq, nvram_size, target;
-	bool more;
-	int device, command;
-	json_object *config, *roles;
-	int *fds;
-	size_t n_fds;
-};
-
-/* The answer's own fields; "ok" and "error" are not a handler's. */
-struct reply {
-	json_object *object;
-	int fd;	    /* borrowed, sent along; -1 for none */
-	bool later; /* handlers_reply() will answer, or has */
-};
-
-typedef int handler_fn(struct supervisor *s, const struct request *q,
-		       struct reply *reply, struct error *e);
+#include "supervisor/handlers_internal.h"
 
 #define FIELD(field, json_kind, ...)                                   \
 	{                                                              \
@@ -65,7 +43,10 @@ static const char *const devices[] = {"default", "pl011", "virtio", NULL};
 static const struct json_field console_fields[] = {
 	TYPE_FIELD,
 	ID_FIELD,
-	FIELD(device, JSON_ENUM, .names = devices),
+	{.name = "device",
+	 .kind = JSON_ENUM,
+	 .offset = offsetof(struct request, console_device),
+	 .names = devices},
 	JSON_END,
 };
 
@@ -93,6 +74,25 @@ static const struct json_field balloon_fields[] = {
 static const struct json_field ack_fields[] = {
 	TYPE_FIELD,
 	FIELD(seq, JSON_U64, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
+static const struct json_field attach_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(kind, JSON_STRING, .flags = JSON_REQUIRED),
+	FIELD(config, JSON_ANY, .flags = JSON_REQUIRED),
+	FIELD(timeout_ms, JSON_U64, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
+static const struct json_field detach_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(kind, JSON_STRING, .flags = JSON_REQUIRED),
+	FIELD(device, JSON_STRING, .flags = JSON_REQUIRED),
+	FIELD(force, JSON_BOOL),
+	FIELD(timeout_ms, JSON_U64, .flags = JSON_REQUIRED),
 	JSON_END,
 };
 
@@ -166,9 +166,8 @@ static int handle_start(struct supervisor *s, const struct request *q,
 	return 0;
 }
 
-/* The guest is there and the state table allows the request. */
-static int check_request(struct supervisor *s, enum vm_request request,
-			 struct error *e)
+int handlers_check_request(struct supervisor *s, enum vm_request request,
+			   struct error *e)
 {
 	int r = vm_request_check(s->name, s->state, request, e);
 
@@ -183,7 +182,7 @@ static int check_request(struct supervisor *s, enum vm_request request,
 static int handle_shutdown(struct supervisor *s, const struct request *q,
 			   struct reply *reply, struct error *e)
 {
-	int r = check_request(s, VM_REQUEST_SHUTDOWN, e);
+	int r = handlers_check_request(s, VM_REQUEST_SHUTDOWN, e);
 	bool button, agent;
 
 	if (r == 0)
@@ -217,7 +216,7 @@ static int handle_stop(struct supervisor *s, const struct request *q,
 static int handle_reset(struct supervisor *s, const struct request *q,
 			struct reply *reply, struct error *e)
 {
-	int r = check_request(s, VM_REQUEST_RESET, e);
+	int r = handlers_check_request(s, VM_REQUEST_RESET, e);
 
 	return r < 0 ? r : s->ops->reset(s->vmm, e);
 }
@@ -225,7 +224,7 @@ static int handle_reset(struct supervisor *s, const struct request *q,
 static int handle_pause(struct supervisor *s, const struct request *q,
 			struct reply *reply, struct error *e)
 {
-	int r = check_request(s, VM_REQUEST_PAUSE, e);
+	int r = handlers_check_request(s, VM_REQUEST_PAUSE, e);
 
 	return r < 0 ? r : s->ops->pause(s->vmm, e);
 }
@@ -233,7 +232,7 @@ static int handle_pause(struct supervisor *s, const struct request *q,
 static int handle_resume(struct supervisor *s, const struct request *q,
 			 struct reply *reply, struct error *e)
 {
-	int r = check_request(s, VM_REQUEST_RESUME, e);
+	int r = handlers_check_request(s, VM_REQUEST_RESUME, e);
 
 	return r < 0 ? r : s->ops->resume(s->vmm, e);
 }
@@ -263,7 +262,7 @@ static int handle_console(struct supervisor *s, const struct request *q,
 				      "VM %s has no console yet: it is not "
 				      "configured",
 				      s->name);
-	chardev = find_console(s, q->device);
+	chardev = find_console(s, q->console_device);
 	if (!chardev)
 		return error_set_code(e, ERROR_STATE,
 				      "VM %s has no virtio console: its "
@@ -286,7 +285,7 @@ static int handle_agent(struct supervisor *s, const struct request *q,
 static int handle_balloon(struct supervisor *s, const struct request *q,
 			  struct reply *reply, struct error *e)
 {
-	int r = check_request(s, VM_REQUEST_BALLOON, e);
+	int r = handlers_check_request(s, VM_REQUEST_BALLOON, e);
 
 	return r < 0 ? r : s->ops->set_balloon(s->vmm, q->target, e);
 }
@@ -336,6 +335,9 @@ static const struct {
 	[WIRE_BALLOON] = {handle_balloon, balloon_fields},
 	[WIRE_NVRAM_ACK] = {handle_nvram_ack, ack_fields, true},
 	[WIRE_STATS] = {handle_stats, bare_fields},
+	[WIRE_ATTACH] = {handle_attach, attach_fields},
+	[WIRE_DETACH] = {handle_detach, detach_fields},
+	[WIRE_DEVICES] = {handle_devices, bare_fields},
 };
 
 static int run(struct supervisor *s, enum wire_message m, json_object *message,

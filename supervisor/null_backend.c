@@ -6,6 +6,7 @@
 #include "lib/base/fd.h"
 #include "lib/host/chardev.h"
 #include "supervisor/null_backend.h"
+#include "supervisor/null_devices.h"
 
 #define LINE_MAX_BYTES 1024
 #define INPUT_BYTES    256
@@ -17,7 +18,8 @@ struct vmm {
 	const struct vmm_events *events;
 	void *cookie;
 	struct chardev *console; /* borrowed */
-	uint8_t *nvram;		 /* shared with the daemon; NULL for none */
+	struct null_devices *devices;
+	uint8_t *nvram; /* shared with the daemon; NULL for none */
 	uint64_t nvram_size;
 	uv_timer_t timer; /* announces `next` */
 	enum vmm_event_kind next;
@@ -139,6 +141,8 @@ static void run_line(struct vmm *v)
 		run_nvram(v, v->line + 6);
 	if (streq(v->line, "ignore"))
 		v->ignoring = true;
+	if (streq(v->line, "hotplug on") || streq(v->line, "hotplug off"))
+		null_devices_listen(v->devices, streq(v->line, "hotplug on"));
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (streq(v->line, words[i].word))
 			announce(v, words[i].kind, 0);
@@ -261,7 +265,11 @@ static int null_create(const struct vmm_params *params, struct vmm **ret,
 	v->console = params->console;
 	r = map_nvram(v, params->nvram_fd, params->nvram_size, e);
 	close_all(params);
+	if (r == 0)
+		r = null_devices_new(params, &v->devices, e);
 	if (r < 0) {
+		if (v->nvram)
+			munmap(v->nvram, v->nvram_size);
 		free(v);
 		return r;
 	}
@@ -341,9 +349,33 @@ static void null_destroy(struct vmm *v)
 	if (!v)
 		return;
 	chardev_set_guest(v->console, NULL, NULL);
+	null_devices_free(v->devices);
 	if (v->nvram)
 		munmap(v->nvram, v->nvram_size);
 	uv_close((uv_handle_t *)&v->timer, on_closed);
+}
+
+static int null_attach(struct vmm *v, const struct vmm_device *device,
+		       uint32_t *ret_slot, struct error *e)
+{
+	return null_devices_attach(v->devices, device, ret_slot, e);
+}
+
+static int null_detach(struct vmm *v, const char *id, bool force,
+		       struct error *e)
+{
+	return null_devices_detach(v->devices, id, force, e);
+}
+
+static void null_give_up(struct vmm *v, const char *id, struct error *why)
+{
+	null_devices_give_up(v->devices, id, why);
+}
+
+static int null_device_status(struct vmm *v, const char *id,
+			      struct vmm_device_status *ret)
+{
+	return null_devices_status(v->devices, id, ret);
 }
 
 const struct vmm_ops null_vmm_ops = {
@@ -358,5 +390,9 @@ const struct vmm_ops null_vmm_ops = {
 	.set_balloon = null_set_balloon,
 	.nvram_committed = null_nvram_committed,
 	.stats = null_stats,
+	.attach = null_attach,
+	.detach = null_detach,
+	.give_up = null_give_up,
+	.device_status = null_device_status,
 	.destroy = null_destroy,
 };

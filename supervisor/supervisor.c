@@ -2,10 +2,9 @@
 #include <stdio.h>
 
 #include "lib/base/log.h"
-#include "lib/wire/messages.h"
 #include "supervisor/handlers.h"
 
-static json_object *message_new(enum wire_message m)
+json_object *supervisor_message(enum wire_message m)
 {
 	json_object *object = json_object_new_object();
 
@@ -14,8 +13,7 @@ static json_object *message_new(enum wire_message m)
 	return object;
 }
 
-/* For messages nobody answers; consumes message. */
-static void tell(struct supervisor *s, json_object *message)
+void supervisor_tell(struct supervisor *s, json_object *message)
 {
 	int r;
 
@@ -37,6 +35,7 @@ static void close_all(struct supervisor *s)
 	if (s->vmm)
 		s->ops->destroy(TAKE_PTR(s->vmm));
 	s->agent = agent_free(s->agent);
+	devices_done(s);
 	s->nvram = nvram_free(s->nvram);
 	s->console = chardev_free(s->console);
 	s->virtio_console = chardev_free(s->virtio_console);
@@ -66,6 +65,7 @@ static void on_rest(uv_timer_t *timer)
 	if (s->vmm)
 		s->ops->destroy(TAKE_PTR(s->vmm));
 	s->agent = agent_free(s->agent);
+	devices_done(s);
 	if (s->nvram)
 		s->spilled_bytes = nvram_spilled_bytes(s->nvram);
 	s->nvram = nvram_free(s->nvram);
@@ -93,7 +93,7 @@ void supervisor_rest(struct supervisor *s, enum vm_state final_state,
 void supervisor_set_state(struct supervisor *s, enum vm_state state,
 			  const char *reason)
 {
-	json_object *message = message_new(WIRE_STATE);
+	json_object *message = supervisor_message(WIRE_STATE);
 
 	s->state = state;
 	if (reason != s->reason)
@@ -104,20 +104,20 @@ void supervisor_set_state(struct supervisor *s, enum vm_state state,
 			       json_object_new_string(vm_state_name(state)));
 	json_object_object_add(message, "reason",
 			       json_object_new_string(s->reason));
-	tell(s, message);
+	supervisor_tell(s, message);
 }
 
 static void tell_event(struct supervisor *s, const char *kind,
 		       const char *detail)
 {
-	json_object *message = message_new(WIRE_EVENT);
+	json_object *message = supervisor_message(WIRE_EVENT);
 
 	log_vm(LOG_LEVEL_INFO, s->name, "event %s%s%s", kind,
 	       detail[0] ? ": " : "", detail);
 	json_object_object_add(message, "kind", json_object_new_string(kind));
 	json_object_object_add(message, "detail",
 			       json_object_new_string(detail));
-	tell(s, message);
+	supervisor_tell(s, message);
 }
 
 /* By the definition, here: a daemon may be away. */
@@ -194,8 +194,17 @@ static void on_vmm_nvram_commit(void *cookie, uint64_t offset, uint64_t size)
 		nvram_commit(s->nvram, offset, size);
 }
 
+static void on_vmm_device(void *cookie, const struct vmm_device_status *status)
+{
+	struct supervisor *s = cookie;
+
+	if (!s->at_rest)
+		devices_event(s, status);
+}
+
 const struct vmm_events supervisor_vmm_events = {
 	.event = on_vmm_event,
+	.device = on_vmm_device,
 	.nvram_commit = on_vmm_nvram_commit,
 };
 
@@ -203,7 +212,7 @@ static int send_nvram(void *cookie, uint64_t seq, uint64_t offset,
 		      uint64_t size)
 {
 	struct supervisor *s = cookie;
-	json_object *message = message_new(WIRE_NVRAM);
+	json_object *message = supervisor_message(WIRE_NVRAM);
 
 	json_object_object_add(message, "seq", json_object_new_uint64(seq));
 	json_object_object_add(message, "offset",

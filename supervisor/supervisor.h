@@ -25,9 +25,11 @@
 
 #include "lib/host/chardev.h"
 #include "supervisor/agent.h"
+#include "lib/wire/messages.h"
 #include "supervisor/backends.h"
 #include "supervisor/configure.h"
 #include "supervisor/control.h"
+#include "supervisor/devices.h"
 #include "supervisor/nvram.h"
 
 #define SUPERVISOR_ORPHAN_MS 60000
@@ -59,6 +61,7 @@ struct supervisor {
 	struct agent *agent;	/* NULL before configure and at rest */
 	struct nvram *nvram;	/* NULL when there is none, and at rest */
 	uint64_t spilled_bytes; /* at rest: what nvram said last */
+	struct device *devices; /* of the guest; see devices.h */
 
 	uv_timer_t timer; /* orphan, then rest, then farewell */
 	uv_signal_t sigterm;
@@ -78,6 +81,9 @@ void supervisor_rest(struct supervisor *s, enum vm_state final_state,
 /* Enter a state and tell the daemon, if there is one. */
 void supervisor_set_state(struct supervisor *s, enum vm_state state,
 			  const char *reason);
+/* A message to the daemon: new, and (consuming it) sent if there is one. */
+json_object *supervisor_message(enum wire_message m);
+void supervisor_tell(struct supervisor *s, json_object *message);
 /* The connected daemon knows the final state: end soon. */
 void supervisor_told(struct supervisor *s);
 

@@ -2,37 +2,10 @@
 
 #include "lib/base/fd.h"
 #include "vmm-kvm/backend.h"
+#include "vmm-kvm/backend_internal.h"
 #include "vmm-kvm/board_layout.h"
+#include "vmm-kvm/board_slots.h"
 #include "vmm-kvm/kvm_features.h"
-#include "vmm-kvm/machine.h"
-#include "vmm-kvm/notes.h"
-#include "vmm-kvm/nvram_commits.h"
-
-enum phase {
-	PHASE_CREATED,
-	PHASE_RUNNING,
-	PHASE_PAUSED,
-	PHASE_RESTING, /* turned off, crashed or failed: only destroy is left */
-	PHASE_DEAD,    /* destroyed; memory goes when the loop turns */
-};
-
-/* What is told from the loop, in this order, not from inside an operation:
- * at most one start, and pause and resume cancel each other. */
-struct announcements {
-	bool running, paused, resumed, poweroff;
-};
-
-struct vmm {
-	struct vmm_params params;
-	enum phase phase;
-	struct board *board;
-	struct machine machine;
-	bool machine_made;
-	struct nvram_commits commits;
-	struct notes notes;
-	struct announcements announce;
-	uv_async_t async; /* its closing frees the vmm */
-};
 
 static void close_params(struct vmm_params *p)
 {
@@ -84,6 +57,13 @@ static void on_note(void *cookie, enum board_note note, uint64_t value)
 	uv_async_send(&v->async);
 }
 
+static void on_slots_changed(void *cookie)
+{
+	struct vmm *v = cookie;
+
+	uv_async_send(&v->async);
+}
+
 /* On the loop: what the threads left behind, in the order it is told. */
 
 static void tell(struct vmm *v, enum vmm_event_kind kind, const char *detail)
@@ -91,6 +71,14 @@ static void tell(struct vmm *v, enum vmm_event_kind kind, const char *detail)
 	/* The owner may have destroyed us in the event before. */
 	if (v->phase != PHASE_DEAD)
 		v->params.events->event(v->params.cookie, kind, detail);
+}
+
+static void on_device(void *cookie, const struct vmm_device_status *status)
+{
+	struct vmm *v = cookie;
+
+	if (v->phase != PHASE_DEAD)
+		v->params.events->device(v->params.cookie, status);
 }
 
 static void tell_announcements(struct vmm *v)
@@ -171,6 +159,8 @@ static void on_async(uv_async_t *async)
 	    notes_take_stop(&v->notes, &stop))
 		handle_stop(v, &stop);
 	start_commit(v);
+	if (backend_alive(v))
+		board_slots_poll(v->board);
 	/* A machine is off when its last variable is safe. */
 	if (v->phase != PHASE_DEAD && v->announce.poweroff &&
 	    !nvram_commits_busy(&v->commits)) {
@@ -254,6 +244,8 @@ static int build(struct vmm *v, struct error *e)
 		.set_mapped = on_set_mapped,
 		.commit = on_commit,
 		.note = on_note,
+		.slots_changed = on_slots_changed,
+		.device_event = on_device,
 		.cookie = v,
 	};
 	unsigned ipa_bits;
@@ -317,21 +309,9 @@ static int kvm_create(const struct vmm_params *params, struct vmm **ret,
 	return 0;
 }
 
-static int check_phase(const struct vmm *v, enum phase wanted, const char *what,
-		       struct error *e)
-{
-	static const char *const names[] = {"not started", "running", "paused",
-					    "at rest", "gone"};
-
-	if (v->phase == wanted)
-		return 0;
-	return error_set_code(e, ERROR_STATE, "cannot %s a machine that is %s",
-			      what, names[v->phase]);
-}
-
 static int kvm_start(struct vmm *v, struct error *e)
 {
-	int r = check_phase(v, PHASE_CREATED, "start", e);
+	int r = backend_check_phase(v, PHASE_CREATED, "start", e);
 
 	if (!r)
 		r = machine_start(&v->machine, e);
@@ -346,7 +326,7 @@ static int kvm_start(struct vmm *v, struct error *e)
 
 static int kvm_pause(struct vmm *v, struct error *e)
 {
-	int r = check_phase(v, PHASE_RUNNING, "pause", e);
+	int r = backend_check_phase(v, PHASE_RUNNING, "pause", e);
 
 	if (r)
 		return r;
@@ -361,7 +341,7 @@ static int kvm_pause(struct vmm *v, struct error *e)
 
 static int kvm_resume(struct vmm *v, struct error *e)
 {
-	int r = check_phase(v, PHASE_PAUSED, "resume", e);
+	int r = backend_check_phase(v, PHASE_PAUSED, "resume", e);
 
 	if (r)
 		return r;
@@ -378,7 +358,7 @@ static int kvm_resume(struct vmm *v, struct error *e)
 
 static int kvm_shutdown(struct vmm *v, struct error *e)
 {
-	int r = check_phase(v, PHASE_RUNNING, "shut down", e);
+	int r = backend_check_phase(v, PHASE_RUNNING, "shut down", e);
 
 	if (!r)
 		board_press_power(v->board);
@@ -393,7 +373,7 @@ static bool kvm_button_heard(struct vmm *v)
 static int kvm_reset(struct vmm *v, struct error *e)
 {
 	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
-		return check_phase(v, PHASE_RUNNING, "reset", e);
+		return backend_check_phase(v, PHASE_RUNNING, "reset", e);
 	/* Goes the way a guest's own reset goes. */
 	run_gate_close(&v->machine.gate);
 	post_stop(v, KVM_VCPU_RESET, "");
@@ -403,7 +383,7 @@ static int kvm_reset(struct vmm *v, struct error *e)
 static int kvm_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
 {
 	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
-		return check_phase(v, PHASE_RUNNING, "balloon", e);
+		return backend_check_phase(v, PHASE_RUNNING, "balloon", e);
 	board_set_balloon(v->board, bytes);
 	return 0;
 }
@@ -433,5 +413,9 @@ const struct vmm_ops vmm_kvm_ops = {
 	.set_balloon = kvm_set_balloon,
 	.nvram_committed = kvm_nvram_committed,
 	.stats = kvm_stats,
+	.attach = backend_attach,
+	.detach = backend_detach,
+	.give_up = backend_give_up,
+	.device_status = backend_device_status,
 	.destroy = kvm_destroy,
 };

@@ -211,13 +211,14 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 	b->set_mapped = p->set_mapped;
 	b->commit = p->commit;
 	b->note = p->note;
+	b->slots_changed = p->slots_changed;
+	b->device_event = p->device_event;
 	b->cookie = p->cookie;
-	r = uv_timer_init(p->vmm->loop, &b->power_timer);
-	if (r) {
-		free(TAKE_PTR(b));
-		return error_set(e, r, "out of timers");
-	}
-	b->power_timer.data = b;
+	/* Neither can fail. */
+	(void)uv_timer_init(p->vmm->loop, &b->power_timer);
+	(void)uv_timer_init(p->vmm->loop, &b->slots_timer);
+	b->power_timer.data = b->slots_timer.data = b;
+	b->open_timers = 2;
 	r = bus_new(&b->bus);
 	if (r)
 		return error_set(e, r, "out of memory");
@@ -232,7 +233,10 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	struct board *b = handle->data;
+
+	if (--b->open_timers == 0)
+		free(b);
 }
 
 struct board *board_free(struct board *b)
@@ -240,6 +244,7 @@ struct board *board_free(struct board *b)
 	if (!b)
 		return NULL;
 	board_free_mmio(b);
+	board_slots_free(b);
 	while (b->n_functions)
 		virtio_pci_free(b->functions[--b->n_functions]);
 	if (b->pvpanic) {
@@ -259,6 +264,7 @@ struct board *board_free(struct board *b)
 	bus_free(b->bus);
 	board_memory_done(&b->memory);
 	uv_close((uv_handle_t *)&b->power_timer, on_timer_closed);
+	uv_close((uv_handle_t *)&b->slots_timer, on_timer_closed);
 	return NULL;
 }
 
@@ -288,6 +294,7 @@ void board_reset(struct board *b)
 	/* Reads under way would land in the RAM of the next boot. */
 	for (unsigned i = 0; i < b->n_blockdevs; i++)
 		blockdev_drain(b->blockdevs[i]);
+	board_slots_drain(b);
 	bus_lock(b->bus);
 	pl061_set_input(b->pl061, BOARD_POWER_KEY_PIN, false);
 	pci_host_reset(b->pci);
@@ -303,6 +310,7 @@ void board_reset(struct board *b)
 	}
 	bus_unlock(b->bus);
 	board_memory_discard_ram(&b->memory);
+	board_slots_reset(b);
 }
 
 void board_hold(struct board *b, bool held)

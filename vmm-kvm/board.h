@@ -43,6 +43,13 @@ struct board_params {
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
 	/* Likewise. */
 	void (*note)(void *cookie, enum board_note note, uint64_t value);
+	/* With the device lock held, on any thread: board_slots_poll() is due,
+	 * on the loop thread. */
+	void (*slots_changed)(void *cookie);
+	/* A step of an attach or detach, on the loop thread, from inside
+	 * board_slots_poll(), board_detach() and board_reset(). */
+	void (*device_event)(void *cookie,
+			     const struct vmm_device_status *status);
 	void *cookie;
 };
 

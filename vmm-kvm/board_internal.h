@@ -6,9 +6,11 @@
 
 #include "vmm-kvm/board.h"
 #include "vmm-kvm/board_layout.h"
+#include "vmm-kvm/board_slots.h"
 #include "vmm-kvm/devices/cfi_flash.h"
 #include "vmm-kvm/devices/fw_cfg.h"
 #include "vmm-kvm/devices/gicv2m.h"
+#include "vmm-kvm/devices/pcie_port.h"
 #include "vmm-kvm/devices/pl011.h"
 #include "vmm-kvm/devices/pl031.h"
 #include "vmm-kvm/devices/pl061.h"
@@ -18,7 +20,28 @@
 #include "vmm-kvm/devices/virtio_mmio.h"
 #include "vmm-kvm/devices/virtio_pci.h"
 
-#define BOARD_FUNCTIONS_MAX (BOARD_PCI_SLOTS - BOARD_PCI_SLOT_FIRST)
+#define BOARD_FUNCTIONS_MAX (BOARD_PCI_PORTS_FIRST - BOARD_PCI_SLOT_FIRST)
+
+/* What is under way on a slot. */
+enum board_slot_op {
+	BOARD_SLOT_IDLE,
+	BOARD_SLOT_ATTACH, /* offered to the guest */
+	BOARD_SLOT_DETACH, /* the guest was asked */
+	BOARD_SLOT_TAKE,   /* the guest was told */
+};
+
+struct board_slot {
+	struct pcie_port *port;
+	struct virtio_pci *function; /* NULL: the slot is empty */
+	struct blockdev *blockdev;   /* of a disk; the function's own */
+	enum vm_device_kind kind;
+	char id[VM_DEVICE_ID_MAX + 1];
+	enum board_slot_op op;
+	enum vm_device_state told; /* the last step of an attach */
+	bool pressed;		   /* a detach: the button was */
+	unsigned ticks;		   /* since it began to be taken */
+	uint64_t emptied_ns;	   /* of uv_hrtime(); 0: never filled */
+};
 
 struct board {
 	struct board_space space;
@@ -37,19 +60,27 @@ struct board {
 	struct pci_host *pci;
 	struct virtio_pci *functions[BOARD_FUNCTIONS_MAX];
 	unsigned n_functions;
-	/* Borrowed from the functions that own them. */
-	struct blockdev *blockdevs[BOARD_FUNCTIONS_MAX];
+	/* Of disks on MMIO; borrowed from the devices that own them. */
+	struct blockdev *blockdevs[VM_DISKS_MAX];
 	unsigned n_blockdevs;
 	struct virtio_mmio *mmio[BOARD_VIRTIO_MMIO_MAX];
 	unsigned n_mmio;
+	struct board_slot *slots; /* slots[0] is slot 1 */
+	unsigned n_slots;
+	uv_timer_t slots_timer;			  /* while one is taken */
+	struct virtio_pci_params function_params; /* the same for all */
+	unsigned open_timers; /* the closing of the last frees the board */
 	const struct vm_config *config; /* borrowed */
 	int kernel_fd, initrd_fd;	/* borrowed; -1 for none */
-	uv_timer_t power_timer;		/* its closing frees the board */
-	struct virtio_dev *balloon;	/* borrowed from its function */
+	uv_timer_t power_timer;
+	struct virtio_dev *balloon; /* borrowed from its function */
 	/* Of board_params. */
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
 	void (*note)(void *cookie, enum board_note note, uint64_t value);
+	void (*slots_changed)(void *cookie);
+	void (*device_event)(void *cookie,
+			     const struct vmm_device_status *status);
 	void *cookie;
 };
 
@@ -75,5 +106,27 @@ _Static_assert(VM_DISKS_MAX + VM_NICS_MAX <= BOARD_VIRTIO_MMIO_MAX,
  * MMIO. */
 int board_add_pci(struct board *b, const struct board_params *p,
 		  struct error *e) must_check;
+
+/* board_slots.c: empty slots; then what a definition has in them. */
+int board_slots_new(struct board *b, unsigned n, struct error *e) must_check;
+void board_slots_free(struct board *b);
+/* Waits for the I/O of all disks. Lock not held. */
+void board_slots_drain(struct board *b);
+/* board_hotplug.c, at the end of board_reset(): no guest holds any more what
+ * it was asked for. */
+void board_slots_reset(struct board *b);
+/* The virtio end; device->fd is consumed. *ret_blockdev, of a disk, is the
+ * device's own. */
+int board_device_new(struct board *b, const struct vmm_device *device,
+		     struct virtio_dev **ret, struct blockdev **ret_blockdev,
+		     struct error *e) must_check;
+struct board_slot *board_slot_find(struct board *b, const char *id);
+/* Into the slot asked for or another; device->fd is consumed. */
+int board_slot_fill(struct board *b, const struct vmm_device *device, bool cold,
+		    struct board_slot **ret, struct error *e) must_check;
+/* Waits for its I/O, as long as that takes. */
+void board_slot_empty(struct board *b, struct board_slot *s);
+int board_slots_plug_cold(struct board *b, const struct vmm_device *device,
+			  struct error *e) must_check;
 
 #endif

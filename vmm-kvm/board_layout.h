@@ -95,8 +95,9 @@
 #define BOARD_POWER_KEY_PIN 3
 #define BOARD_APB_CLOCK_HZ  24000000
 
-/* Slots on the root bus; 0 stays free for a host bridge. */
-#define BOARD_PCI_SLOT_FIRST 1 /* entropy, console, disks, network */
-#define BOARD_PCI_SLOTS	     32
+/* Devices on the root bus; 0 stays free for a host bridge. */
+#define BOARD_PCI_SLOT_FIRST  1	 /* what is built in */
+#define BOARD_PCI_PORTS_FIRST 16 /* ports with slots, 8 to a device */
+#define BOARD_PCI_PORTS_LAST  31
 
 #endif

@@ -1,15 +1,10 @@
 #include "lib/base/fd.h"
 #include "vmm-kvm/board_internal.h"
-#include "vmm-kvm/devices/virtio_blk.h"
 #include "vmm-kvm/devices/virtio_console.h"
-#include "vmm-kvm/devices/virtio_net.h"
 #include "vmm-kvm/devices/virtio_rng.h"
 
 /* Where the stock agent looks for its host. */
 #define AGENT_PORT "org.qemu.guest_agent.0"
-/* Functions besides disks and network interfaces: entropy, console, balloon,
- * pvpanic. */
-#define FUNCTIONS_FIXED 4
 
 static int add_pci_host(struct board *b, const struct board_params *p,
 			struct error *e)
@@ -28,42 +23,55 @@ static int add_pci_host(struct board *b, const struct board_params *p,
 	return pci_host_new(&params, &b->pci, e);
 }
 
-/* Puts a device (consumed) into the next free slot. */
-static int add_function(struct board *b, const struct board_params *p,
-			struct virtio_dev *device, struct error *e)
+/* Builds a device (consumed) into the root bus. */
+static int add_function(struct board *b, struct virtio_dev *device,
+			struct error *e)
 {
-	struct virtio_pci_params params = {
-		.host = b->pci,
-		.devfn = PCI_DEVFN(BOARD_PCI_SLOT_FIRST + b->n_functions, 0),
-		.device = device,
-		.mem = &b->guest_mem,
-		.bus = b->bus,
-		.loop = p->vmm->loop,
-		.msi = p->msi,
-		.doorbells = p->doorbells,
-	};
-	int r = virtio_pci_new(&params, &b->functions[b->n_functions], e);
+	struct virtio_pci_params params = b->function_params;
+	int r;
 
+	if (b->n_functions == BOARD_FUNCTIONS_MAX) {
+		virtio_dev_free(device);
+		return error_set(e, -ENOSPC,
+				 "more than %d devices on the root bus",
+				 BOARD_FUNCTIONS_MAX);
+	}
+	params.devfn = PCI_DEVFN(BOARD_PCI_SLOT_FIRST + b->n_functions, 0);
+	params.device = device;
+	r = virtio_pci_new(&params, &b->functions[b->n_functions], e);
 	if (!r)
 		b->n_functions++;
 	return r;
 }
 
-/* `bus` is an enum vm_device_bus; the device is consumed. */
-static int add_device(struct board *b, const struct board_params *p, int bus,
-		      struct virtio_dev *device, struct error *e)
-{
-	return bus == VM_DEVICE_BUS_MMIO ? board_add_mmio(b, p, device, e)
-					 : add_function(b, p, device, e);
-}
-
-static int add_rng(struct board *b, const struct board_params *p,
-		   struct error *e)
+static int add_rng(struct board *b, struct error *e)
 {
 	struct virtio_dev *device;
 	int r = virtio_rng_new(&device, e);
 
-	return r ? r : add_function(b, p, device, e);
+	return r ? r : add_function(b, device, e);
+}
+
+/* On virtio over MMIO it has no slot. */
+static int add_fixed(struct board *b, const struct board_params *p,
+		     const struct vmm_device *device, struct error *e)
+{
+	struct virtio_dev *virtio;
+	struct blockdev *blockdev;
+	int r = board_device_new(b, device, &virtio, &blockdev, e);
+
+	if (!r)
+		r = board_add_mmio(b, p, virtio, e);
+	if (!r && blockdev)
+		b->blockdevs[b->n_blockdevs++] = blockdev;
+	return r;
+}
+
+static int add_device(struct board *b, const struct board_params *p, int bus,
+		      const struct vmm_device *device, struct error *e)
+{
+	return bus == VM_DEVICE_BUS_MMIO ? add_fixed(b, p, device, e)
+					 : board_slots_plug_cold(b, device, e);
 }
 
 static int add_console(struct board *b, const struct board_params *p,
@@ -76,7 +84,7 @@ static int add_console(struct board *b, const struct board_params *p,
 	struct virtio_dev *device;
 	int r = virtio_console_new(ports, &device, e);
 
-	return r ? r : add_function(b, p, device, e);
+	return r ? r : add_function(b, device, e);
 }
 
 static void balloon_reached(void *cookie, uint64_t bytes)
@@ -102,7 +110,7 @@ static int add_balloon(struct board *b, const struct board_params *p,
 	if (r)
 		return r;
 	b->balloon = device;
-	return add_function(b, p, device, e);
+	return add_function(b, device, e);
 }
 
 static void guest_panicked(void *cookie)
@@ -128,75 +136,45 @@ static int add_pvpanic(struct board *b, struct error *e)
 static int add_disk(struct board *b, const struct board_params *p, size_t i,
 		    struct error *e)
 {
-	const struct disk_config *disk = &p->vmm->config->disks[i];
-	struct virtio_blk_params params = {
-		.serial = disk->serial ? disk->serial : disk->id,
-		.n_queues = disk->queues,
+	const struct vmm_device device = {
+		.kind = VM_DEVICE_DISK,
+		.disk = &p->vmm->config->disks[i],
+		.fd = TAKE_FD(p->vmm->disks[i].fd),
 	};
-	struct virtio_dev *device;
-	struct blockdev *blockdev = NULL;
-	int r = blockdev_open(p->vmm->loop, TAKE_FD(p->vmm->disks[i].fd),
-			      disk->readonly, &blockdev, e);
 
-	params.blockdev = blockdev;
-
-	if (!r)
-		r = virtio_blk_new(&params, &device, e);
-	if (!r)
-		r = add_device(b, p, disk->bus, device, e);
-	if (!r)
-		b->blockdevs[b->n_blockdevs++] = blockdev;
-	return r ? error_prefix(e, r, "disk \"%s\"", disk->id) : 0;
+	return add_device(b, p, device.disk->bus, &device, e);
 }
 
 static int add_nic(struct board *b, const struct board_params *p, size_t i,
 		   struct error *e)
 {
-	const struct nic_config *nic = &p->vmm->config->nics[i];
-	struct virtio_net_params params = {
-		.loop = p->vmm->loop,
-		.tap_fd = -1,
+	const struct vmm_device device = {
+		.kind = VM_DEVICE_NIC,
+		.nic = &p->vmm->config->nics[i],
+		.fd = TAKE_FD(p->vmm->nics[i].tap_fd),
 	};
-	struct virtio_dev *device;
-	int r = parse_mac(nic->mac, "mac", params.mac, e);
 
-	if (!r) {
-		params.tap_fd = TAKE_FD(p->vmm->nics[i].tap_fd);
-		r = virtio_net_new(&params, &device, e);
-	}
-	if (!r)
-		r = add_device(b, p, nic->bus, device, e);
-	return r ? error_prefix(e, r, "nic \"%s\"", nic->id) : 0;
-}
-
-/* Disks and network interfaces on PCIe. */
-static size_t count_functions(const struct vm_config *c)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < c->n_disks; i++)
-		n += c->disks[i].bus == VM_DEVICE_BUS_PCIE;
-	for (size_t i = 0; i < c->n_nics; i++)
-		n += c->nics[i].bus == VM_DEVICE_BUS_PCIE;
-	return n;
+	return add_device(b, p, device.nic->bus, &device, e);
 }
 
 int board_add_pci(struct board *b, const struct board_params *p,
 		  struct error *e)
 {
 	const struct vm_config *c = p->vmm->config;
-	int r;
+	int r = add_pci_host(b, p, e);
 
-	if (FUNCTIONS_FIXED + count_functions(c) > BOARD_FUNCTIONS_MAX)
-		return error_set(e, -EINVAL,
-				 "%zu disks and %zu nics are %zu devices on "
-				 "PCIe; at most %d fit: give some of them "
-				 "\"bus\": \"mmio\"",
-				 c->n_disks, c->n_nics, count_functions(c),
-				 BOARD_FUNCTIONS_MAX - FUNCTIONS_FIXED);
-	r = add_pci_host(b, p, e);
+	b->function_params = (struct virtio_pci_params){
+		.host = b->pci,
+		.mem = &b->guest_mem,
+		.bus = b->bus,
+		.loop = p->vmm->loop,
+		.msi = p->msi,
+		.doorbells = p->doorbells,
+	};
 	if (!r)
-		r = add_rng(b, p, e);
+		r = add_rng(b, e);
+	if (!r)
+		r = board_slots_new(b, vm_config_slots(c), e);
 	for (size_t i = 0; !r && i < c->n_disks; i++)
 		r = add_disk(b, p, i, e);
 	for (size_t i = 0; !r && i < c->n_nics; i++)

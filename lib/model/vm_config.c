@@ -81,7 +81,7 @@ static const char *path_check(const char *path)
 #define NIC(member)  offsetof(struct nic_config, member)
 #define VM(member)   offsetof(struct vm_config, member)
 
-static const struct json_field disk_fields[] = {
+const struct json_field vm_disk_fields[] = {
 	{.name = "id",
 	 .kind = JSON_STRING,
 	 .offset = DISK(id),
@@ -117,10 +117,17 @@ static const struct json_field disk_fields[] = {
 	 .min = 1,
 	 .max = VM_QUEUES_MAX,
 	 .doc = "request queues, at best one per vCPU; default 1"},
+	{.name = "slot",
+	 .kind = JSON_U32,
+	 .offset = DISK(slot),
+	 .flags = JSON_OMIT_EMPTY,
+	 .min = 1,
+	 .max = VM_SLOTS_MAX,
+	 .doc = "where it is plugged in; default the lowest one free"},
 	JSON_END,
 };
 
-static const struct json_field nic_fields[] = {
+const struct json_field vm_nic_fields[] = {
 	{.name = "id",
 	 .kind = JSON_STRING,
 	 .offset = NIC(id),
@@ -148,6 +155,13 @@ static const struct json_field nic_fields[] = {
 	 .flags = JSON_OMIT_EMPTY,
 	 .names = device_buses,
 	 .doc = "how the guest reaches it; default pcie"},
+	{.name = "slot",
+	 .kind = JSON_U32,
+	 .offset = NIC(slot),
+	 .flags = JSON_OMIT_EMPTY,
+	 .min = 1,
+	 .max = VM_SLOTS_MAX,
+	 .doc = "where it is plugged in; default the lowest one free"},
 	JSON_END,
 };
 
@@ -276,7 +290,7 @@ const struct json_field vm_config_fields[] = {
 	 .offset = VM(disks),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = VM_DISKS_MAX,
-	 .sub = disk_fields,
+	 .sub = vm_disk_fields,
 	 .element_size = sizeof(struct disk_config),
 	 .count_offset = VM(n_disks),
 	 .doc = "in boot order"},
@@ -285,7 +299,7 @@ const struct json_field vm_config_fields[] = {
 	 .offset = VM(nics),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = VM_NICS_MAX,
-	 .sub = nic_fields,
+	 .sub = vm_nic_fields,
 	 .element_size = sizeof(struct nic_config),
 	 .count_offset = VM(n_nics),
 	 .doc = "network interfaces"},
@@ -333,14 +347,23 @@ const struct json_field vm_config_fields[] = {
 	 .names = reboot_policies,
 	 .doc = "when the guest resets itself: default restart; preserve "
 		"pauses it"},
+	{.name = "max_hotplug",
+	 .kind = JSON_U32,
+	 .offset = VM(max_hotplug),
+	 .max = VM_HOTPLUG_MAX,
+	 .doc = "free slots for disks and network interfaces that are added "
+		"while it runs; default 8"},
 	JSON_END,
 };
 
 int vm_config_from_json(json_object *object, struct vm_config *ret,
 			struct error *e)
 {
-	_cleanup_vm_config_ struct vm_config c = {.vcpus = 1,
-						  .memory_bytes = GIB(1)};
+	_cleanup_vm_config_ struct vm_config c = {
+		.vcpus = 1,
+		.memory_bytes = GIB(1),
+		.max_hotplug = VM_HOTPLUG_DEFAULT,
+	};
 	int r;
 
 	r = json_decode(object, vm_config_fields, &c, "", e);

@@ -31,6 +31,11 @@
 /* Of a disk or NIC; what virtio-blk has room for as a serial (VIRTIO 1.2,
  * 5.2.6), so that an id can serve as one. */
 #define VM_DEVICE_ID_MAX 20
+/* Slots a device can be plugged into: enough for all of a definition and the
+ * greatest max_hotplug. */
+#define VM_HOTPLUG_MAX	   32
+#define VM_HOTPLUG_DEFAULT 8
+#define VM_SLOTS_MAX	   (VM_DISKS_MAX + VM_NICS_MAX + VM_HOTPLUG_MAX)
 
 enum vm_hypervisor {
 	VM_HYPERVISOR_AUTO,
@@ -88,15 +93,17 @@ struct disk_config {
 	bool readonly;
 	int bus;	 /* enum vm_device_bus */
 	uint32_t queues; /* 0: one */
+	uint32_t slot;	 /* 1 to VM_SLOTS_MAX, unique in the VM; 0 on MMIO */
 };
 
 struct nic_config {
-	char *id;     /* unique in the VM; default nic0, nic1, ... */
-	char *tap;    /* existing or to be made tap interface; or NULL */
-	char *bridge; /* bridge a fresh tap joins; or NULL */
-	char *mac;    /* default: derived from the VM's uuid and the id;
-		       * lower case */
-	int bus;      /* enum vm_device_bus */
+	char *id;      /* unique in the VM; default nic0, nic1, ... */
+	char *tap;     /* existing or to be made tap interface; or NULL */
+	char *bridge;  /* bridge a fresh tap joins; or NULL */
+	char *mac;     /* default: derived from the VM's uuid and the id;
+			* lower case */
+	int bus;       /* enum vm_device_bus */
+	uint32_t slot; /* as a disk's */
 };
 
 struct vm_config {
@@ -129,9 +136,12 @@ struct vm_config {
 	uint32_t autostart_delay_ms; /* to wait after it was started */
 	int on_crash;		     /* enum vm_on_crash */
 	int on_reboot;		     /* enum vm_on_reboot */
+	uint32_t max_hotplug;	     /* free slots a start provides for more */
 };
 
 extern const struct json_field vm_config_fields[];
+/* Of one struct disk_config, and one struct nic_config. */
+extern const struct json_field vm_disk_fields[], vm_nic_fields[];
 
 /*
  * Defaults, decode, validate: bounds, MACs well-formed, no two disks or NICs
@@ -159,5 +169,11 @@ const char *vm_name_check(const char *name);
 /* In a structure just decoded: fill in what was left out, and judge what the
  * field tables cannot. Part of vm_config_from_json(). */
 int vm_config_complete(struct vm_config *c, struct error *e) must_check;
+
+/* Part of the above: slots for those that have none. */
+int vm_config_complete_slots(struct vm_config *c, struct error *e) must_check;
+/* How many slots the machine has: all in use and max_hotplug free ones. */
+unsigned vm_config_slots(const struct vm_config *c);
+bool vm_config_slot_used(const struct vm_config *c, uint32_t slot);
 
 #endif

@@ -316,5 +316,5 @@ int vm_config_complete(struct vm_config *c, struct error *e)
 		r = complete_nics(c, e);
 	if (r == 0)
 		r = check_labels(c->labels, e);
-	return r;
+	return r ? r : vm_config_complete_slots(c, e);
 }

@@ -5,6 +5,8 @@
  *
  * Life: create → start → (pause ⇄ resume | reset | shutdown)* → destroy.
  * Operations the guest takes part in only begin here; their end is an event.
+ * Devices come and go while the machine is running or paused; what is attached
+ * then stays through resets, like everything it was created with.
  *
  * Thread: every operation and every event on the loop thread given to create.
  * After destroy() returns no event comes any more.
@@ -18,6 +20,7 @@
 #include <uv.h>
 
 #include "lib/model/vm_config.h"
+#include "lib/model/vm_device.h"
 #include "lib/model/vm_state.h"
 
 struct vmm;
@@ -35,6 +38,18 @@ enum vmm_event_kind {
 	VMM_EVENT_FATAL,    /* the backend cannot go on: now at rest */
 };
 
+/* A disk or network interface that has a slot. */
+struct vmm_device_status {
+	enum vm_device_kind kind;
+	enum vm_device_state state;
+	uint32_t slot;
+	char id[VM_DEVICE_ID_MAX + 1];
+	/* Where the guest sees it ("0000:04:00.0"), and by which driver
+	 * ("virtio-blk"); "" while nobody knows. */
+	char address[VM_DEVICE_ADDRESS_MAX];
+	char driver[VM_DEVICE_ADDRESS_MAX];
+};
+
 struct vmm_events {
 	/* `detail` is a sentence or "", valid during the call. */
 	void (*event)(void *cookie, enum vmm_event_kind kind,
@@ -45,6 +60,11 @@ struct vmm_events {
 	 * the owner calls ops->nvram_committed(). At most one at a time.
 	 */
 	void (*nvram_commit)(void *cookie, uint64_t offset, uint64_t size);
+	/*
+	 * A step of an attach or detach under way, each once and in order;
+	 * "active" ends an attach, "released" a detach. `status` is borrowed.
+	 */
+	void (*device)(void *cookie, const struct vmm_device_status *status);
 };
 
 struct vmm_disk {
@@ -53,6 +73,14 @@ struct vmm_disk {
 
 struct vmm_nic {
 	int tap_fd; /* see lib/host/netdev.h */
+};
+
+/* What is attached while the machine runs. */
+struct vmm_device {
+	enum vm_device_kind kind;
+	const struct disk_config *disk; /* of kind VM_DEVICE_DISK */
+	const struct nic_config *nic;	/* of kind VM_DEVICE_NIC */
+	int fd;				/* as in vmm_disk or vmm_nic */
 };
 
 struct vmm_params {
@@ -95,6 +123,31 @@ struct vmm_ops {
 	int (*set_balloon)(struct vmm *v, uint64_t bytes, struct error *e);
 	void (*nvram_committed)(struct vmm *v);
 	void (*stats)(struct vmm *v, struct vmm_stats *ret);
+	/*
+	 * Offer a device to the guest. The descriptor is consumed, also on
+	 * failure; the configuration is borrowed during the call. -ENOSPC when
+	 * no slot is free. The slot the configuration names is taken when it is
+	 * free, else the lowest one; *ret_slot is it.
+	 */
+	int (*attach)(struct vmm *v, const struct vmm_device *device,
+		      uint32_t *ret_slot, struct error *e);
+	/*
+	 * Ask the guest to let go of a device, or, with `force`, take it away
+	 * without asking, within seconds, whatever is under way with it.
+	 * -ENOENT, -EBUSY (an operation is under way; not with `force`).
+	 */
+	int (*detach)(struct vmm *v, const char *id, bool force,
+		      struct error *e);
+	/*
+	 * End an operation the guest has not followed: an attached device is
+	 * gone again, one to be detached stays. `why` gets a sentence with the
+	 * likely reason. Nothing happens when no operation is under way; one
+	 * with `force` just ends now.
+	 */
+	void (*give_up)(struct vmm *v, const char *id, struct error *why);
+	/* How a device is now. -ENOENT when it has no slot. */
+	int (*device_status)(struct vmm *v, const char *id,
+			     struct vmm_device_status *ret);
 	/* Ends the guest at once if it runs; NULL is fine. */
 	void (*destroy)(struct vmm *v);
 };

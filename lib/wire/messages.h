@@ -32,6 +32,21 @@
  *  D nvram-ack    {seq}                     no reply
  *  D stats        {}                        → {exits_mmio, exits_total,
  *                                              vcpu_ns}
+ *  D attach       {kind, config, timeout_ms} + fd (of the disk or tap)
+ *                                           → {slot} once it is offered; then
+ *                                           "device" until "active" or
+ *                                           "failed"
+ *  D detach       {kind, device, force, timeout_ms}
+ *                                           → {} once the guest was asked;
+ *                                           then "device" until "released" or
+ *                                           "failed"
+ *  D devices      {}                        → {devices: [{kind, id, state,
+ *                                              slot, address, driver,
+ *                                              config}]}
+ *  S device       {kind, id, state, slot, address, driver, detail}
+ *                                           a step of an attach or detach;
+ *                                           state: a vm_device_state name;
+ *                                           detail: why it "failed"
  *  S state        {state, reason}           state: a vm_state name; reason: a
  *                                           sentence ("the guest powered off")
  *                                           After "stopped" and "crashed" the
@@ -65,7 +80,11 @@
 	X(BALLOON, "balloon", 'D', 0)               \
 	X(NVRAM_ACK, "nvram-ack", 'D', 0)           \
 	X(STATS, "stats", 'D', 0)                   \
+	X(ATTACH, "attach", 'D', 1)                 \
+	X(DETACH, "detach", 'D', 0)                 \
+	X(DEVICES, "devices", 'D', 0)               \
 	X(REPLY, "reply", 'S', 1)                   \
+	X(DEVICE, "device", 'S', 0)                 \
 	X(STATE, "state", 'S', 0)                   \
 	X(EVENT, "event", 'S', 0)                   \
 	X(NVRAM, "nvram", 'S', 0)

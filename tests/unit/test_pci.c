@@ -60,7 +60,8 @@ static int setup(void **state)
 	pci_dev_init(&f->dev, "test", &ids, &dev_ops);
 	pci_bar_init(&f->dev, 0, sizeof(f->mem), &mem_ops, f);
 	assert_int_equal(pci_cap_add(&f->dev, PCI_CAP_VENDOR, 5), 0x40);
-	assert_int_equal(pci_cap_add_express(&f->dev), 0x48);
+	assert_int_equal(pci_cap_add_express(&f->dev, PCI_EXPRESS_INTEGRATED),
+			 0x48);
 	assert_int_equal(pci_host_add(f->m.host, &f->dev, DEVFN, NULL), 0);
 	*state = f;
 	return 0;

@@ -6,14 +6,15 @@
 #define FIRST_CAPABILITY 0x40
 
 /* PCI Express capability, version 2 (PCIe Base 4.0, 7.5.3). */
-#define EXPRESS_BYTES	       0x3c
-#define EXPRESS_FLAGS	       0x02
-#define EXPRESS_VERSION	       2
-#define EXPRESS_TYPE_RCIEP     (9 << 4)
-#define EXPRESS_DEVICE_CAP     0x04
-#define EXPRESS_ROLE_ERRORS    (1u << 15) /* mandatory since 1.1 */
-#define EXPRESS_DEVICE_CONTROL 0x08
-#define EXPRESS_CONTROL_BITS   0x7fff /* without function level reset */
+#define EXPRESS_BYTES	     0x3c
+#define EXPRESS_VERSION	     2
+#define EXPRESS_ROLE_ERRORS  (1u << 15) /* mandatory since 1.1 */
+#define EXPRESS_CONTROL_BITS 0x7fff	/* without function level reset */
+#define LINK_2_5_GT	     1u
+#define LINK_ONE_LANE	     (1u << 4)
+#define LINK_SPEEDS_2_5_GT   (1u << 1) /* of link capabilities 2 */
+/* ASPM, read completion boundary, common clock, extended synch. */
+#define LINK_CONTROL_BITS 0x00cb
 
 uint16_t pci_get16(const uint8_t *bytes, unsigned reg)
 {
@@ -104,16 +105,30 @@ unsigned pci_cap_add(struct pci_dev *d, uint8_t id, unsigned size)
 	return at;
 }
 
-unsigned pci_cap_add_express(struct pci_dev *d)
+static void express_add_link(struct pci_dev *d, unsigned at)
+{
+	pci_put32(d->config, at + PCI_EXPRESS_LINK_CAP,
+		  LINK_2_5_GT | LINK_ONE_LANE);
+	pci_put16(d->wmask, at + PCI_EXPRESS_LINK_CONTROL, LINK_CONTROL_BITS);
+	pci_put16(d->config, at + PCI_EXPRESS_LINK_STATUS,
+		  LINK_2_5_GT | LINK_ONE_LANE);
+	pci_put32(d->config, at + PCI_EXPRESS_LINK_CAP_2, LINK_SPEEDS_2_5_GT);
+	pci_put16(d->config, at + PCI_EXPRESS_LINK_CONTROL_2, LINK_2_5_GT);
+}
+
+unsigned pci_cap_add_express(struct pci_dev *d, enum pci_express_type type)
 {
 	unsigned at = pci_cap_add(d, PCI_CAP_EXPRESS, EXPRESS_BYTES);
 
 	if (!at)
 		return 0;
-	pci_put16(d->config, at + EXPRESS_FLAGS,
-		  EXPRESS_VERSION | EXPRESS_TYPE_RCIEP);
-	pci_put32(d->config, at + EXPRESS_DEVICE_CAP, EXPRESS_ROLE_ERRORS);
-	pci_put16(d->wmask, at + EXPRESS_DEVICE_CONTROL, EXPRESS_CONTROL_BITS);
+	pci_put16(d->config, at + PCI_EXPRESS_FLAGS,
+		  (uint16_t)(EXPRESS_VERSION | type << 4));
+	pci_put32(d->config, at + PCI_EXPRESS_DEVICE_CAP, EXPRESS_ROLE_ERRORS);
+	pci_put16(d->wmask, at + PCI_EXPRESS_DEVICE_CONTROL,
+		  EXPRESS_CONTROL_BITS);
+	if (type != PCI_EXPRESS_INTEGRATED)
+		express_add_link(d, at);
 	return at;
 }
 

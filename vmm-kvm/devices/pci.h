@@ -58,6 +58,29 @@ enum {
 	PCI_CAP_MSIX = 0x11,
 };
 
+/* Device/port types of the PCI Express capability (PCIe Base 4.0, 7.5.3.2). */
+enum pci_express_type {
+	PCI_EXPRESS_ENDPOINT = 0,
+	PCI_EXPRESS_ROOT_PORT = 4,
+	PCI_EXPRESS_INTEGRATED = 9, /* root complex integrated endpoint */
+};
+
+/* Registers of the PCI Express capability. */
+enum {
+	PCI_EXPRESS_FLAGS = 0x02,
+	PCI_EXPRESS_DEVICE_CAP = 0x04,
+	PCI_EXPRESS_DEVICE_CONTROL = 0x08,
+	PCI_EXPRESS_LINK_CAP = 0x0c,
+	PCI_EXPRESS_LINK_CONTROL = 0x10,
+	PCI_EXPRESS_LINK_STATUS = 0x12,
+	PCI_EXPRESS_SLOT_CAP = 0x14,
+	PCI_EXPRESS_SLOT_CONTROL = 0x18,
+	PCI_EXPRESS_SLOT_STATUS = 0x1a,
+	PCI_EXPRESS_ROOT_CONTROL = 0x1c,
+	PCI_EXPRESS_LINK_CAP_2 = 0x2c,
+	PCI_EXPRESS_LINK_CONTROL_2 = 0x30,
+};
+
 struct pci_host;
 struct pci_bus;
 struct pci_dev;
@@ -122,8 +145,9 @@ bool pci_bar_enabled(const struct pci_dev *d, unsigned bar);
  * changed.
  */
 unsigned pci_cap_add(struct pci_dev *d, uint8_t id, unsigned size);
-/* PCI Express capability, version 2, root complex integrated endpoint. */
-unsigned pci_cap_add_express(struct pci_dev *d);
+/* PCI Express capability, version 2. All but what is integrated has a link:
+ * one lane of 2.5 GT/s, in training never. */
+unsigned pci_cap_add_express(struct pci_dev *d, enum pci_express_type type);
 
 /* Pin INTA: level as the device wants it. Only after pci_host_add(). */
 void pci_intx_set(struct pci_dev *d, bool asserted);

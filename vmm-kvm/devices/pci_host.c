@@ -11,6 +11,8 @@ struct pci_host {
 static struct pci_dev *find_below(struct pci_bus *on, uint8_t number,
 				  uint8_t bus, uint8_t devfn)
 {
+	if (on->dark)
+		return NULL;
 	if (number == bus)
 		return on->devs[devfn];
 	for (size_t i = 0; i < ARRAY_SIZE(on->devs); i++) {
@@ -144,12 +146,12 @@ static void remove_bars(struct pci_host *h, struct pci_dev *d, unsigned n)
 			bus_remove(h->params.bus, &d->bars[i]);
 }
 
-int pci_host_add(struct pci_host *h, struct pci_dev *d, uint8_t devfn,
-		 struct error *e)
+int pci_host_add_behind(struct pci_host *h, struct pci_bus *bus,
+			struct pci_dev *d, uint8_t devfn, struct error *e)
 {
 	int r;
 
-	if (h->root.devs[devfn])
+	if (bus->devs[devfn])
 		return error_set(e, -EBUSY, "PCI function %02x.%x is taken",
 				 devfn >> 3, devfn & 7);
 	for (unsigned i = 0; i < PCI_BARS; i++) {
@@ -163,19 +165,25 @@ int pci_host_add(struct pci_host *h, struct pci_dev *d, uint8_t devfn,
 		}
 	}
 	d->host = h;
-	d->parent = &h->root;
+	d->parent = bus;
 	d->devfn = devfn;
 	memcpy(d->initial, d->config, sizeof(d->initial));
-	h->root.devs[devfn] = d;
+	bus->devs[devfn] = d;
 	return 0;
+}
+
+int pci_host_add(struct pci_host *h, struct pci_dev *d, uint8_t devfn,
+		 struct error *e)
+{
+	return pci_host_add_behind(h, &h->root, d, devfn, e);
 }
 
 void pci_host_remove(struct pci_host *h, struct pci_dev *d)
 {
-	if (d->parent != &h->root)
+	if (d->host != h || !d->parent)
 		return;
 	pci_intx_set(d, false);
-	h->root.devs[d->devfn] = NULL;
+	d->parent->devs[d->devfn] = NULL;
 	d->parent = NULL;
 	remove_bars(h, d, PCI_BARS);
 }

@@ -51,10 +51,16 @@ DEFINE_CLEANUP(pci_host_free, struct pci_host *)
 
 /*
  * Put `d` (borrowed until removed) at devfn of the root bus, and its BARs on
- * the bus, disabled. -EBUSY when devfn is taken. With no vCPU running.
+ * the bus, disabled. -EBUSY when devfn is taken. With no vCPU running, or with
+ * the device lock held; so is removing, after which no access of a vCPU
+ * reaches `d` any more.
  */
 int pci_host_add(struct pci_host *h, struct pci_dev *d, uint8_t devfn,
 		 struct error *e) must_check;
+/* The same on a bus behind a bridge of this host. */
+int pci_host_add_behind(struct pci_host *h, struct pci_bus *bus,
+			struct pci_dev *d, uint8_t devfn,
+			struct error *e) must_check;
 void pci_host_remove(struct pci_host *h, struct pci_dev *d);
 
 /* Machine reset of every function. With the device lock held, loop thread or
@@ -77,6 +83,7 @@ uint32_t pci_requester_id(const struct pci_dev *d);
 /* One bus of the tree; bridges embed one as their secondary. */
 struct pci_bus {
 	struct pci_dev *bridge; /* NULL: the root bus */
+	bool dark;		/* no power or no link: nothing on it answers */
 	struct pci_dev *devs[256];
 };
 

@@ -82,6 +82,9 @@ struct virtio_dev {
 	size_t config_size;
 	unsigned n_queues;
 	struct virtqueue queues[VIRTIO_QUEUES_MAX];
+	/* It is about to be taken from a guest that was not asked: requests
+	 * fail, so that no driver waits for them for ever. */
+	bool doomed;
 	uint64_t epoch; /* counts resets: stale completions differ in it */
 	const struct virtio_transport_ops *transport_ops;
 	void *transport;

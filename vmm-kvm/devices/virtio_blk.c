@@ -288,6 +288,10 @@ static bool handle(struct virtio_blk *blk, unsigned queue,
 		    sizeof(header))
 		return false;
 	status = take_status(chain);
+	if (blk->dev.doomed) {
+		finish(blk, queue, chain->head, status, STATUS_IOERR, 1);
+		return true;
+	}
 	switch (header.type) {
 	case TYPE_IN:
 	case TYPE_OUT:

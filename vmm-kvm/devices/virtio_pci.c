@@ -187,6 +187,7 @@ static void reset(struct pci_dev *d)
 	virtio_reset(v->device);
 	virtio_pci_regs_reset(v);
 	virtio_pci_sync_doorbells(v);
+	virtio_pci_status_changed(v);
 }
 
 static const struct pci_dev_ops pci_ops = {
@@ -195,6 +196,22 @@ static const struct pci_dev_ops pci_ops = {
 	.bar_moved = bar_moved,
 	.reset = reset,
 };
+
+void virtio_pci_status_changed(struct virtio_pci *v)
+{
+	if (v->params.status_changed)
+		v->params.status_changed(v->params.cookie);
+}
+
+bool virtio_pci_live(const struct virtio_pci *v)
+{
+	return virtio_live(v->device);
+}
+
+void virtio_pci_doom(struct virtio_pci *v)
+{
+	v->device->doomed = true;
+}
 
 void virtio_pci_reset(struct virtio_pci *v)
 {
@@ -264,7 +281,10 @@ static int function_init(struct virtio_pci *v, struct error *e)
 	if (r < 0)
 		return r;
 	r = caps_add(v, e);
-	if (r == 0 && !pci_cap_add_express(&v->pci))
+	if (r == 0 &&
+	    !pci_cap_add_express(&v->pci, v->params.behind
+						  ? PCI_EXPRESS_ENDPOINT
+						  : PCI_EXPRESS_INTEGRATED))
 		r = error_set(e, -ENOSPC, "no room for capabilities in %s",
 			      v->pci.name);
 	return r;
@@ -295,6 +315,28 @@ static int kicks_init(struct virtio_pci *v, struct error *e)
 	return 0;
 }
 
+/* The last step makes it visible to the guest; the lock is for what vCPUs share
+ * with us: vectors, and the bus. */
+static int function_add(struct virtio_pci *v, struct error *e)
+{
+	const struct virtio_pci_params *p = &v->params;
+	int r;
+
+	bus_lock(p->bus);
+	r = function_init(v, e);
+	if (r == 0)
+		r = kicks_init(v, e);
+	if (r == 0)
+		virtio_pci_regs_reset(v);
+	if (r == 0 && p->behind)
+		r = pci_host_add_behind(p->host, p->behind, &v->pci, p->devfn,
+					e);
+	else if (r == 0)
+		r = pci_host_add(p->host, &v->pci, p->devfn, e);
+	bus_unlock(p->bus);
+	return r;
+}
+
 int virtio_pci_new(const struct virtio_pci_params *params,
 		   struct virtio_pci **ret, struct error *e)
 {
@@ -309,14 +351,9 @@ int virtio_pci_new(const struct virtio_pci_params *params,
 	v->params = *params;
 	v->device = TAKE_PTR(device);
 	virtio_attach(v->device, &transport_ops, v, params->mem, params->bus);
-	r = function_init(v, e);
-	if (r == 0)
-		r = kicks_init(v, e);
-	if (r == 0)
-		r = pci_host_add(params->host, &v->pci, params->devfn, e);
+	r = function_add(v, e);
 	if (r < 0)
 		return r;
-	virtio_pci_regs_reset(v);
 	*ret = TAKE_PTR(v);
 	return 0;
 }
@@ -346,13 +383,14 @@ struct virtio_pci *virtio_pci_free(struct virtio_pci *v)
 {
 	if (!v)
 		return NULL;
-	/* First no more requests, then none under way, then the rest. */
-	virtio_enter(v->device);
-	virtio_reset(v->device);
-	virtio_leave(v->device);
-	v->device = virtio_dev_free(v->device);
+	/* First no vCPU can reach it, then no more requests, then none under
+	 * way; that wait is without the lock, for their completions take it. */
 	bus_lock(v->params.bus);
 	pci_host_remove(v->params.host, &v->pci);
+	virtio_reset(v->device);
+	bus_unlock(v->params.bus);
+	v->device = virtio_dev_free(v->device);
+	bus_lock(v->params.bus);
 	msix_done(&v->msix);
 	close_kicks(v);
 	bus_unlock(v->params.bus);

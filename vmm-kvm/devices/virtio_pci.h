@@ -22,6 +22,7 @@ struct virtio_pci;
 /* All borrowed, and outliving the device, but for `device`. */
 struct virtio_pci_params {
 	struct pci_host *host;
+	struct pci_bus *behind;	   /* of a port; NULL: the root bus */
 	uint8_t devfn;		   /* PCI_DEVFN(slot, 0) */
 	struct virtio_dev *device; /* consumed, also on failure */
 	const struct guest_mem *mem;
@@ -29,18 +30,29 @@ struct virtio_pci_params {
 	uv_loop_t *loop;
 	const struct msi_sink *msi;
 	const struct doorbell_sink *doorbells; /* NULL: every kick traps */
+	/* The driver wrote the device status, or it was reset; with the lock
+	 * held, on any thread. Optional. */
+	void (*status_changed)(void *cookie);
+	void *cookie;
 };
 
-/* Loop thread, lock not held, no vCPU running. */
+/* Loop thread, lock not held. vCPUs may run when `behind` is dark. */
 int virtio_pci_new(const struct virtio_pci_params *params,
 		   struct virtio_pci **ret, struct error *e) must_check;
 /*
- * Waits for I/O under way, then takes the function off the bus. Loop thread,
- * lock not held, no vCPU running. Memory goes once the loop has run again
- * (uv handles close there).
+ * Takes the function off the bus, then waits for I/O under way. Loop thread,
+ * lock not held; vCPUs may run. Memory goes once the loop has run again (uv
+ * handles close there).
  */
 struct virtio_pci *virtio_pci_free(struct virtio_pci *v);
 DEFINE_CLEANUP(virtio_pci_free, struct virtio_pci *)
+
+/* A driver has it in use (DRIVER_OK). With the device lock held. */
+bool virtio_pci_live(const struct virtio_pci *v);
+
+/* From now on requests fail instead of reaching the host; see struct
+ * virtio_dev. With the device lock held. */
+void virtio_pci_doom(struct virtio_pci *v);
 
 /* Machine reset of this function alone, with the device lock held;
  * pci_host_reset() includes it. */

@@ -57,6 +57,8 @@ extern const struct mmio_ops virtio_pci_bar_ops;
 void virtio_pci_kick(struct virtio_pci *v, unsigned index);
 /* Registers as after device reset. */
 void virtio_pci_regs_reset(struct virtio_pci *v);
+/* Tell the owner that the device status may have changed. */
+void virtio_pci_status_changed(struct virtio_pci *v);
 /* Register, move or remove doorbells after the status or the BAR changed. */
 void virtio_pci_sync_doorbells(struct virtio_pci *v);
 

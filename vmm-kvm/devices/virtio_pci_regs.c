@@ -173,6 +173,7 @@ static void status_write(struct virtio_pci *v, uint8_t status)
 	if (status == 0)
 		virtio_pci_regs_reset(v);
 	virtio_pci_sync_doorbells(v);
+	virtio_pci_status_changed(v);
 }
 
 static void common_write(struct virtio_pci *v, uint64_t offset, uint32_t value)

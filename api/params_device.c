@@ -1,0 +1,72 @@
+#include "api/params.h"
+#include "lib/model/vm_device.h"
+
+/* The text of fields that disk.add and nic.add share. */
+#define DEVICE_ADD_PARAMS(key, fields)                                   \
+	VM_NAME_FIELD(api_device_add_params),                            \
+		{                                                        \
+			.name = key,                                     \
+			.kind = JSON_ANY,                                \
+			.offset = offsetof(struct api_device_add_params, \
+					   device),                      \
+			.flags = JSON_REQUIRED,                          \
+			.sub = fields,                                   \
+			.doc = "As in a definition.",                    \
+		},                                                       \
+		{                                                        \
+			.name = "timeout_ms",                            \
+			.kind = JSON_U64,                                \
+			.offset = offsetof(struct api_device_add_params, \
+					   timeout_ms),                  \
+			.max = VM_DEVICE_TIMEOUT_MAX_MS,                 \
+			.doc = "Milliseconds the guest has to take it; " \
+			       "default 10000.",                         \
+		},                                                       \
+		{                                                        \
+			.name = "live",                                  \
+			.kind = JSON_BOOL,                               \
+			.offset = offsetof(struct api_device_add_params, \
+					   live),                        \
+			.doc = "Only until the VM stops: leave the "     \
+			       "definition alone.",                      \
+		},                                                       \
+		JSON_END,
+
+const struct json_field disk_add_params[] = {
+	DEVICE_ADD_PARAMS("disk", vm_disk_fields)};
+const struct json_field nic_add_params[] = {
+	DEVICE_ADD_PARAMS("nic", vm_nic_fields)};
+
+const struct json_field device_remove_params[] = {
+	VM_NAME_FIELD(api_device_remove_params),
+	{
+		.name = "id",
+		.kind = JSON_STRING,
+		.offset = offsetof(struct api_device_remove_params, id),
+		.flags = JSON_REQUIRED,
+		.min = 1,
+		.max = VM_DEVICE_ID_MAX,
+		.doc = "Of the disk or nic.",
+	},
+	{
+		.name = "timeout_ms",
+		.kind = JSON_U64,
+		.offset = offsetof(struct api_device_remove_params, timeout_ms),
+		.max = VM_DEVICE_TIMEOUT_MAX_MS,
+		.doc = "Milliseconds the guest has to release it; default "
+		       "20000 (Linux waits for 5 s first).",
+	},
+	{
+		.name = "live",
+		.kind = JSON_BOOL,
+		.offset = offsetof(struct api_device_remove_params, live),
+		.doc = "Only until the VM stops: leave the definition alone.",
+	},
+	{
+		.name = "force",
+		.kind = JSON_BOOL,
+		.offset = offsetof(struct api_device_remove_params, force),
+		.doc = "Take it away without asking the guest.",
+	},
+	JSON_END,
+};

@@ -1,0 +1,45 @@
+/*
+ * The disks and network interfaces of a running VM: those it was configured
+ * with and those that came since, and the deadlines of operations the guest
+ * has to follow. What the guest does is told to the daemon as "device"
+ * messages; what it does not do in time is given up and told as "failed".
+ *
+ * Invariant: an entry is there exactly as long as the backend has the device,
+ * so that a daemon that was restarted learns from devices_list() what runs.
+ *
+ * Thread: the loop thread.
+ */
+#ifndef SUPERVISOR_DEVICES_H
+#define SUPERVISOR_DEVICES_H
+
+#include "lib/base/json.h"
+#include "lib/vmm/vmm.h"
+
+struct supervisor;
+struct device; /* in devices.c */
+
+/* Those of s->config, once the backend is made. */
+int devices_init(struct supervisor *s, struct error *e) must_check;
+/* Forget all; the structures go when the loop has run. */
+void devices_done(struct supervisor *s);
+
+struct device_request {
+	const char *kind, *id; /* id: only of detach */
+	json_object *config;   /* only of attach; borrowed */
+	bool force;
+	uint64_t timeout_ms; /* 1 to VM_DEVICE_TIMEOUT_MAX_MS */
+	int fd;		     /* only of attach; consumed, also on failure */
+};
+
+int devices_attach(struct supervisor *s, const struct device_request *q,
+		   uint32_t *ret_slot, struct error *e) must_check;
+int devices_detach(struct supervisor *s, const struct device_request *q,
+		   struct error *e) must_check;
+/* [{kind, id, state, slot, address, driver, config}], owned by the caller. */
+json_object *devices_list(struct supervisor *s);
+
+/* The backend's device event. */
+void devices_event(struct supervisor *s,
+		   const struct vmm_device_status *status);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * What the files of handlers share: a request decoded, its reply, and the
+ * handlers that stand in a file of their own. Nobody else includes it.
+ */
+#ifndef SUPERVISOR_HANDLERS_INTERNAL_H
+#define SUPERVISOR_HANDLERS_INTERNAL_H
+
+#include "supervisor/handlers.h"
+
+/* All fields of all requests; each row's table names those it accepts. */
+struct request {
+	char *type;
+	uint64_t id;
+	uint32_t version;
+	uint64_t seq, nvram_size, target;
+	bool more;
+	int console_device, command;
+	json_object *config, *roles;
+	char *kind, *device;
+	bool force;
+	uint64_t timeout_ms;
+	int *fds;
+	size_t n_fds;
+};
+
+/* The answer's own fields; "ok" and "error" are not a handler's. */
+struct reply {
+	json_object *object;
+	int fd;	    /* borrowed, sent along; -1 for none */
+	bool later; /* handlers_reply() will answer, or has */
+};
+
+typedef int handler_fn(struct supervisor *s, const struct request *q,
+		       struct reply *reply, struct error *e);
+
+/* The guest is there and the state table allows the request. */
+int handlers_check_request(struct supervisor *s, enum vm_request request,
+			   struct error *e) must_check;
+
+/* handle_devices.c */
+handler_fn handle_attach, handle_detach, handle_devices;
+
+#endif

@@ -1,0 +1,253 @@
+#!/usr/bin/python3
+"""Disks and network interfaces come and go while the guest runs, by native
+PCIe hotplug with the device tree alone (PL-5)."""
+import os
+import re
+import subprocess
+import threading
+import time
+
+from scene import Host, RpcError, boot, define, guarded, image, report, wait_for
+
+CYCLES = int(os.environ.get("ARMVM_HOTPLUG_CYCLES", "20"))
+host = Host().start()
+define(host, "hot", image(host, "hot"), max_hotplug=4)
+guest = None
+DATA = host.dir + "/data.raw"
+
+
+def blank(path, mib=16):
+    with open(path, "wb") as f:
+        f.truncate(mib << 20)
+    return path
+
+
+def run(command, timeout=30):
+    out, status = guest.run(command, timeout)
+    return out.strip() if status == 0 else f"[{status}] {out.strip()}"
+
+
+def until(command, want, timeout=20):
+    """What the guest says, once it is `want` or time is up."""
+    deadline = time.monotonic() + timeout
+    while True:
+        have = run(command)
+        if have == want or time.monotonic() > deadline:
+            return have
+        time.sleep(0.2)
+
+
+def disk(ident, kind="disk"):
+    return next((d for d in host.call(f"{kind}.list", name="hot")[f"{kind}s"]
+                 if d["id"] == ident), None)
+
+
+def steps(ident, since=0):
+    rpc = host.rpc()
+    events = rpc.call("event.subscribe", since=since)["events"]
+    rpc.close()
+    return [e["state"] for e in events
+            if e["kind"] == "device" and e["device"] == ident]
+
+
+def supervisor():
+    """Open descriptors and resident KiB of the VM's process."""
+    pid = host.vm("hot")["pid"]
+    with open(f"/proc/{pid}/status", encoding="utf-8") as f:
+        rss = int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+    return len(os.listdir(f"/proc/{pid}/fd")), rss
+
+
+def ports_are_there():
+    global guest
+    guest = boot(host, "hot")
+    report.equal("pciehp has a slot for the disk and four more",
+                 run("ls /sys/bus/pci/slots | wc -l"), "5")
+    report.equal("the one it was started with is active",
+                 (disk("disk0")["state"], disk("disk0")["slot"]),
+                 ("active", 1))
+
+
+def a_disk_is_added():
+    blank(DATA)
+    began = time.monotonic()
+    status, out, err = host.ctl("disk", "add", "hot", DATA, "--serial",
+                                "data1")
+    report.equal("disk add", (status, err), (0, ""))
+    report.match("says how far the guest is", r"^hot: data1 offered … "
+                 r"acknowledged by the guest … active on 0000:\d\d:00\.0 as "
+                 r"virtio-blk \(\d+\.\d s\)\n$", out)
+    report.note(f"attached after {time.monotonic() - began:.1f} s")
+    report.equal("with its serial", run("cat /sys/block/vdb/serial"), "data1")
+    report.equal("each step is an event", steps("data1"),
+                 ["requested", "offered", "acknowledged", "active"])
+    run("echo written-by-the-guest | dd of=/dev/vdb bs=512 conv=sync,fsync")
+    with open(DATA, "rb") as f:
+        report.equal("what the guest writes is in it", f.read(21),
+                     b"written-by-the-guest\n")
+    report.equal("it is in the definition, in its slot",
+                 [(d["id"], d["slot"]) for d in
+                  host.vm("hot")["config"]["disks"]],
+                 [("disk0", 1), ("data1", 2)])
+    status, _, err = host.ctl("disk", "add", "hot", DATA)
+    report.check("the same file twice is refused", status == 2
+                 and "already the path" in err, err)
+
+
+def load(on="vdb"):
+    run(f"while dd if=/dev/zero of=/dev/{on} bs=64k count=64 conv=fsync "
+        "2>/dev/null; do :; done & sleep 0.5")
+
+
+def released_under_load():
+    load()
+    began = time.monotonic()
+    status, out, err = host.ctl("disk", "remove", "hot", "data1")
+    report.equal("disk remove under load", (status, err), (0, ""))
+    report.match("is asked and released", r"asked to release it … released "
+                 r"\(\d+\.\d s\)", out)
+    report.note(f"released after {time.monotonic() - began:.1f} s")
+    report.equal("the guest has none", until("ls /sys/block", "vda"), "vda")
+    report.equal("nor has the definition",
+                 len(host.vm("hot")["config"]["disks"]), 1)
+    report.equal("nor is it listed", disk("data1"), None)
+
+
+def forced_under_load():
+    host.ctl("disk", "add", "hot", DATA, "--live", "--id", "wild")
+    report.equal("live only: not in the definition",
+                 len(host.vm("hot")["config"]["disks"]), 1)
+    load()
+    began = time.monotonic()
+    status, out, err = host.ctl("disk", "remove", "hot", "wild", "--force")
+    report.equal("disk remove --force under load", (status, err), (0, ""))
+    report.check("at once", time.monotonic() - began < 3, out)
+    report.equal("the guest has none", until("ls /sys/block", "vda"), "vda")
+
+
+def a_nic_under_load():
+    status, out, err = host.ctl("nic", "add", "hot", "tap=hp0")
+    report.equal("nic add", (status, err), (0, ""))
+    report.match("active", r"nic0 .*active on .* as virtio-net", out)
+    subprocess.run("ip addr add 10.9.0.1/24 dev hp0", shell=True, check=True)
+    run("ip link set eth0 up; ip addr add 10.9.0.2/24 dev eth0")
+    report.match("the guest reaches the host by it", r"[1-3] packets received",
+                 run("ping -c 3 -W 5 10.9.0.1"))
+    run("ping -i 0.01 10.9.0.1 >/dev/null 2>&1 & sleep 0.2")
+    status, out, err = host.ctl("nic", "remove", "hot", "nic0")
+    report.equal("nic remove under load", (status, err), (0, ""))
+    report.equal("the guest has none", run("ls /sys/class/net"), "lo")
+    report.equal("the tap is gone", os.path.exists("/sys/class/net/hp0"),
+                 False)
+
+
+def cycle(_):
+    host.call("disk.add", name="hot", disk={"path": DATA, "id": "c"},
+              live=True, timeout_ms=20000)
+    host.call("nic.add", name="hot", nic={"tap": "hp1", "id": "n"}, live=True,
+              timeout_ms=20000)
+    host.call("disk.remove", name="hot", id="c", force=True)
+    host.call("nic.remove", name="hot", id="n", force=True)
+
+
+def cycles_leak_nothing():
+    cycle(0)
+    fds, rss = supervisor()
+    began = time.monotonic()
+    for i in range(CYCLES):
+        cycle(i)
+    report.note(f"{CYCLES} cycles of a disk and a nic in "
+                f"{time.monotonic() - began:.1f} s; resident {rss} KiB "
+                f"before, {supervisor()[1]} KiB after")
+    report.equal("descriptors as before", supervisor()[0], fds)
+    report.check("memory as before", supervisor()[1] < rss + 512,
+                 f"{rss} KiB, then {supervisor()[1]} KiB")
+    report.equal("no tap is left", [n for n in os.listdir("/sys/class/net")
+                                    if n.startswith("hp")], [])
+    report.equal("the guest has what it began with",
+                 until("ls /sys/block /sys/class/net | tr -d '\\n'",
+                       "/sys/block:vda/sys/class/net:lo"),
+                 "/sys/block:vda/sys/class/net:lo")
+
+
+def no_slot_is_left():
+    for i in range(4):
+        host.call("disk.add", name="hot", live=True, timeout_ms=20000,
+                  disk={"path": blank(f"{host.dir}/f{i}.raw", 1),
+                        "id": f"f{i}"})
+    try:
+        host.call("disk.add", name="hot", disk={"path": DATA}, live=True)
+        report.check("a fifth is refused", False)
+    except RpcError as e:
+        report.check("a fifth is refused, saying what helps",
+                     e.code == "no-space" and "max_hotplug" in str(e), e)
+    for i in range(4):
+        host.call("disk.remove", name="hot", id=f"f{i}", force=True)
+
+
+def a_detach_meets_a_reboot():
+    host.ctl("disk", "add", "hot", DATA, "--id", "stays")
+    host.ctl("disk", "add", "hot", blank(host.dir + "/goes.raw"), "--id",
+             "goes")
+    result = {}
+
+    def detach():
+        result["ctl"] = host.ctl("disk", "remove", "hot", "goes",
+                                 "--timeout", "60s")
+
+    thread = threading.Thread(target=detach)
+    thread.start()
+    wait_for("asked", lambda: disk("goes")["state"] == "releasing")
+    time.sleep(1)
+    guest.send("reboot -f\n")
+    thread.join(60)
+    report.equal("a guest that reboots half-way has let go of it",
+                 result["ctl"][0], 0)
+
+
+def a_guest_in_its_firmware():
+    began = time.monotonic()
+    status, out, err = host.ctl("disk", "add", "hot",
+                                host.dir + "/goes.raw", "--timeout", "2s")
+    report.equal("a guest in its firmware: exit status of a timeout",
+                 (status, out), (8, ""))
+    report.check("at the deadline", 2 <= time.monotonic() - began < 6)
+    report.match("with the likely reason", r"did not take disk \"disk\d\" "
+                 r"within 2 s .*firmware.*It is not attached", err)
+    report.equal("nothing changed",
+                 [d["id"] for d in
+                  host.call("disk.list", name="hot")["disks"]],
+                 ["disk0", "stays"])
+    status, out, err = host.ctl("disk", "remove", "hot", "stays",
+                                "--timeout", "1s")
+    report.equal("nor does it release one", (status, out), (8, ""))
+    report.match("which is said", r"did not release disk \"stays\".*still "
+                 r"attached; use --force", err)
+    guest.ready(240)
+    report.equal("what was added live is there after the reboot",
+                 run("ls -1 /sys/block; cat /sys/block/vdb/serial"),
+                 "vda\nvdb\nstays")
+    report.equal("and active", disk("stays")["state"], "active")
+
+
+def there_at_the_next_start():
+    slot = disk("stays")["slot"]
+    host.call("vm.stop", name="hot")
+    report.equal("at rest", disk("stays")["state"], "defined")
+    host.call("vm.start", name="hot")
+    report.equal("there at the next start, in its slot",
+                 [(d["id"], d["slot"]) for d in
+                  host.call("disk.list", name="hot")["disks"]],
+                 [("disk0", 1), ("stays", slot)])
+    host.call("vm.stop", name="hot")
+    status, _, err = host.ctl("disk", "remove", "hot", "stays")
+    report.equal("removed at rest", (status, err), (0, ""))
+    report.check("no supervisor complained of its guest",
+                 "signal" not in host.log_text(), host.log_text()[-3000:])
+
+
+guarded(ports_are_there, a_disk_is_added, released_under_load,
+        forced_under_load, a_nic_under_load, cycles_leak_nothing,
+        no_slot_is_left, a_detach_meets_a_reboot, a_guest_in_its_firmware,
+        there_at_the_next_start)
+report.end()

@@ -1,0 +1,48 @@
+#include "lib/base/fd.h"
+#include "vmm-kvm/backend_internal.h"
+#include "vmm-kvm/board_slots.h"
+
+bool backend_alive(const struct vmm *v)
+{
+	return v->phase == PHASE_RUNNING || v->phase == PHASE_PAUSED;
+}
+
+int backend_check_phase(const struct vmm *v, enum phase wanted,
+			const char *what, struct error *e)
+{
+	static const char *const names[] = {"not started", "running", "paused",
+					    "at rest", "gone"};
+
+	if (v->phase == wanted)
+		return 0;
+	return error_set_code(e, ERROR_STATE, "cannot %s a machine that is %s",
+			      what, names[v->phase]);
+}
+
+int backend_attach(struct vmm *v, const struct vmm_device *device,
+		   uint32_t *ret_slot, struct error *e)
+{
+	if (!backend_alive(v)) {
+		fd_close(device->fd);
+		return backend_check_phase(v, PHASE_RUNNING, "attach to", e);
+	}
+	return board_attach(v->board, device, ret_slot, e);
+}
+
+int backend_detach(struct vmm *v, const char *id, bool force, struct error *e)
+{
+	return backend_alive(v) ? board_detach(v->board, id, force, e)
+				: backend_check_phase(v, PHASE_RUNNING,
+						      "detach from", e);
+}
+
+void backend_give_up(struct vmm *v, const char *id, struct error *why)
+{
+	board_give_up(v->board, id, why);
+}
+
+int backend_device_status(struct vmm *v, const char *id,
+			  struct vmm_device_status *ret)
+{
+	return board_device_status(v->board, id, ret);
+}

@@ -1,0 +1,222 @@
+#include <stdio.h>
+
+#include "lib/base/fd.h"
+#include "vmm-kvm/board_internal.h"
+#include "vmm-kvm/devices/virtio_blk.h"
+#include "vmm-kvm/devices/virtio_net.h"
+
+#define FUNCTIONS_PER_DEVICE 8
+/* Linux turns a slot's power off, waits for 1 s and then forgets what was
+ * inserted meanwhile (pciehp, remove_board): better take another slot. */
+#define SLOT_REST_MS 3000
+
+static void on_changed(void *cookie)
+{
+	struct board *b = cookie;
+
+	if (b->slots_changed)
+		b->slots_changed(b->cookie);
+}
+
+static int port_new(struct board *b, unsigned i, struct error *e)
+{
+	const struct pcie_port_params params = {
+		.host = b->pci,
+		.devfn = PCI_DEVFN(BOARD_PCI_PORTS_FIRST +
+					   i / FUNCTIONS_PER_DEVICE,
+				   i % FUNCTIONS_PER_DEVICE),
+		.multifunction = true,
+		.slot = (uint16_t)(i + 1),
+		.msi = b->function_params.msi,
+		.changed = on_changed,
+		.cookie = b,
+	};
+
+	return pcie_port_new(&params, &b->slots[i].port, e);
+}
+
+int board_slots_new(struct board *b, unsigned n, struct error *e)
+{
+	int r = 0;
+
+	_Static_assert((BOARD_PCI_PORTS_LAST - BOARD_PCI_PORTS_FIRST + 1) *
+				       FUNCTIONS_PER_DEVICE >=
+			       VM_SLOTS_MAX,
+		       "every slot has a place on the root bus");
+	if (n > VM_SLOTS_MAX)
+		return error_set(e, -EINVAL,
+				 "%u slots for devices; at most %d fit", n,
+				 VM_SLOTS_MAX);
+	b->slots = calloc(MAX(n, 1u), sizeof(*b->slots));
+	if (!b->slots)
+		return error_set(e, -ENOMEM, "out of memory");
+	for (; !r && b->n_slots < n; b->n_slots++)
+		r = port_new(b, b->n_slots, e);
+	return r;
+}
+
+void board_slot_empty(struct board *b, struct board_slot *s)
+{
+	if (!s->function)
+		return;
+	s->function = virtio_pci_free(s->function);
+	s->blockdev = NULL;
+	bus_lock(b->bus);
+	pcie_port_eject(s->port);
+	bus_unlock(b->bus);
+	s->op = BOARD_SLOT_IDLE;
+	s->id[0] = '\0';
+	s->emptied_ns = uv_hrtime();
+}
+
+void board_slots_drain(struct board *b)
+{
+	for (unsigned i = 0; i < b->n_slots; i++)
+		if (b->slots[i].blockdev)
+			blockdev_drain(b->slots[i].blockdev);
+}
+
+void board_slots_free(struct board *b)
+{
+	for (unsigned i = 0; i < b->n_slots; i++) {
+		board_slot_empty(b, &b->slots[i]);
+		pcie_port_free(b->slots[i].port);
+	}
+	free(b->slots);
+}
+
+static int disk_new(struct board *b, const struct disk_config *disk, int fd,
+		    struct virtio_dev **ret, struct blockdev **ret_blockdev,
+		    struct error *e)
+{
+	struct virtio_blk_params params = {
+		.serial = disk->serial ? disk->serial : disk->id,
+		.n_queues = disk->queues,
+	};
+	int r = blockdev_open(b->function_params.loop, fd, disk->readonly,
+			      &params.blockdev, e);
+
+	*ret_blockdev = r ? NULL : params.blockdev;
+	if (!r)
+		r = virtio_blk_new(&params, ret, e);
+	return r ? error_prefix(e, r, "disk \"%s\"", disk->id) : 0;
+}
+
+static int nic_new(struct board *b, const struct nic_config *nic, int tap_fd,
+		   struct virtio_dev **ret, struct error *e)
+{
+	_cleanup_close_ int fd = tap_fd;
+	struct virtio_net_params params = {
+		.loop = b->function_params.loop,
+		.tap_fd = -1,
+	};
+	int r = parse_mac(nic->mac, "mac", params.mac, e);
+
+	if (!r) {
+		params.tap_fd = TAKE_FD(fd);
+		r = virtio_net_new(&params, ret, e);
+	}
+	return r ? error_prefix(e, r, "nic \"%s\"", nic->id) : 0;
+}
+
+int board_device_new(struct board *b, const struct vmm_device *device,
+		     struct virtio_dev **ret, struct blockdev **ret_blockdev,
+		     struct error *e)
+{
+	*ret_blockdev = NULL;
+	return device->kind == VM_DEVICE_DISK
+		       ? disk_new(b, device->disk, device->fd, ret,
+				  ret_blockdev, e)
+		       : nic_new(b, device->nic, device->fd, ret, e);
+}
+
+static const char *device_id(const struct vmm_device *device)
+{
+	return device->kind == VM_DEVICE_DISK ? device->disk->id
+					      : device->nic->id;
+}
+
+struct board_slot *board_slot_find(struct board *b, const char *id)
+{
+	for (unsigned i = 0; i < b->n_slots; i++)
+		if (b->slots[i].function && streq(b->slots[i].id, id))
+			return &b->slots[i];
+	return NULL;
+}
+
+static bool slot_rests(const struct board_slot *s)
+{
+	return s->emptied_ns &&
+	       uv_hrtime() - s->emptied_ns < SLOT_REST_MS * 1000000ull;
+}
+
+/* The one asked for, or the lowest that is empty; NULL: all are taken. */
+static struct board_slot *slot_choose(struct board *b,
+				      const struct vmm_device *device)
+{
+	uint32_t wanted = device->kind == VM_DEVICE_DISK ? device->disk->slot
+							 : device->nic->slot;
+	struct board_slot *found = NULL;
+
+	if (wanted >= 1 && wanted <= b->n_slots)
+		found = &b->slots[wanted - 1];
+	if (found && !found->function && !slot_rests(found))
+		return found;
+	found = NULL;
+	for (unsigned i = 0; i < b->n_slots; i++) {
+		struct board_slot *s = &b->slots[i];
+
+		if (s->function)
+			continue;
+		if (!slot_rests(s))
+			return s;
+		if (!found || s->emptied_ns < found->emptied_ns)
+			found = s;
+	}
+	return found;
+}
+
+int board_slot_fill(struct board *b, const struct vmm_device *device, bool cold,
+		    struct board_slot **ret, struct error *e)
+{
+	struct virtio_pci_params params = b->function_params;
+	struct board_slot *s = slot_choose(b, device);
+	struct blockdev *blockdev = NULL;
+	int r;
+
+	if (board_slot_find(b, device_id(device)) || !s) {
+		fd_close(device->fd);
+		return s ? error_set(e, -EEXIST,
+				     "a device \"%s\" is attached already",
+				     device_id(device))
+			 : error_set(e, -ENOSPC,
+				     "all %u slots are taken; a greater "
+				     "max_hotplug gives more at the next start",
+				     b->n_slots);
+	}
+	r = board_device_new(b, device, &params.device, &blockdev, e);
+	if (r)
+		return r;
+	params.behind = pcie_port_bus(s->port);
+	params.status_changed = on_changed;
+	params.cookie = b;
+	r = virtio_pci_new(&params, &s->function, e);
+	if (r)
+		return error_prefix(e, r, "device \"%s\"", device_id(device));
+	s->kind = device->kind;
+	s->blockdev = blockdev;
+	snprintf(s->id, sizeof(s->id), "%s", device_id(device));
+	bus_lock(b->bus);
+	pcie_port_insert(s->port, cold);
+	bus_unlock(b->bus);
+	*ret = s;
+	return 0;
+}
+
+int board_slots_plug_cold(struct board *b, const struct vmm_device *device,
+			  struct error *e)
+{
+	struct board_slot *s;
+
+	return board_slot_fill(b, device, true, &s, e);
+}
