@@ -20,9 +20,10 @@ def rss():
         return int(re.search(r"^Rss: +(\d+) kB", f.read(), re.M)[1]) * 1024
 
 
-def total():
-    """The guest's MemTotal in bytes."""
-    out, _ = guest.run("grep MemTotal /proc/meminfo")
+def free():
+    """Bytes the guest has free. Its MemTotal stays: what is in the balloon
+    comes back when it runs out of memory."""
+    out, _ = guest.run("grep MemFree /proc/meminfo")
     return int(out.split()[1]) * 1024
 
 
@@ -51,22 +52,22 @@ def freed_pages_go_back():
 def the_balloon_takes_and_gives():
     guest.run("dd if=/dev/urandom of=/tmp/fill bs=1M count=128 2>/dev/null",
               120)
-    want, have = rss(), total()
+    have = free()
     status, out, err = host.ctl("balloon", "web", "320M")
     report.equal("balloon", (status, err), (0, ""))
     wait_for("the balloon is inflated", lambda: events("balloon"), 60)
     report.match("an event tells", r"320 MiB", events("balloon")[0]["detail"])
-    now = total()
+    now = free()
     report.check("the guest has that much less", abs(
-        have - now - 448 * MIB) < 16 * MIB, f"{have} {now}")
+        have - now - 448 * MIB) < 64 * MIB, f"{have} {now}")
     report.check("what it kept is whole", guest.run(
         "ls -l /tmp/fill")[0].split()[4] == str(128 * MIB))
     report.check("and the host holds no more than that",
-                 rss() < 320 * MIB + 24 * MIB, f"{want} {rss()}")
+                 rss() < 320 * MIB + 24 * MIB, rss())
     host.ctl("balloon", "web", "768M")
     wait_for("the balloon is deflated", lambda: len(events("balloon")) == 2,
              60)
-    report.check("the guest has it all again", abs(total() - have) < 16 * MIB)
+    report.check("the guest has it all again", abs(free() - have) < 64 * MIB)
 
 
 def bad_targets_are_refused():
@@ -81,7 +82,7 @@ def bad_targets_are_refused():
 
 def the_watchdog_resets():
     out, _ = guest.run("cat /sys/class/watchdog/watchdog0/identity")
-    report.match("Linux drives the watchdog", "SP805", out)
+    report.match("Linux drives the watchdog", "sp805", out)
     guest.run("watchdog -F -T 4 -t 1 /dev/watchdog & echo $! >/tmp/wd")
     time.sleep(8)
     report.equal("it is kept alive", events("watchdog"), [])
