@@ -125,9 +125,11 @@ static void number_buses(struct fixture *f)
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
+	static const struct guest_abi abi = {.gic = VM_GIC_V3};
 	struct board_params p = {
 		.vmm = &f->params,
 		.space = &f->space,
+		.abi = &abi,
 		.line = {.set = ignore_line},
 		.msi = &f->msi,
 		.slots_changed = on_changed,
