@@ -186,6 +186,9 @@ check-host: deps
 	@echo "On KVM, in the ARM host:"
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 2400 tests/host/run --timeout 2300 -- tests/e2e/kvm/all
+	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
+		--timeout 400 tests/host/run --systemd --timeout 300 -- \
+		tests/e2e/systemd
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) \
 		--timeout 600 tests/e2e/device_tree
 

@@ -1,6 +1,6 @@
 # bash completion of armvmctl, made by: armvmctl completion bash
 # shellcheck shell=bash
-_armvmctl_commands="create list show set edit rename clone start console shutdown wait stop reset pause resume delete var events host image completion help"
+_armvmctl_commands="create list show set edit rename clone start console shutdown wait stop reset pause resume delete var events job host image completion help"
 
 # The words of $list that begin as $cur does.
 _armvmctl_words()
@@ -113,7 +113,7 @@ _armvmctl()
 		"edit") list="--output --socket --help --version" ;;
 		"rename") list="--output --socket --help --version" ;;
 		"clone") list="--disk --output --socket --help --version" ;;
-		"start") list="--console --if-stopped --output --socket --help --version" ;;
+		"start") list="--console --no-wait --if-stopped --output --socket --help --version" ;;
 		"console") list="--output --socket --help --version" ;;
 		"shutdown") list="--timeout --output --socket --help --version" ;;
 		"wait") list="--output --socket --help --version" ;;
