@@ -224,6 +224,9 @@ check-host: deps
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 600 tests/host/run --cpu cortex-a57 --gic 2 \
 		--timeout 500 -- tests/e2e/kvm/all gicv2
+	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
+		--timeout 400 tests/host/run --systemd --timeout 300 -- \
+		tests/e2e/systemd
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) \
 		--timeout 600 tests/e2e/device_tree
 
