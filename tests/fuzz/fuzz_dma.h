@@ -112,13 +112,17 @@ static inline void fuzz_dma_judge(const struct virtio_dev *d)
 			fuzz_check(fuzz_dma.allowed[i]);
 }
 
+/* Nothing changed since fuzz_dma_before(). */
+static inline bool fuzz_dma_same(void)
+{
+	return memcmp(fuzz_dma.was, FUZZ_LOW, FUZZ_LOW_BYTES) == 0 &&
+	       memcmp(fuzz_dma.was + FUZZ_LOW_BYTES, FUZZ_HIGH,
+		      FUZZ_HIGH_BYTES) == 0;
+}
+
 static inline void fuzz_dma_after(const struct virtio_dev *d, bool settled)
 {
-	bool same = memcmp(fuzz_dma.was, FUZZ_LOW, FUZZ_LOW_BYTES) == 0 &&
-		    memcmp(fuzz_dma.was + FUZZ_LOW_BYTES, FUZZ_HIGH,
-			   FUZZ_HIGH_BYTES) == 0;
-
-	if (!same && settled && !fuzz_dma.loose)
+	if (settled && !fuzz_dma.loose && !fuzz_dma_same())
 		fuzz_dma_judge(d);
 	fuzz_dma.loose = !settled;
 }

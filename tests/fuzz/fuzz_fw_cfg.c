@@ -66,7 +66,12 @@ static void request(struct fixture *f, struct fuzz_input *in)
 	uint64_t at = fuzz_address(in), length;
 	struct request r;
 
-	r.control = htobe32(fuzz_u8(in) | (uint32_t)fuzz_u16(in) << 16);
+	/* Mostly keys that are something, or nearly. */
+	r.control = fuzz_u8(in);
+	r.control |=
+		(uint32_t)(r.control & 128 ? fuzz_u16(in) : fuzz_u8(in) & 0x3f)
+		<< 16;
+	r.control = htobe32(r.control);
 	length = fuzz_u16(in);
 	r.length = htobe32((uint32_t)(length & 1 ? length << 16 : length));
 	r.address = htobe64(fuzz_address(in));

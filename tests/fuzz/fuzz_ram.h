@@ -41,8 +41,12 @@ static inline uint8_t *fuzz_canary(unsigned i)
 static inline void fuzz_ram_init(struct fuzz_ram *r)
 {
 	*r = (struct fuzz_ram){0};
-	memset(FUZZ_LOW, 0, FUZZ_LOW_BYTES);
-	memset(FUZZ_HIGH, 0, FUZZ_HIGH_BYTES);
+	/* Rings and tables begin empty; the rest is something, to be seen
+	 * where it should not be. */
+	memset(FUZZ_LOW, 0, FUZZ_PAGE);
+	memset(FUZZ_LOW + FUZZ_PAGE, 0x5a, FUZZ_LOW_BYTES - FUZZ_PAGE);
+	memset(FUZZ_HIGH, 0, FUZZ_PAGE);
+	memset(FUZZ_HIGH + FUZZ_PAGE, 0x5a, FUZZ_HIGH_BYTES - FUZZ_PAGE);
 	for (unsigned i = 0; i < 3; i++) {
 		ASAN_UNPOISON_MEMORY_REGION(fuzz_canary(i), FUZZ_PAGE);
 		memset(fuzz_canary(i), FUZZ_CANARY, FUZZ_PAGE);

@@ -227,6 +227,46 @@ static inline void fuzz_virtio_turn(struct fuzz_virtio *f, bool settle)
 		fuzz_check(!f->dev->queues[i].broken || !virtio_live(f->dev));
 }
 
+/* The window of the PCI_CFG capability into the BAR (VIRTIO 1.2, 4.1.4.9). */
+static inline void fuzz_config_window(struct fuzz_virtio *f,
+				      struct fuzz_input *in)
+{
+	uint8_t how = fuzz_u8(in);
+	unsigned cap = f->v->cfg_cap, width = 1u << (how & 3);
+	uint64_t value;
+
+	fuzz_config_write(&f->m, FUZZ_DEVFN, cap + 4, 1, how & 4 ? 2 : 0);
+	fuzz_config_write(&f->m, FUZZ_DEVFN, cap + 8, 4,
+			  how & 8 ? fuzz_u32(in) : fuzz_u16(in));
+	fuzz_config_write(&f->m, FUZZ_DEVFN, cap + 12, 4, width);
+	if (how & 16)
+		fuzz_config_write(&f->m, FUZZ_DEVFN, cap + 16, 4, fuzz_u32(in));
+	else
+		bus_read(f->m.bus, fuzz_config_at(FUZZ_DEVFN, cap + 16), 4,
+			 &value);
+}
+
+/* One register of the common structure, in its own width. */
+static inline void fuzz_register(struct fuzz_virtio *f, struct fuzz_input *in)
+{
+	static const struct {
+		uint8_t at, width;
+	} regs[] = {{0x00, 4}, {0x04, 4}, {0x08, 4}, {0x0c, 4},
+		    {0x10, 2}, {0x12, 2}, {0x14, 1}, {0x15, 1},
+		    {0x16, 2}, {0x18, 2}, {0x1a, 2}, {0x1c, 2},
+		    {0x1e, 2}, {0x20, 8}, {0x28, 8}, {0x30, 8}};
+	uint8_t how = fuzz_u8(in);
+	unsigned i = how % ARRAY_SIZE(regs), width = regs[i].width;
+	uint64_t value;
+
+	if (how & 128)
+		bus_read(f->m.bus, f->v->pci.bars[0].base + regs[i].at, width,
+			 &value);
+	else
+		fuzz_reg(f, regs[i].at, width,
+			 fuzz_number(in, how & 64 ? width : 1));
+}
+
 static inline void fuzz_raw_access(struct fuzz_virtio *f, struct fuzz_input *in)
 {
 	uint8_t how = fuzz_u8(in);
@@ -283,7 +323,12 @@ static inline void fuzz_virtio_step(struct fuzz_virtio *f,
 		fuzz_virtio_turn(f, false);
 		break;
 	case 8:
-		fuzz_raw_access(f, in);
+		if (step & 64)
+			fuzz_register(f, in);
+		else if (step & 128)
+			fuzz_config_window(f, in);
+		else
+			fuzz_raw_access(f, in);
 		break;
 	case 9:
 		fuzz_memory(f, in);

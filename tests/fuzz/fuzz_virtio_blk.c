@@ -17,7 +17,7 @@
 
 static struct {
 	uint8_t bytes[SECTORS * BLOCKDEV_SECTOR];
-	struct blockdev *dev;
+	struct virtio_dev *dev;
 	struct blockdev_request *started; /* newest first */
 	/* How the next ones end: 0, -errno; bytes moved at a time. */
 	int result;
@@ -41,8 +41,21 @@ static ssize_t move(struct blockdev_request *r)
 	return (ssize_t)n;
 }
 
+/* A request that asked for no data may not touch memory after a reset: that is
+ * the guest's own again. */
+static void end_stale(struct blockdev_request *r)
+{
+	uint64_t epoch = disk.dev->epoch;
+
+	fuzz_dma_before();
+	blockdev_request_done(r);
+	fuzz_check(epoch == disk.dev->epoch && fuzz_dma_same());
+}
+
 static void end_one(struct blockdev_request *r)
 {
+	bool moves = r->op == BLOCKDEV_READ;
+
 	fuzz_check(!r->dev->readonly || r->op != BLOCKDEV_WRITE);
 	if (r->op == BLOCKDEV_FLUSH) {
 		r->result = disk.result;
@@ -51,7 +64,10 @@ static void end_one(struct blockdev_request *r)
 								: move(r)))
 			;
 	}
-	blockdev_request_done(r);
+	if (disk.dev->status == 0 && !moves)
+		end_stale(r);
+	else
+		blockdev_request_done(r);
 }
 
 static int engine_open(struct blockdev *b)
@@ -164,6 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_check(blockdev_open(fuzz_loop(), disk_file(), shape & 2,
 				 &params.blockdev, NULL) == 0);
 	fuzz_check(virtio_blk_new(&params, &dev, NULL) == 0);
+	disk.dev = dev;
 	fuzz_virtio_init(&f, dev, shape & 1);
 	run(&f, &in);
 	fuzz_virtio_done(&f);

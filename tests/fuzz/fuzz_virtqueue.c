@@ -138,6 +138,25 @@ static void offer(struct fixture *f, uint16_t head, uint16_t jump)
 	fuzz_poke(&f->ram, index_at, &index, sizeof(index));
 }
 
+/* An indirect table of up to 512 buffers, each behind the one before. */
+static void long_table(struct fixture *f, struct fuzz_input *in)
+{
+	unsigned n = 1 + fuzz_u16(in) % (FUZZ_HIGH_BYTES / 16);
+	struct virtq_desc d = {.address = FUZZ_HIGH_GPA,
+			       .length = 16 * n,
+			       .flags = VIRTQ_DESC_INDIRECT};
+
+	fuzz_poke(&f->ram, f->q.desc_gpa, &d, sizeof(d));
+	for (unsigned i = 0; i < n; i++) {
+		d = (struct virtq_desc){FUZZ_LOW_GPA + i, 1, VIRTQ_DESC_NEXT,
+					(uint16_t)(i + 1)};
+		if (i + 1 == n)
+			d.flags = 0;
+		fuzz_poke(&f->ram, FUZZ_HIGH_GPA + 16ull * i, &d, sizeof(d));
+	}
+	offer(f, 0, 1);
+}
+
 static void memory(struct fixture *f, struct fuzz_input *in)
 {
 	uint64_t at = fuzz_address(in);
@@ -175,7 +194,10 @@ static void run(struct fixture *f, struct fuzz_input *in)
 			push(f, step);
 			break;
 		default:
-			memory(f, in);
+			if (step & 128)
+				long_table(f, in);
+			else
+				memory(f, in);
 			break;
 		}
 		check_broken(f);
