@@ -60,7 +60,7 @@ static void function_init(struct fixture *f, struct function *fn, uint8_t slot)
 	pci_bar_init(&fn->pci, 0, BAR_BYTES, &bar_ops, fn);
 	fuzz_check(msix_init(&fn->msix, &fn->pci, 2, VECTORS, &f->m.msi,
 			     NULL) == 0);
-	fuzz_check(pci_cap_add_express(&fn->pci) != 0);
+	fuzz_check(pci_cap_add_express(&fn->pci, PCI_EXPRESS_INTEGRATED) != 0);
 	fn->devfn = PCI_DEVFN(slot, 0);
 	fuzz_check(pci_host_add(f->m.host, &fn->pci, fn->devfn, NULL) == 0);
 }
