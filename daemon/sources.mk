@@ -12,3 +12,4 @@ SRCS += daemon/rpc_define.c daemon/rpc_list.c daemon/tidy.c daemon/turn.c \
 SRCS += daemon/access.c daemon/conf.c daemon/listen.c daemon/metrics.c \
 	daemon/scope.c daemon/service.c
 TESTS += tests/unit/test_conf.c
+SRCS += daemon/vm_vsock.c

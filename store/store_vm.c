@@ -43,6 +43,29 @@ static int check_free(struct store *s, const char *uuid, const char *name,
 			 what, other);
 }
 
+/* Two guests with one address: only one of them could be started. */
+static int check_cid(struct store *s, const char *config, int64_t but_id,
+		     struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, STMT_VM_CID_TAKEN, &q, e), rc;
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_text(q, 1, config, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(q, 2, but_id);
+	rc = sqlite3_step(q);
+	if (rc == SQLITE_DONE)
+		return 0;
+	if (rc != SQLITE_ROW)
+		return store_error(s->db, rc, "look for the vsock's cid", e);
+	return error_set(e, -EEXIST,
+			 "vsock.cid: %lld is the one of VM \"%s\" already; "
+			 "use auto, or another",
+			 (long long)sqlite3_column_int64(q, 1),
+			 (const char *)sqlite3_column_text(q, 0));
+}
+
 static int set_labels(struct store *s, int64_t vm_id, const char *config,
 		      struct error *e)
 {
@@ -137,6 +160,8 @@ int store_vm_add(struct store *s, const char *uuid, const char *name,
 	if (r == 0)
 		r = check_free(s, uuid, name, 0, e);
 	if (r == 0)
+		r = check_cid(s, config, 0, e);
+	if (r == 0)
 		r = unkeep(s, uuid, name, &id, e);
 	if (r == 0 && id)
 		r = update(s, id, name, config, &revision, e);
@@ -159,6 +184,8 @@ int store_vm_update(struct store *s, int64_t vm_id, const char *name,
 	r = store_txn_begin(s, &t, e);
 	if (r == 0)
 		r = check_free(s, name, name, vm_id, e);
+	if (r == 0)
+		r = check_cid(s, config, vm_id, e);
 	if (r == 0)
 		r = update(s, vm_id, name, config, &revision, e);
 	if (r == 0)
@@ -301,4 +328,41 @@ int store_vm_delete(struct store *s, int64_t vm_id, struct error *e)
 		return error_set(e, -ENOENT, "no VM with row %lld",
 				 (long long)vm_id);
 	return store_txn_commit(&t, e);
+}
+
+static int query_cid(struct store *s, enum store_stmt_id id, uint32_t min,
+		     uint32_t max, int64_t *ret, struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, id, &q, e), rc;
+
+	if (r < 0)
+		return r;
+	if (id == STMT_VM_CID_GAP) {
+		sqlite3_bind_int64(q, 1, min);
+		sqlite3_bind_int64(q, 2, max);
+	}
+	rc = sqlite3_step(q);
+	if (rc != SQLITE_ROW)
+		return store_error(s->db, rc, "look for a cid", e);
+	*ret = sqlite3_column_int64(q, 0);
+	return 0;
+}
+
+int store_vsock_cid_free(struct store *s, uint32_t min, uint32_t max,
+			 uint32_t *ret, struct error *e)
+{
+	int64_t cid;
+	int r = query_cid(s, STMT_VM_CID_LAST, min, max, &cid, e);
+
+	cid++;
+	/* Someone chose the highest there is: then the first gap. */
+	if (r == 0 && cid > max)
+		r = query_cid(s, STMT_VM_CID_GAP, min, max, &cid, e);
+	if (r < 0)
+		return r;
+	if (cid == 0)
+		return error_set(e, -ENOSPC, "all cids are taken");
+	*ret = (uint32_t)MAX(cid, (int64_t)min);
+	return 0;
 }
