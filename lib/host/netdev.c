@@ -174,3 +174,18 @@ void netdev_poll(struct netdev *n, bool enabled)
 	else
 		uv_poll_stop(&n->poll);
 }
+
+void netdev_set_offloads(struct netdev *n, unsigned offloads)
+{
+	unsigned long flags = 0;
+
+	if (offloads & NETDEV_CSUM) {
+		flags |= TUN_F_CSUM;
+		flags |= offloads & NETDEV_TSO4 ? TUN_F_TSO4 : 0;
+		flags |= offloads & NETDEV_TSO6 ? TUN_F_TSO6 : 0;
+	}
+	if ((offloads & NETDEV_ECN) && (flags & (TUN_F_TSO4 | TUN_F_TSO6)))
+		flags |= TUN_F_TSO_ECN;
+	/* Fails for a socket, or an old tun that then offloads nothing. */
+	(void)ioctl(n->fd, TUNSETOFFLOAD, flags);
+}

@@ -1,7 +1,7 @@
 /*
  * virtio network device: VIRTIO 1.2, 5.1, over a netdev. Queue 0 receives,
- * queue 1 transmits. Offers MAC, STATUS and MRG_RXBUF; no offloads, so every
- * frame has its checksum and fits the medium.
+ * queue 1 transmits. Offers MAC, STATUS, MRG_RXBUF, and to leave checksums
+ * and the cutting of TCP into segments to the other side, in both directions.
  */
 #ifndef VMM_KVM_DEVICES_VIRTIO_NET_H
 #define VMM_KVM_DEVICES_VIRTIO_NET_H
