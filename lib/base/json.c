@@ -261,27 +261,27 @@ static int decode_array(json_object *value, const struct json_field *f,
 }
 
 static int decode_u64s(json_object *value, const struct json_field *f,
-		       uint64_t *out, const char *path, struct error *e)
+		       uint64_t *out, const struct where *where,
+		       struct error *e)
 {
 	static const struct json_field any = {.kind = JSON_U64};
-	char element_path[PATH_MAX_BYTES + 24];
 	size_t n;
 	int r = 0;
 
 	if (!json_object_is_type(value, json_type_array))
-		return bad_value(value, path, "an array of whole numbers", e);
+		return bad_value(value, where, "an array of whole numbers", e);
 	n = json_object_array_length(value);
 	if (n > f->max)
 		return error_set(
 			e, -EINVAL,
-			"%s: %zu elements are too many; at most %" PRIu64, path,
-			n, f->max);
+			"%s: %zu elements are too many; at most %" PRIu64,
+			WHERE(where), n, f->max);
 	memset(out, 0, f->max * sizeof(*out));
 	for (size_t i = 0; i < n && r == 0; i++) {
-		snprintf(element_path, sizeof(element_path), "%s[%zu]", path,
-			 i);
+		struct where element = {.in = where, .index = i};
+
 		r = decode_unsigned(json_object_array_get_idx(value, i), &any,
-				    UINT64_MAX, &out[i], element_path, e);
+				    UINT64_MAX, &out[i], &element, e);
 	}
 	return r;
 }
@@ -324,7 +324,7 @@ static int decode_field(json_object *value, const struct json_field *f,
 	case JSON_ANY:
 		return decode_any(value, out);
 	case JSON_U64S:
-		return decode_u64s(value, f, number, path, e);
+		return decode_u64s(value, f, number, where, e);
 	}
 	return error_set_code(e, ERROR_INTERNAL, "%s: no such kind",
 			      WHERE(where));
