@@ -26,6 +26,7 @@ enum {
 	VIRTIO_ID_RNG = 4,
 	VIRTIO_ID_BALLOON = 5,
 	VIRTIO_ID_VSOCK = 19,
+	VIRTIO_ID_FS = 26,
 };
 
 /* Device status, 2.1. */
