@@ -22,7 +22,7 @@ _armvmctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --timeout | --interval | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
+		--disk | --memory | --vcpus | --max-hotplug | --nic | --fs | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --timeout | --interval | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+="${words:+ }${COMP_WORDS[i]}" ;;
 		esac
@@ -70,6 +70,7 @@ _armvmctl()
 
 	case "$command $prev" in
 	"create --disk" | \
+		"create --fs" | \
 		"create --firmware" | \
 		"create --kernel" | \
 		"create --initrd" | \
@@ -131,7 +132,7 @@ _armvmctl()
 	if [[ $cur == -* ]]; then
 		case $command in
 		"") list="--output --socket --help --version " ;;
-		"create") list="--disk --memory --vcpus --max-hotplug --nic --vsock --firmware --kernel --initrd --cmdline --hypervisor --arch --gic --feature --memory-backing --console --description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
+		"create") list="--disk --memory --vcpus --max-hotplug --nic --fs --vsock --firmware --kernel --initrd --cmdline --hypervisor --arch --gic --feature --memory-backing --console --description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
 		"list") list="--names --state --label --output --socket --help --version" ;;
 		"show") list="--output --socket --help --version" ;;
 		"set") list="--description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --memory --vcpus --max-hotplug --output --socket --help --version" ;;

@@ -35,6 +35,8 @@ static const struct cli_option options[] = {
 	{"vcpus", "N", "number of virtual CPUs"},
 	{"max-hotplug", "N", "disks and nics to add while it runs (default 8)"},
 	{"nic", "tap=IF|bridge=IF", "a network card", .repeatable = true},
+	{"fs", "TAG=PATH", "a folder of this host", .repeatable = true,
+	 .complete = COMPLETE_FILE},
 	{"vsock", "CID", "sockets between host and guest (default: a free CID)",
 	 .implied = "auto"},
 	{"firmware", "PATH", "UEFI code (default: the distribution's)",
@@ -72,6 +74,9 @@ const struct cli_command cli_command_create = {
 		  "--nic also takes ,mac=MAC ,id=TEXT and ,bus=mmio; a tap "
 		  "that does not "
 		  "exist is made when the VM starts.\n"
+		  "--fs TAG=PATH also takes ,ro and ,queues=N; --fs "
+		  "TAG,socket=PATH is a folder that another virtiofsd serves."
+		  "\n"
 		  "With --from, options add to or replace what the file says.",
 	.examples =
 		"  armvmctl create web --disk debian.raw --memory 2G --vcpus 2 "
@@ -82,7 +87,8 @@ const struct cli_command cli_command_create = {
 		"      armvmctl create web2 --from -\n"
 		"  armvmctl create tiny --kernel vmlinuz --initrd initrd.img "
 		"--cmdline quiet\n"
-		"  armvmctl create db --disk db.raw --vsock\n",
+		"  armvmctl create db --disk db.raw --vsock --fs "
+		"src=/usr/src,ro\n",
 	.options = options,
 	.run = run,
 };

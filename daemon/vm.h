@@ -57,6 +57,8 @@ struct vm {
 	/* Whether the store knows the state, and what it was before. */
 	bool saving, unsaved;
 	enum vm_state unsaved_previous;
+	unsigned fs_restarts; /* of servers, since then; vm_fs.c */
+	uint64_t fs_restarts_since;
 	struct vm_restarts *restarts; /* vm_policy.c; NULL: never crashed */
 };
 

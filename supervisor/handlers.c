@@ -103,6 +103,13 @@ static const struct json_field detach_fields[] = {
 	JSON_END,
 };
 
+static const struct json_field filesystem_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(tag, JSON_STRING, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
 static void describe(struct supervisor *s, json_object *object)
 {
 	uint64_t spilled = s->nvram ? nvram_spilled_bytes(s->nvram)
@@ -139,6 +146,7 @@ static int handle_hello(struct supervisor *s, const struct request *q,
 	}
 	if (s->at_rest)
 		supervisor_told(s);
+	filesystems_greet(s);
 	return 0;
 }
 
@@ -327,6 +335,7 @@ static const struct {
 	[WIRE_ATTACH] = {handle_attach, attach_fields},
 	[WIRE_DETACH] = {handle_detach, detach_fields},
 	[WIRE_DEVICES] = {handle_devices, bare_fields},
+	[WIRE_FILESYSTEM] = {handle_filesystem, filesystem_fields},
 };
 
 static int run(struct supervisor *s, enum wire_message m, json_object *message,

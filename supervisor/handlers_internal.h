@@ -16,7 +16,7 @@ struct request {
 	bool more;
 	int console_device, command;
 	json_object *config, *roles;
-	char *kind, *device;
+	char *kind, *device, *tag;
 	bool force;
 	uint64_t timeout_ms;
 	int *fds;
@@ -39,6 +39,11 @@ int handlers_check_request(struct supervisor *s, enum vm_request request,
 
 /* handle_devices.c */
 handler_fn handle_attach, handle_detach, handle_devices;
+/* handle_filesystem.c; the first of them is the backend's event, the last tells
+ * a daemon that has just said hello. */
+void filesystem_lost(void *cookie, size_t index, const char *why);
+handler_fn handle_filesystem;
+void filesystems_greet(struct supervisor *s);
 /* handle_stats.c */
 handler_fn handle_stats;
 

@@ -8,3 +8,4 @@ SRCS += supervisor/backends.c supervisor/configure.c supervisor/control.c \
 TESTS += tests/unit/test_agent.c
 TESTS += tests/unit/test_null_backend.c tests/unit/test_sandbox.c \
 	tests/unit/test_supervisor_nvram.c
+SRCS += supervisor/handle_filesystem.c supervisor/share.c

@@ -3,6 +3,7 @@
 
 #include "lib/base/log.h"
 #include "supervisor/handlers.h"
+#include "supervisor/handlers_internal.h"
 
 json_object *supervisor_message(enum wire_message m)
 {
@@ -209,6 +210,7 @@ const struct vmm_events supervisor_vmm_events = {
 	.event = on_vmm_event,
 	.device = on_vmm_device,
 	.nvram_commit = on_vmm_nvram_commit,
+	.filesystem_lost = filesystem_lost,
 };
 
 static int send_nvram(void *cookie, uint64_t seq, uint64_t offset,

@@ -62,6 +62,8 @@ struct supervisor {
 	struct nvram *nvram;	/* NULL when there is none, and at rest */
 	uint64_t spilled_bytes; /* at rest: what nvram said last */
 	struct device *devices; /* of the guest; see devices.h */
+	/* Why folders wait for a server; "": they have one. */
+	char lost[VM_FILESYSTEMS_MAX][160];
 
 	uv_timer_t timer; /* orphan, then rest, then farewell */
 	uv_signal_t sigterm;

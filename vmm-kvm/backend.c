@@ -16,6 +16,8 @@ static void close_params(struct vmm_params *p)
 	p->nvram_fd = fd_close(p->nvram_fd);
 	if (p->config->vsock.cid)
 		p->vsock_fd = fd_close(p->vsock_fd);
+	for (size_t i = 0; i < p->config->n_filesystems; i++)
+		p->filesystems[i] = fd_close(p->filesystems[i]);
 	for (size_t i = 0; i < p->config->n_disks; i++)
 		p->disks[i].fd = fd_close(p->disks[i].fd);
 	for (size_t i = 0; i < p->config->n_nics; i++)
@@ -169,6 +171,7 @@ static void on_async(uv_async_t *async)
 	    notes_take_stop(&v->notes, &stop))
 		handle_stop(v, &stop);
 	start_commit(v);
+	backend_tell_filesystems(v);
 	if (backend_alive(v))
 		board_slots_poll(v->board);
 	/* A machine is off when its last variable is safe. */
@@ -258,6 +261,7 @@ static int build(struct vmm *v, struct error *e)
 		.commit = on_commit,
 		.note = on_note,
 		.device_failed = on_device_failed,
+		.filesystem_lost = backend_filesystem_lost,
 		.slots_changed = on_slots_changed,
 		.device_event = on_device,
 		.cookie = v,
@@ -418,5 +422,6 @@ const struct vmm_ops vmm_kvm_ops = {
 	.detach = backend_detach,
 	.give_up = backend_give_up,
 	.device_status = backend_device_status,
+	.set_filesystem = backend_set_filesystem,
 	.destroy = kvm_destroy,
 };

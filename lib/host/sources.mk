@@ -4,5 +4,5 @@ TESTS += tests/unit/test_chardev.c
 TESTS += tests/unit/test_blockdev.c tests/unit/test_netdev.c
 SRCS += lib/host/vhost_kernel.c
 TESTS += tests/unit/test_vhost_kernel.c
-SRCS += lib/host/vhost_user.c lib/host/vhost_user_wire.c
+SRCS += lib/host/vhost_user.c lib/host/vhost_user_talk.c lib/host/vhost_user_wire.c
 TESTS += tests/unit/test_vhost_user.c

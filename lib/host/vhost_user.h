@@ -15,7 +15,7 @@
 
 #include "lib/host/vhost.h"
 
-/* For the answers to one start, stop, or opening. */
+/* For the answers to one start or stop. */
 #define VHOST_USER_DEADLINE_MS 1000
 
 struct vhost_user_params {
@@ -23,7 +23,10 @@ struct vhost_user_params {
 	int fd;		  /* connected; consumed, also on failure */
 	const char *name; /* for messages; copied */
 	unsigned n_rings; /* it must serve so many */
-	unsigned deadline_ms;
+	unsigned open_ms, deadline_ms; /* for the opening; for the rest */
+	/* It has been asked for its features already: see
+	 * vhost_user_send(). The answer is what is waited for first. */
+	bool knocked;
 	/* Once, from the loop: a sentence. Not during start, which fails then.
 	 */
 	void (*lost)(void *cookie, const char *why);

@@ -182,18 +182,6 @@ static const struct json_field feature_fields[] = {
 	JSON_END,
 };
 
-static const struct json_field vsock_fields[] = {
-	{.name = "cid",
-	 .kind = JSON_U32_AUTO,
-	 .offset = offsetof(struct vsock_config, cid),
-	 .flags = JSON_REQUIRED | JSON_OMIT_EMPTY,
-	 .min = VM_VSOCK_CID_MIN,
-	 .max = VM_VSOCK_CID_MAX,
-	 .doc = "the guest's address (context id), unique on the host; auto: "
-		"one that is free, and kept"},
-	JSON_END,
-};
-
 const struct json_field vm_config_fields[] = {
 	{.name = "name",
 	 .kind = JSON_STRING,
@@ -319,8 +307,18 @@ const struct json_field vm_config_fields[] = {
 	 .kind = JSON_OBJECT,
 	 .offset = VM(vsock),
 	 .flags = JSON_OMIT_EMPTY,
-	 .sub = vsock_fields,
+	 .sub = vm_vsock_fields,
 	 .doc = "sockets between host and guest (AF_VSOCK); default none"},
+	{.name = "filesystems",
+	 .kind = JSON_ARRAY,
+	 .offset = VM(filesystems),
+	 .flags = JSON_OMIT_EMPTY,
+	 .max = VM_FILESYSTEMS_MAX,
+	 .sub = vm_filesystem_fields,
+	 .element_size = sizeof(struct filesystem_config),
+	 .count_offset = VM(n_filesystems),
+	 .doc = "folders of the host (virtio-fs); memory_backing is memfd "
+		"then"},
 	{.name = "labels",
 	 .kind = JSON_ANY,
 	 .offset = VM(labels),

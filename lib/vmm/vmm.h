@@ -69,6 +69,9 @@ struct vmm_events {
 	 * "active" ends an attach, "released" a detach. `status` is borrowed.
 	 */
 	void (*device)(void *cookie, const struct vmm_device_status *status);
+	/* The server of config->filesystems[index] ended, or spoke nonsense:
+	 * ops->set_filesystem() gives it another. */
+	void (*filesystem_lost)(void *cookie, size_t index, const char *why);
 };
 
 struct vmm_disk {
@@ -98,6 +101,8 @@ struct vmm_params {
 	int initrd_fd;	   /* likewise; -1 for none */
 	int nvram_fd;	   /* memfd of nvram_size bytes, read-write, shared */
 	uint64_t nvram_size;
+	/* config->n_filesystems vhost-user sockets */
+	int filesystems[VM_FILESYSTEMS_MAX];
 	int vsock_fd; /* /dev/vhost-vsock with config->vsock.cid; if that */
 	struct vmm_disk disks[VM_DISKS_MAX]; /* config->n_disks of them */
 	struct vmm_nic nics[VM_NICS_MAX];    /* config->n_nics of them */
@@ -149,6 +154,10 @@ struct vmm_ops {
 	 * with `force` just ends now.
 	 */
 	void (*give_up)(struct vmm *v, const char *id, struct error *why);
+	/* Another server for a folder: a vhost-user socket, consumed also on
+	 * failure. The guest has it after its driver has reset the device. */
+	int (*set_filesystem)(struct vmm *v, size_t index, int fd,
+			      struct error *e);
 	/* How a device is now. -ENOENT when it has no slot. */
 	int (*device_status)(struct vmm *v, const char *id,
 			     struct vmm_device_status *ret);

@@ -14,7 +14,7 @@
  *  D configure    {config, nvram_size, roles[]} + fds, roles[i] says what fd i
  *                 is: "kvm", "firmware", "kernel", "initrd", "nvram",
  *                 "spill", "console-log", "vsock" (with its context id set),
- *                 "disk:ID", "nic:ID". May be repeated
+ *                 "fs:TAG", "disk:ID", "nic:ID". May be repeated
  *                 to hand over more than FD_PASS_MAX descriptors ("more": true
  *                 on all but the last).
  *  D start        {}                        → {} once the guest is started
@@ -46,6 +46,9 @@
  *  D devices      {}                        → {devices: [{kind, id, state,
  *                                              slot, address, driver,
  *                                              config}]}
+ *  D filesystem   {tag} + fd (vhost-user)   → {} its server is another one now
+ *  S filesystem-lost {tag, detail}          the server ended; told again after
+ *                                           each hello until there is another
  *  S device       {kind, id, state, slot, address, driver, detail}
  *                                           a step of an attach or detach;
  *                                           state: a vm_device_state name;
@@ -69,27 +72,29 @@
 #define WIRE_VERSION 1
 
 /* X(NAME, text, direction, most descriptors it may carry) */
-#define WIRE_MESSAGE_TABLE(X)                       \
-	X(HELLO, "hello", 'D', 0)                   \
-	X(CONFIGURE, "configure", 'D', FD_PASS_MAX) \
-	X(START, "start", 'D', 0)                   \
-	X(SHUTDOWN, "shutdown", 'D', 0)             \
-	X(STOP, "stop", 'D', 0)                     \
-	X(RESET, "reset", 'D', 0)                   \
-	X(PAUSE, "pause", 'D', 0)                   \
-	X(RESUME, "resume", 'D', 0)                 \
-	X(CONSOLE, "console", 'D', 1)               \
-	X(AGENT, "agent", 'D', 0)                   \
-	X(BALLOON, "balloon", 'D', 0)               \
-	X(NVRAM_ACK, "nvram-ack", 'D', 0)           \
-	X(STATS, "stats", 'D', 0)                   \
-	X(ATTACH, "attach", 'D', 1)                 \
-	X(DETACH, "detach", 'D', 0)                 \
-	X(DEVICES, "devices", 'D', 0)               \
-	X(REPLY, "reply", 'S', 1)                   \
-	X(DEVICE, "device", 'S', 0)                 \
-	X(STATE, "state", 'S', 0)                   \
-	X(EVENT, "event", 'S', 0)                   \
+#define WIRE_MESSAGE_TABLE(X)                         \
+	X(HELLO, "hello", 'D', 0)                     \
+	X(CONFIGURE, "configure", 'D', FD_PASS_MAX)   \
+	X(START, "start", 'D', 0)                     \
+	X(SHUTDOWN, "shutdown", 'D', 0)               \
+	X(STOP, "stop", 'D', 0)                       \
+	X(RESET, "reset", 'D', 0)                     \
+	X(PAUSE, "pause", 'D', 0)                     \
+	X(RESUME, "resume", 'D', 0)                   \
+	X(CONSOLE, "console", 'D', 1)                 \
+	X(AGENT, "agent", 'D', 0)                     \
+	X(BALLOON, "balloon", 'D', 0)                 \
+	X(NVRAM_ACK, "nvram-ack", 'D', 0)             \
+	X(STATS, "stats", 'D', 0)                     \
+	X(ATTACH, "attach", 'D', 1)                   \
+	X(DETACH, "detach", 'D', 0)                   \
+	X(DEVICES, "devices", 'D', 0)                 \
+	X(FILESYSTEM, "filesystem", 'D', 1)           \
+	X(REPLY, "reply", 'S', 1)                     \
+	X(FILESYSTEM_LOST, "filesystem-lost", 'S', 0) \
+	X(DEVICE, "device", 'S', 0)                   \
+	X(STATE, "state", 'S', 0)                     \
+	X(EVENT, "event", 'S', 0)                     \
 	X(NVRAM, "nvram", 'S', 0)
 
 enum wire_message {

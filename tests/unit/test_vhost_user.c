@@ -40,6 +40,7 @@ static int open_user(struct fixture *f, struct error *e)
 		.fd = fake_user_begin(&f->user),
 		.name = "filesystem \"x\"",
 		.n_rings = 2,
+		.open_ms = 150,
 		.deadline_ms = 150,
 		.lost = lost,
 		.cookie = f,
