@@ -35,3 +35,5 @@ SRCS += vmm-kvm/devices/virtio_vhost.c vmm-kvm/devices/virtio_vsock.c
 TESTS += tests/unit/test_virtio_vsock.c
 SRCS += vmm-kvm/devices/virtio_fs.c
 TESTS += tests/unit/test_virtio_fs.c
+SRCS += vmm-kvm/devices/virtqueue_packed.c
+TESTS += tests/unit/test_virtqueue_packed.c

@@ -237,6 +237,7 @@ static int init_features(struct virtio_vhost *vh, uint64_t own_features,
 				 "%s: who serves its rings knows no VIRTIO 1 "
 				 "(features %#llx)",
 				 vh->dev->ops->name, (unsigned long long)can);
+	vh->dev->foreign_rings = true;
 	vh->dev->features_offered &= can | own_features;
 	vh->needed = vh->dev->features_offered & ~own_features;
 	return 0;
