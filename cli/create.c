@@ -26,6 +26,7 @@ static const char *const hypervisors[] = {"auto", "kvm", "xen", "null", NULL};
 static const char *const gics[] = {"auto", "v2", "v3", NULL};
 static const char *const backings[] = {"anonymous", "hugepages", "memfd", NULL};
 static const char *const arches[] = {"aarch64", "aarch32", NULL};
+static const char *const rings[] = {"split", "packed", NULL};
 static const char *const consoles[] = {"pl011", "virtio", "both", NULL};
 
 static const struct cli_option options[] = {
@@ -56,6 +57,7 @@ static const struct cli_option options[] = {
 	{"memory-backing", "KIND", "anonymous, hugepages or memfd",
 	 .values = backings},
 	{"console", "DEVICE", "pl011, virtio or both", .values = consoles},
+	{"ring", "KIND", "virtio queues: split or packed", .values = rings},
 	CLI_POLICY_OPTIONS,
 	{"transient", NULL, "it is deleted when it stops"},
 	{"from", "FILE", "read the definition as JSON; - is standard input",

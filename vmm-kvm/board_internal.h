@@ -112,6 +112,8 @@ void board_free_mmio(struct board *b);
 _Static_assert(VM_DISKS_MAX + VM_NICS_MAX <= BOARD_VIRTIO_MMIO_MAX,
 	       "all may be on MMIO");
 
+/* What the definition offers the drivers of all devices of ours. */
+void board_offer(const struct board *b, struct virtio_dev *device);
 /* Builds a device (consumed) into the root bus. */
 int board_add_function(struct board *b, struct virtio_dev *device,
 		       struct error *e) must_check;

@@ -27,6 +27,12 @@ static int add_pci_host(struct board *b, const struct board_params *p,
 	return pci_host_new(&params, &b->pci, e);
 }
 
+void board_offer(const struct board *b, struct virtio_dev *device)
+{
+	if (b->config->ring == VM_RING_PACKED)
+		virtio_offer_packed(device);
+}
+
 int board_add_function(struct board *b, struct virtio_dev *device,
 		       struct error *e)
 {
@@ -40,6 +46,7 @@ int board_add_function(struct board *b, struct virtio_dev *device,
 				 BOARD_FUNCTIONS_MAX);
 	}
 	params.devfn = PCI_DEVFN(BOARD_PCI_SLOT_FIRST + b->n_functions, 0);
+	board_offer(b, device);
 	params.device = device;
 	r = virtio_pci_new(&params, &b->functions[b->n_functions], e);
 	if (!r)

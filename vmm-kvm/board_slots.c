@@ -136,9 +136,11 @@ int board_device_new(struct board *b, const struct vmm_device *device,
 			     &made.blockdev, e);
 	else
 		r = nic_new(b, device->nic, device->fd, &made.virtio, e);
-	if (!r)
-		*ret = made;
-	return r;
+	if (r)
+		return r;
+	board_offer(b, made.virtio);
+	*ret = made;
+	return 0;
 }
 
 struct board_slot *board_slot_find(struct board *b, const char *id)

@@ -18,6 +18,7 @@ static const char *const backings[] = {"anonymous", "hugepages", "memfd", NULL};
 static const char *const choices[] = {"auto", "on", "off", NULL};
 static const char *const watchdogs[] = {"reset", "pause", "stop", "ignore",
 					NULL};
+static const char *const rings[] = {"split", "packed", NULL};
 static const char *const consoles[] = {"pl011", "virtio", "both", NULL};
 
 static bool is_alnum(char c)
@@ -229,6 +230,12 @@ const struct json_field vm_config_fields[] = {
 	 .names = consoles,
 	 .doc = "default pl011; with both, pl011 is the one named to the "
 		"guest"},
+	{.name = "ring",
+	 .kind = JSON_ENUM,
+	 .offset = VM(ring),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = rings,
+	 .doc = "what virtio drivers are offered; default split"},
 	{.name = "vcpus",
 	 .kind = JSON_U32,
 	 .offset = VM(vcpus),

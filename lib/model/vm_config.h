@@ -84,6 +84,9 @@ enum vm_console {
 	VM_CONSOLE_BOTH /* pl011 is the one named to the guest */
 };
 
+/* How the queues of virtio devices lie in memory, if the driver can do it. */
+enum vm_ring { VM_RING_SPLIT, VM_RING_PACKED };
+
 /* How a virtio device is reached. */
 enum vm_device_bus { VM_DEVICE_BUS_PCIE, VM_DEVICE_BUS_MMIO };
 
@@ -115,6 +118,7 @@ struct vm_config {
 	int arch;	/* enum vm_arch */
 	int gic;	/* enum vm_gic */
 	int console;	/* enum vm_console */
+	int ring;	/* enum vm_ring */
 	struct vm_features features;
 	uint32_t vcpus;
 	uint64_t memory_bytes;

@@ -250,6 +250,61 @@ def a_dead_server_is_replaced():
     mount_and_check(guest, "third")
 
 
+def packed_rings_carry_data():
+    """Disk, network and console, each by its own driver; bit 34."""
+    disk = host.dir + "/packed.raw"
+    data = os.urandom(4 * MIB)
+    with open(disk, "wb") as f:
+        f.write(data)
+        f.truncate(16 * MIB)
+    subprocess.run("ip tuntap add tap-p mode tap vnet_hdr; ip link set tap-p "
+                   "up; ip addr add 192.168.79.1/24 dev tap-p", shell=True,
+                   check=True)
+    create("packed", "--ring", "packed", "--disk", disk, "--nic", "tap=tap-p",
+           "--console", "both")
+    guest = boot(host, "packed")
+    out, _ = guest.run("for d in /sys/bus/virtio/devices/*; do echo $(cat "
+                       "$d/device) $(cut -c35 $d/features); done")
+    have = dict(line.split() for line in out.split("\n") if line.strip())
+    report.equal("all drivers took packed rings", have, {
+        f"0x{kind:04x}": "1" for kind in (1, 2, 3, 4, 5)})
+    out, _ = guest.run("head -c 4194304 /dev/vda | sha256sum", 60)
+    report.equal("the disk is read", out.split()[0], sha(data))
+    out, _ = guest.run("head -c 8388608 /dev/urandom >/tmp/d; dd if=/tmp/d "
+                       "of=/dev/vda bs=64k seek=128 conv=fsync 2>/dev/null; "
+                       "sha256sum </tmp/d", 60)
+    with open(disk, "rb") as f:
+        f.seek(8 * MIB)
+        report.equal("and written", sha(f.read()), out.split()[0])
+    guest.run("ip addr add 192.168.79.2/24 dev eth0; ip link set eth0 up")
+    server = socket.create_server(("192.168.79.1", 7000))
+    server.settimeout(60)
+    guest.send("nc 192.168.79.1 7000 </tmp/d >/tmp/n; echo do\"\"ne\n")
+    peer, _ = server.accept()
+    peer.settimeout(60)
+    peer.sendall(data)
+    peer.shutdown(socket.SHUT_WR)
+    got = read_all(peer)
+    guest.expect("done\n", 60)
+    out, _ = guest.run("sha256sum </tmp/d; sha256sum </tmp/n", 60)
+    report.equal("the network carries data, both ways",
+                 [line.split()[0] for line in out.strip().split("\n")],
+                 [sha(got), sha(data)])
+    r = subprocess.run("ping -c 100 -i 0.01 -q 192.168.79.2", shell=True,
+                       stdout=subprocess.PIPE, text=True, check=False)
+    report.match("and answers", "100 received", r.stdout)
+    second = host.console("packed", device="virtio")
+    second.send("\n")
+    second.expect("guest# ", 30)
+    out, _ = second.run("seq 20000 | tail -n 3000 | sha256sum; seq 3000")
+    report.match("the console carries text", r"\n2999\n3000\n", out)
+    guest.send("reboot -f\n")
+    guest.ready(120)
+    out, _ = guest.run("head -c 4194304 /dev/vda | sha256sum", 60)
+    report.equal("after a reboot, too", out.split()[0], sha(data))
+    host.call("vm.stop", name="packed")
+
+
 def nothing_is_left_after_a_crash():
     os.kill(host.vm("files")["pid"], signal.SIGKILL)
     host.wait_state("files", "crashed", 20)
@@ -277,5 +332,5 @@ guarded(without_the_module_nothing_starts, sockets_carry_data,
         a_foreign_cid_is_named, folders_carry_data,
         they_are_there_after_a_reboot_and_without_a_daemon,
         a_dead_server_is_replaced, nothing_is_left_after_a_crash,
-        a_bad_folder_is_named)
+        a_bad_folder_is_named, packed_rings_carry_data)
 report.end()
