@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "lib/base/error.h"
+#include "lib/base/io_stats.h"
 
 struct netdev;
 
@@ -42,6 +43,12 @@ DEFINE_CLEANUP(netdev_free, struct netdev *)
  */
 ssize_t netdev_recv(struct netdev *n, const struct iovec *iov, int count);
 ssize_t netdev_send(struct netdev *n, const struct iovec *iov, int count);
+/* Frames moved since it was opened, without their headers. What was not sent
+ * is dropped: nobody repeats it. */
+struct netdev_stats {
+	struct io_flow_stats received, sent;
+};
+void netdev_stats(const struct netdev *n, struct netdev_stats *ret);
 void netdev_poll(struct netdev *n, bool enabled);
 
 /* What a frame's header may leave to its receiver. */

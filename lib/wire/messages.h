@@ -13,7 +13,8 @@
  *                                              restarted has none)
  *  D configure    {config, nvram_size, roles[]} + fds, roles[i] says what fd i
  *                 is: "kvm", "firmware", "kernel", "initrd", "nvram",
- *                 "spill", "console-log", "disk:ID", "nic:ID". May be repeated
+ *                 "spill", "console-log", "vsock" (with its context id set),
+ *                 "disk:ID", "nic:ID". May be repeated
  *                 to hand over more than FD_PASS_MAX descriptors ("more": true
  *                 on all but the last).
  *  D start        {}                        → {} once the guest is started
@@ -30,8 +31,10 @@
  *  D balloon      {target}                  → {} the guest was asked to make do
  *                                              with that many bytes
  *  D nvram-ack    {seq}                     no reply
- *  D stats        {}                        → {exits_mmio, exits_total,
- *                                              vcpu_ns}
+ *  D stats        {from?}                   → {stats, next}: what
+ *                                              lib/model/vm_stats.h has; next:
+ *                                              from where to ask again for more
+ *                                              of its lists, 0: that was all
  *  D attach       {kind, config, timeout_ms} + fd (of the disk or tap)
  *                                           → {slot} once it is offered; then
  *                                           "device" until "active" or
@@ -54,7 +57,7 @@
  *                                           process has ended, or the next
  *                                           one is told again
  *  S event        {kind, detail}            "reset", "panic", "balloon",
- *                                           "watchdog"
+ *                                           "watchdog", "device-failed"
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged
  */

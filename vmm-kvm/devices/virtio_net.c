@@ -69,6 +69,7 @@ struct virtio_net {
 	/* A frame read from the host, header first; it stays while the guest
 	 * has no room for it. */
 	size_t frame_bytes; /* 0: none */
+	uint64_t rx_dropped;
 	uint8_t frame[HEADER_BYTES + FRAME_MAX];
 };
 
@@ -120,6 +121,7 @@ static bool rx_deliver(struct virtio_net *net)
 	}
 	if (at < net->frame_bytes) {
 		virtqueue_unpop(q, n);
+		net->rx_dropped++;
 	} else {
 		/* Only now is it known. Little-endian, as is the host. */
 		iov_write(net->first.iov + net->first.n_out, net->first.n_in,
@@ -344,4 +346,13 @@ int virtio_net_new(const struct virtio_net_params *params,
 		return r;
 	*ret = &TAKE_PTR(net)->dev;
 	return 0;
+}
+
+void virtio_net_stats(struct virtio_dev *d, struct netdev_stats *ret)
+{
+	struct virtio_net *net = from_dev(d);
+
+	netdev_stats(net->netdev, ret);
+	ret->received.dropped += net->rx_dropped;
+	ret->received.frames -= net->rx_dropped;
 }

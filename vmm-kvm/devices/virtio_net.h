@@ -20,4 +20,10 @@ struct virtio_net_params {
 int virtio_net_new(const struct virtio_net_params *params,
 		   struct virtio_dev **ret, struct error *e) must_check;
 
+struct netdev_stats;
+
+/* Frames from the guest ("sent") and to it ("received"). What it had no room
+ * for at all is dropped; what waits is not. Loop thread, lock not held. */
+void virtio_net_stats(struct virtio_dev *d, struct netdev_stats *ret);
+
 #endif
