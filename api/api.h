@@ -286,6 +286,10 @@ struct api_handlers {
 			const char *vm, struct error *e);
 	bool (*may_see)(void *cookie, const struct api_identity *who,
 			json_object *event);
+	/* ERROR_CONFLICT when the VM has another revision, -ENOENT when there
+	 * is none. NULL: any will do. */
+	int (*check_revision)(void *cookie, const char *vm, int64_t revision,
+			      struct error *e);
 	/* A call that changes something has ended, or was refused. `vm` is
 	 * what it named, or NULL; `why` is NULL when it succeeded. */
 	void (*audit)(void *cookie, const struct api_identity *who,

@@ -309,6 +309,17 @@ static int known_row(void *cookie, const struct store_job *row)
 	return 1;
 }
 
+/* A key is its caller's own: another's answer is not for them, and what they
+ * asked is none of each other's business. NULL: no memory. */
+static char *stored_key(const struct api_call *call, const char *key)
+{
+	char *text;
+
+	if (asprintf(&text, "%s\n%s", api_call_who(call)->name, key) < 0)
+		return NULL;
+	return text;
+}
+
 /* Viewing needs no job; what answers with a descriptor cannot have one. */
 static int check_method(enum api_method_id method, struct error *e)
 {
@@ -324,8 +335,8 @@ static int check_method(enum api_method_id method, struct error *e)
 }
 
 static int begin(struct manager *m, struct api_call *call,
-		 const struct api_options *options, struct job **ret,
-		 struct error *e)
+		 const struct api_options *options, const char *key,
+		 struct job **ret, struct error *e)
 {
 	struct jobs *j = m->jobs;
 	json_object *params = api_call_given(call);
@@ -336,7 +347,7 @@ static int begin(struct manager *m, struct api_call *call,
 		.vm = vm_of(params),
 		.params = json_text(params),
 		.created_ms = now,
-		.key = options->idempotency_key,
+		.key = key,
 	};
 	int r = 0;
 
@@ -363,21 +374,25 @@ void job_run(struct manager *m, struct api_call *call)
 	static const struct api_options none;
 	const struct api_options *options = api_call_options(call);
 	struct known known = {m, call, options};
+	_cleanup_free_ char *key = NULL;
 	struct jobs *j = m->jobs;
 	struct job *job = NULL;
 	struct error e = ERROR_INIT;
 	bool found = false;
 	int r = check_method(api_call_method(call), &e);
 
-	if (r == 0 && options && options->idempotency_key)
-		r = store_job_by_key(m->store, options->idempotency_key,
-				     known_row, &known, &found, &e);
+	if (r == 0 && options && options->idempotency_key) {
+		key = stored_key(call, options->idempotency_key);
+		r = key ? store_job_by_key(m->store, key, known_row, &known,
+					   &found, &e)
+			: error_set(&e, -ENOMEM, "out of memory");
+	}
 	if (found)
 		return;
 	if (!options)
 		options = &none;
 	if (r == 0)
-		r = begin(m, call, options, &job, &e);
+		r = begin(m, call, options, key, &job, &e);
 	if (r == 0 && !options->async &&
 	    job_add_waiter(job, call, false, 0) < 0)
 		r = error_set(&e, -ENOMEM, "out of memory");

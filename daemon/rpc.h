@@ -40,4 +40,8 @@ rpc_handler rpc_var_list;
 rpc_handler rpc_event_subscribe;
 rpc_handler rpc_discover;
 
+/* ERROR_CONFLICT when the VM has another one. */
+int vm_check_revision(const struct vm *vm, int64_t revision,
+		      struct error *e) must_check;
+
 #endif
