@@ -417,5 +417,7 @@ void http_server_notify(struct http_server *s, json_object *event)
 		next = c->next;
 		if (c->mode == HTTP_EVENTS)
 			http_events_notify(c, event);
+		else if (c->mode == HTTP_CONSOLE)
+			http_console_notify(c, event);
 	}
 }

@@ -1,6 +1,6 @@
 # bash completion of armvmctl, made by: armvmctl completion bash
 # shellcheck shell=bash
-_armvmctl_commands="create list show set edit rename clone start console shutdown wait stop reset pause resume balloon freeze thaw delete disk nic var events job host image completion help"
+_armvmctl_commands="create list show set edit rename clone start console log shutdown wait stop reset pause resume balloon freeze thaw delete disk nic var events job host image completion help"
 
 # The words of $list that begin as $cur does.
 _armvmctl_words()
@@ -22,7 +22,7 @@ _armvmctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --timeout | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
+		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --escape | --lines | --since | --timeout | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+="${words:+ }${COMP_WORDS[i]}" ;;
 		esac
@@ -37,6 +37,7 @@ _armvmctl()
 	"clone" | "clone "*) command="clone" ;;
 	"start" | "start "*) command="start" ;;
 	"console" | "console "*) command="console" ;;
+	"log" | "log "*) command="log" ;;
 	"shutdown" | "shutdown "*) command="shutdown" ;;
 	"wait" | "wait "*) command="wait" ;;
 	"stop" | "stop "*) command="stop" ;;
@@ -96,6 +97,8 @@ _armvmctl()
 		"set --memory" | \
 		"set --vcpus" | \
 		"set --max-hotplug" | \
+		"console --escape" | \
+		"log --lines" | \
 		"shutdown --timeout" | \
 		"disk add --serial" | \
 		"disk add --id" | \
@@ -120,6 +123,7 @@ _armvmctl()
 	"set --on-crash") list="stop restart preserve" ;;
 	"set --on-reboot") list="stop restart preserve" ;;
 	"console --device") list="pl011 virtio" ;;
+	"log --since") list="all boot" ;;
 	*" --output") list="table json jsonl" ;;
 	esac
 	if [[ -n $list ]]; then
@@ -137,7 +141,8 @@ _armvmctl()
 		"rename") list="--output --socket --help --version" ;;
 		"clone") list="--disk --output --socket --help --version" ;;
 		"start") list="--console --no-wait --if-stopped --output --socket --help --version" ;;
-		"console") list="--device --output --socket --help --version" ;;
+		"console") list="--device --take-over --read-only --escape --output --socket --help --version" ;;
+		"log") list="--follow --lines --since --output --socket --help --version" ;;
 		"shutdown") list="--timeout --output --socket --help --version" ;;
 		"wait") list="--output --socket --help --version" ;;
 		"stop") list="--output --socket --help --version" ;;
@@ -198,6 +203,7 @@ _armvmctl()
 	"clone") list=$(armvmctl list --names 2>/dev/null) ;;
 	"start") list=$(armvmctl list --names 2>/dev/null) ;;
 	"console") list=$(armvmctl list --names 2>/dev/null) ;;
+	"log") list=$(armvmctl list --names 2>/dev/null) ;;
 	"shutdown") list=$(armvmctl list --names 2>/dev/null) ;;
 	"wait") list=$(armvmctl list --names 2>/dev/null) ;;
 	"stop") list=$(armvmctl list --names 2>/dev/null) ;;

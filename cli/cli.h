@@ -25,6 +25,7 @@ struct cli_option {
 	const char *const *values; /* the only ones accepted; NULL: any */
 	bool repeatable;
 	enum cli_complete complete;
+	char letter; /* -x does the same; 0: nothing does */
 };
 
 struct cli;
@@ -114,9 +115,14 @@ json_object *cli_name_params(const char *name);
 /* Milliseconds of a clock that only moves forward. */
 int64_t cli_now_ms(void);
 
-/* cli/console.c: attach to a VM's console (NULL: its own choice of them) until
- * left or closed. */
-int cli_console(struct cli *cli, const char *name, const char *device,
+/* cli/console.c: attach to a VM's console until left or closed. */
+struct cli_console_options {
+	const char *device; /* NULL: the VM's own choice of them */
+	const char *want;   /* NULL, or as vm.console takes it */
+	int escape;	    /* the character; 0: the default, -1: none */
+};
+int cli_console(struct cli *cli, const char *name,
+		const struct cli_console_options *options,
 		struct error *e) must_check;
 
 /* cli/definition.c: what `create` sends, from its options. Owned by caller. */

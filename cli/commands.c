@@ -13,6 +13,7 @@
 	X(clone)         \
 	X(start)         \
 	X(console)       \
+	X(log)           \
 	X(shutdown)      \
 	X(wait)          \
 	X(stop)          \

@@ -5,7 +5,10 @@ static void print_options(FILE *out, const struct cli_option *list)
 	char left[40];
 
 	for (; list && list->name; list++) {
-		snprintf(left, sizeof(left), "--%s%s%s", list->name,
+		const char letter[] = {'-', list->letter, ',', ' ', 0};
+
+		snprintf(left, sizeof(left), "%s--%s%s%s",
+			 list->letter ? letter : "", list->name,
 			 list->arg ? " " : "", list->arg ? list->arg : "");
 		fprintf(out, "  %-26s %s%s\n", left, list->help,
 			list->repeatable ? " (may be repeated)" : "");

@@ -57,6 +57,9 @@ struct vm {
 	/* Whether the store knows the state, and what it was before. */
 	bool saving, unsaved;
 	enum vm_state unsaved_previous;
+	/* Events of consoles in this second of the loop's clock. */
+	uint64_t console_second;
+	unsigned console_events;
 	struct vm_restarts *restarts; /* vm_policy.c; NULL: never crashed */
 };
 

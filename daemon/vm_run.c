@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
+#include "daemon/vm_console.h"
 #include "daemon/vm_devices.h"
 #include "daemon/vm_nvram.h"
 #include "daemon/vm_policy.h"
@@ -102,50 +103,6 @@ void vm_stop(struct vm *vm, vm_done_fn done, void *cookie)
 		     stopped_cb, op);
 }
 
-static void console_cb(struct vm *vm, void *cookie, json_object *reply,
-		       int *fds, size_t n_fds, const struct error *e)
-{
-	/* The client sees a refusal as the end of its stream. */
-	if (e)
-		log_vm(LOG_LEVEL_WARNING, vm->config.name, "console: %s",
-		       e->message);
-}
-
-static int check_console(struct vm *vm, int device, struct error *e)
-{
-	if (device != API_CONSOLE_VIRTIO ||
-	    vm->config.console != VM_CONSOLE_PL011)
-		return 0;
-	return error_set_code(e, ERROR_STATE,
-			      "%s has no virtio console; its definition needs "
-			      "\"console\": \"both\" or \"virtio\"",
-			      vm->config.name);
-}
-
-int vm_console(struct vm *vm, int device, int *ret_fd, struct error *e)
-{
-	static const char *const names[] = {"default", "pl011", "virtio"};
-	json_object *body;
-	int pair[2];
-
-	if (!vm->supervisor || !vm->supervisor->channel)
-		return error_set(e, -EBUSY,
-				 "the supervisor of %s cannot be reached",
-				 vm->config.name);
-	if (check_console(vm, device, e) < 0)
-		return -EPROTO;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_set(e, -errno, "cannot make a socket pair: %m");
-	body = json_object_new_object();
-	json_object_object_add(body, "device",
-			       json_object_new_string(names[device]));
-	link_request(vm->supervisor, "console", body, &pair[0], 1,
-		     REQUEST_TIMEOUT_MS, console_cb, NULL);
-	close(pair[0]);
-	*ret_fd = pair[1];
-	return 0;
-}
-
 static void handle_state(struct vm *vm, json_object *message)
 {
 	json_object *state = NULL, *reason = NULL;
@@ -186,7 +143,8 @@ static void handle_event(struct vm *vm, json_object *message)
 	text = kind ? json_object_get_string(kind) : "";
 	/* Only the kinds we know; a supervisor does not invent events. */
 	if (streq(text, "reset") || streq(text, "panic") ||
-	    streq(text, "balloon") || streq(text, "watchdog"))
+	    streq(text, "balloon") || streq(text, "watchdog") ||
+	    streq(text, "console-log"))
 		vm_event(vm, text,
 			 detail ? json_object_get_string(detail) : "");
 	if (streq(text, "reset") && vm->state == VM_SHUTTING_DOWN)
@@ -286,6 +244,7 @@ void vm_supervisor_message(struct vm *vm, json_object *message, int *fds,
 		{WIRE_EVENT, handle_event},
 		{WIRE_NVRAM, handle_nvram},
 		{WIRE_DEVICE, vm_device_message},
+		{WIRE_CONSOLE_WRITER, vm_console_message},
 	};
 	json_object *type = NULL;
 	enum wire_message which;

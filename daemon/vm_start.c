@@ -6,6 +6,7 @@
 #include "daemon/resource.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
+#include "daemon/vm_log.h"
 #include "daemon/vm_run.h"
 #include "lib/wire/messages.h"
 
@@ -122,6 +123,9 @@ static void configure_next(struct start_op *op)
 	json_object_object_add(body, "config", run_config(op));
 	json_object_object_add(body, "nvram_size",
 			       json_object_new_int64(VARSTORE_SIZE));
+	json_object_object_add(
+		body, "console_log_bytes",
+		json_object_new_int64((int64_t)vm_log_part_bytes(op->vm)));
 	json_object_object_add(body, "roles", roles);
 	json_object_object_add(
 		body, "more",
