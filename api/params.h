@@ -23,5 +23,12 @@ extern const struct json_field device_remove_params[];
 /* api/params_console.c */
 extern const struct json_field console_params[], console_take_params[];
 extern const struct json_field log_params[];
+/* api/params_job.c */
+extern const struct json_field job_params[], job_wait_params[];
+extern const struct json_field job_list_params[];
+#define api_job_wait_params api_job_params
+
+/* api/params_stats.c */
+extern const struct json_field stats_list_params[];
 
 #endif

@@ -12,7 +12,7 @@ struct request {
 	char *type;
 	uint64_t id;
 	uint32_t version;
-	uint64_t seq, nvram_size, console_log_bytes, target;
+	uint64_t seq, nvram_size, console_log_bytes, target, from;
 	bool more;
 	int console_device, want, command;
 	char *who;
@@ -44,5 +44,7 @@ handler_fn handle_console, handle_console_take;
 
 /* handle_devices.c */
 handler_fn handle_attach, handle_detach, handle_devices;
+/* handle_stats.c */
+handler_fn handle_stats;
 
 #endif
