@@ -180,16 +180,16 @@ struct api_empty_params {
 
 /*
  * A VM as vm.get, vm.list and every call that returns a VM show it:
- * { name, uuid, state, hypervisor, vcpus, memory (bytes), disks (count),
- *   nics (count), pid (0 if none), started_ms (Unix time, 0 if not running),
- *   revision, reason (why it is stopped or crashed, "" if nothing to say),
- *   labels (an object of strings), autostart };
- * vm.get adds config (the whole definition). An event is
- * { seq, time_ms, vm (uuid), name, kind, ... }, kind "state" with
- * { state, previous, reason }, "device" with { device (id), type ("disk" or
- * "nic"), state (of lib/model/vm_device.h), slot, address, driver, detail (why
- * it failed) }, "console" with { device, session, writer } whenever somebody
- * else may type (session 0: nobody does), others as they come.
+ * { name, uuid, state, hypervisor (of one that runs, what "auto" came to),
+ * vcpus, memory (bytes), disks (count), nics (count), pid (0 if none),
+ * started_ms (Unix time, 0 if not running), revision, reason (why it is stopped
+ * or crashed, "" if nothing to say), labels (an object of strings), autostart
+ * }; vm.get adds config (the whole definition). An event is { seq, time_ms, vm
+ * (uuid), name, kind, ... }, kind "state" with { state, previous, reason },
+ * "device" with { device (id), type ("disk" or "nic"), state (of
+ * lib/model/vm_device.h), slot, address, driver, detail (why it failed) },
+ * "console" with { device, session, writer } whenever somebody else may type
+ * (session 0: nobody does), others as they come.
  *
  * A disk or nic as disk.add, nic.list and their like show it: what its
  * definition has, and { state ("defined": only in the definition), slot,

@@ -170,6 +170,10 @@ int cli_device_call(struct cli *cli, const char *method, json_object *params,
 int cli_device_options(const struct cli_args *args, json_object *params,
 		       uint64_t *ret_timeout_ms, struct error *e) must_check;
 
+/* cli/list.c: the --label options as an object of strings; NULL for none. */
+int cli_labels(const struct cli_args *args, json_object **ret,
+	       struct error *e) must_check;
+
 /* cli/completion.c: the script for a shell named in cli_shells. */
 extern const char *const cli_shells[];
 void cli_completion(FILE *out, const char *shell);

@@ -22,6 +22,7 @@
 	X(resume)        \
 	X(balloon)       \
 	X(stats)         \
+	X(top)           \
 	X(freeze)        \
 	X(thaw)          \
 	X(delete)        \

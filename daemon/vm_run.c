@@ -260,6 +260,18 @@ void vm_supervisor_message(struct vm *vm, json_object *message, int *fds,
 	       "its supervisor sent an unknown message; ignored");
 }
 
+/* What an adopted VM runs on; VM_HYPERVISOR_AUTO when it is not said. */
+static int hypervisor_said(json_object *reply)
+{
+	json_object *name = NULL;
+
+	json_object_object_get_ex(reply, "hypervisor", &name);
+	for (int i = 0; name && vm_hypervisor_names[i]; i++)
+		if (streq(vm_hypervisor_names[i], json_object_get_string(name)))
+			return i;
+	return VM_HYPERVISOR_AUTO;
+}
+
 static void adopted_cb(struct vm *vm, void *cookie, json_object *reply,
 		       int *fds, size_t n_fds, const struct error *e)
 {
@@ -293,6 +305,7 @@ static void adopted_cb(struct vm *vm, void *cookie, json_object *reply,
 		link_kill(s);
 		return;
 	}
+	vm->hypervisor = hypervisor_said(reply);
 	/* Before any later commit: the order of updates is theirs. */
 	s->replay_due = vm_nvram_replay(vm, &why) < 0;
 	if (s->replay_due)

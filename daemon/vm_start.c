@@ -188,6 +188,7 @@ void vm_start(struct vm *vm, vm_done_fn done, void *cookie)
 					 .number = vm->supervisor->pid};
 
 		vm->starting = op;
+		vm->hypervisor = op->hypervisor;
 		vm_set_state(vm, VM_STARTING, "");
 		job_step(vm, "supervisor", 20);
 		turn_after(vm->manager, recorded_cb, &note);

@@ -131,6 +131,10 @@ static void describe(struct supervisor *s, json_object *object)
 	json_object_object_add(object, "pid", json_object_new_int(getpid()));
 	json_object_object_add(object, "configured",
 			       json_object_new_boolean(s->configured));
+	json_object_object_add(
+		object, "hypervisor",
+		json_object_new_string(
+			vm_hypervisor_names[s->config.hypervisor]));
 	json_object_object_add(object, "state",
 			       json_object_new_string(vm_state_name(s->state)));
 	json_object_object_add(object, "reason",

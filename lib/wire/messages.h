@@ -6,8 +6,9 @@
  * Version: `hello` carries WIRE_VERSION; a daemon that meets another version
  * leaves the supervisor alone and reports it.
  *
- *  D hello        {version}                 → {version, pid, configured, state,
- *                                              reason, nvram_spilled_bytes}
+ *  D hello        {version}                 → {version, pid, configured,
+ *                                              hypervisor, state, reason,
+ *                                              nvram_spilled_bytes}
  *                                              + the nvram descriptor, once
  *                                              configured (a daemon that
  *                                              restarted has none)

@@ -8,15 +8,14 @@ import subprocess
 
 from scene import GUEST, Console, Host, boot, guarded, report, wait_for
 
-PART = 32 << 10
+PART = 16 << 10
 host = Host()
 with open(host.dir + "/armvmd.conf", "w", encoding="utf-8") as conf:
     conf.write(f"console-log {2 * PART}\n")
 host.start("--config", host.dir + "/armvmd.conf")
 vm = host.call("vm.define", config={
     "name": "web", "memory": "256MiB", "kernel": f"{GUEST}/vmlinuz",
-    "initrd": f"{GUEST}/initrd.img", "cmdline": "quiet console=hvc0",
-    "console": "virtio"})
+    "initrd": f"{GUEST}/initrd.img", "cmdline": "quiet"})
 folder = f"{host.state}/vms/{vm['uuid']}"
 guest = None
 
@@ -35,14 +34,16 @@ def the_log_has_the_boot():
     global guest
     os.makedirs(folder)
     # A small disk of its own, nearly full.
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700",
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k,mode=0700",
                     "tmpfs", folder], check=True)
-    guest = boot(host, "web")
+    guest = boot(host, "web", 60)
     report.match("log", r"armvm-guest ready", log("--since", "boot"))
+    report.equal("on what \"auto\" came to", host.vm("web")["hypervisor"],
+                 "kvm")
 
 
 def a_flood_is_bounded():
-    guest.send("yes abcdefghijklmnopqrstuvwxyz | head -c 300000; echo en''d\n")
+    guest.send("yes abcdefghijklmnopqrstuvwxyz | head -c 80000; echo en''d\n")
     seen = []
 
     def over():
@@ -66,7 +67,7 @@ def a_full_disk_costs_the_log_alone():
                 f.flush()
         except OSError:
             pass
-    guest.send("yes 0123456789 | head -c 100000; echo ful''l\n")
+    guest.send("yes 0123456789 | head -c 40000; echo ful''l\n")
 
     def told():
         while True:
@@ -104,7 +105,11 @@ def one_types():
     out, _ = other.run("echo mi''ne")
     report.equal("until it takes over", out.strip(), "mine")
     guest.expect("mine", 30)
-    report.equal("the VM runs on", host.vm("web")["state"], "running")
+    host.kill()
+    host.start("--config", host.dir + "/armvmd.conf")
+    report.equal("the VM runs on, also for a new daemon",
+                 wait_for("adopted", lambda: host.vm("web")["hypervisor"]
+                          == "kvm" and host.vm("web")["state"]), "running")
     host.call("vm.stop", name="web")
     subprocess.run(["umount", folder], check=True)
 
