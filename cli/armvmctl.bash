@@ -1,6 +1,6 @@
 # bash completion of armvmctl, made by: armvmctl completion bash
 # shellcheck shell=bash
-_armvmctl_commands="create list show set edit rename clone start console log shutdown wait stop reset pause resume balloon stats freeze thaw delete disk nic var events job host image completion help"
+_armvmctl_commands="create list show set edit rename clone start console log shutdown wait stop reset pause resume balloon stats top freeze thaw delete disk nic var events job host image completion help"
 
 # The words of $list that begin as $cur does.
 _armvmctl_words()
@@ -22,7 +22,7 @@ _armvmctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --escape | --lines | --since | --timeout | --interval | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
+		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --escape | --lines | --since | --timeout | --interval | --sort | --interval | --count | --label | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+="${words:+ }${COMP_WORDS[i]}" ;;
 		esac
@@ -46,6 +46,7 @@ _armvmctl()
 	"resume" | "resume "*) command="resume" ;;
 	"balloon" | "balloon "*) command="balloon" ;;
 	"stats" | "stats "*) command="stats" ;;
+	"top" | "top "*) command="top" ;;
 	"freeze" | "freeze "*) command="freeze" ;;
 	"thaw" | "thaw "*) command="thaw" ;;
 	"delete" | "delete "*) command="delete" ;;
@@ -102,6 +103,9 @@ _armvmctl()
 		"log --lines" | \
 		"shutdown --timeout" | \
 		"stats --interval" | \
+		"top --interval" | \
+		"top --count" | \
+		"top --label" | \
 		"disk add --serial" | \
 		"disk add --id" | \
 		"disk add --timeout" | \
@@ -126,6 +130,7 @@ _armvmctl()
 	"set --on-reboot") list="stop restart preserve" ;;
 	"console --device") list="pl011 virtio" ;;
 	"log --since") list="all boot" ;;
+	"top --sort") list="cpu memory disk net exits name" ;;
 	*" --output") list="table json jsonl" ;;
 	esac
 	if [[ -n $list ]]; then
@@ -153,6 +158,7 @@ _armvmctl()
 		"resume") list="--output --socket --help --version" ;;
 		"balloon") list="--output --socket --help --version" ;;
 		"stats") list="--watch --interval --output --socket --help --version" ;;
+		"top") list="--sort --interval --batch --count --label --output --socket --help --version" ;;
 		"freeze") list="--output --socket --help --version" ;;
 		"thaw") list="--output --socket --help --version" ;;
 		"delete") list="--force --keep-variables --output --socket --help --version" ;;

@@ -173,17 +173,19 @@ static void scroll(struct top *t, size_t lines, bool up)
 	t->view.first = !up ? first + lines : first > lines ? first - lines : 0;
 }
 
-/* Of an escape sequence's last byte: arrows, page up and down, home. */
-static void take_sequence(struct top *t, const char *key)
+/* Behind "ESC [" or "ESC O": arrows, page up and down, home. How long it is. */
+static size_t take_sequence(struct top *t, const char *key)
 {
-	size_t page = top_page(&t->view);
+	size_t n = strspn(key, "0123456789;");
+	char end = key[n];
 
-	if (streq(key, "A") || streq(key, "B"))
-		scroll(t, 1, *key == 'A');
-	else if (streq(key, "5~") || streq(key, "6~"))
-		scroll(t, page, *key == '5');
-	else if (streq(key, "H") || streq(key, "1~"))
+	if (end == 'A' || end == 'B')
+		scroll(t, 1, end == 'A');
+	else if (end == '~' && (*key == '5' || *key == '6'))
+		scroll(t, top_page(&t->view), *key == '5');
+	else if (end == 'H' || (end == '~' && *key == '1'))
 		t->view.first = 0;
+	return n + (end != '\0');
 }
 
 static bool take_key(struct top *t, char key)
@@ -217,12 +219,12 @@ static bool take_keys(struct top *t)
 		return false;
 	}
 	keys[n] = '\0';
-	if (n > 2 && keys[0] == '\033' && (keys[1] == '[' || keys[1] == 'O')) {
-		take_sequence(t, keys + 2);
-		return false;
+	for (char *key = keys; *key;) {
+		if (key[0] == '\033' && (key[1] == '[' || key[1] == 'O'))
+			key += 2 + take_sequence(t, key + 2);
+		else
+			now |= take_key(t, *key++);
 	}
-	for (ssize_t i = 0; i < n; i++)
-		now |= take_key(t, keys[i]);
 	return now;
 }
 

@@ -29,10 +29,15 @@ class Terminal:
             stdout=slave, stderr=slave, start_new_session=True)
         self.slave, self.seen = slave, ""
 
+    def read(self):
+        """All that has come so far is in `seen`."""
+        while select.select([self.master], [], [], 0)[0]:
+            self.seen += os.read(self.master, 65536).decode("utf-8",
+                                                            "replace")
+
     def expect(self, text):
         def there():
-            while select.select([self.master], [], [], 0)[0]:
-                self.seen += os.read(self.master, 4096).decode()
+            self.read()
             return text in self.seen
         try:
             wait_for(repr(text), there, 10)
