@@ -16,6 +16,10 @@ enum cli_complete {
 	COMPLETE_VM,
 	COMPLETE_FILE,
 	COMPLETE_COMMAND,
+	COMPLETE_DISK, /* of the VM before it */
+	COMPLETE_NIC,
+	COMPLETE_JOB,
+	COMPLETE_KEPT, /* uuid of a kept variable store */
 };
 
 struct cli_option {
@@ -35,7 +39,9 @@ struct cli_command {
 	const char *name;     /* one or two words: "start", "var list" */
 	const char *operands; /* "NAME", "[COMMAND]"; "" for none */
 	size_t min_operands, max_operands;
-	enum cli_complete complete;	  /* of the operands */
+	enum cli_complete complete;	   /* of the first operand */
+	enum cli_complete complete_second; /* of the second */
+	bool exact; /* the whole name of a VM, no beginning of it */
 	const char *const *values;	  /* of the operands; NULL: any */
 	const char *summary;		  /* one line, as in the list */
 	const char *detail;		  /* sentences for --help, or NULL */
@@ -169,6 +175,16 @@ int cli_device_call(struct cli *cli, const char *method, json_object *params,
 /* --timeout, --live and --force into `params`. */
 int cli_device_options(const struct cli_args *args, json_object *params,
 		       uint64_t *ret_timeout_ms, struct error *e) must_check;
+
+/* cli/names.c: a page of vm.list (name, state) from where `prefix` stands. */
+int cli_names(struct cli *cli, const char *prefix, int limit,
+	      json_object **ret_result, struct error *e) must_check;
+/*
+ * The one VM whose name begins so; owned by the caller. -ENOENT: none does, or
+ * it is a whole name (`e` untouched), or several do (`e` names them).
+ */
+int cli_name_resolve(struct cli *cli, const char *prefix, char **ret,
+		     struct error *e) must_check;
 
 /* cli/list.c: the --label options as an object of strings; NULL for none. */
 int cli_labels(const struct cli_args *args, json_object **ret,

@@ -94,6 +94,12 @@ def test_define_and_look():
     match("show has the disk", r"Disk +\S+ +" + re.escape(disk) +
           " +serial root", out)
     fails("show of a wrong name", 3, 'did you mean "web"', "show", "wbe")
+    match("the beginning of a name", r"web", ok("prefix", "show", "we"))
+    ok("another", "create", "wed", "--hypervisor", "null")
+    fails("a beginning of two names", 3, "several begin so: web, wed", "show",
+          "we")
+    fails("no beginning is deleted", 3, "we", "delete", "we")
+    ok("delete it", "delete", "wed")
     out = ok("var list", "var", "list", "web")
     match("var list of a new VM", r"^NAME +GUID +ATTRIBUTES +SIZE\n$", out)
     equal("var list as JSON",
@@ -277,27 +283,6 @@ def test_output_that_cannot_be_written():
               "No space left" in r.stderr, r.stderr)
 
 
-def test_completion():
-    script = ok("completion bash", "completion", "bash")
-    with open(ROOT + "/cli/armvmctl.bash", encoding="utf-8") as f:
-        equal("cli/armvmctl.bash is what it prints", f.read(), script)
-    ask = ("source /dev/stdin; compopt() { :; }; COMP_WORDS=(\"$@\"); "
-           "COMP_CWORD=$(($# - 1)); _armvmctl; echo \"${COMPREPLY[*]}\"")
-    env = dict(os.environ, ARMVM_SOCKET=host.socket,
-               PATH=BIN + ":" + os.environ["PATH"])
-    for words, want in (
-            (["sh"], "show shutdown"), (["var", ""], "list kept forget"),
-            (["start", ""], "web"), (["var", "list", "w"], "web"),
-            (["create", "x", "--d"], "--disk --description"),
-            (["create", "--hypervisor", "n"], "null"),
-            (["list", "--output", "json"], "json jsonl"),
-            (["completion", ""], "bash"), (["create", "--memory", ""], "")):
-        r = subprocess.run(["bash", "-c", ask, "-", "armvmctl", *words],
-                           input=script, env=env, stdout=subprocess.PIPE,
-                           text=True, check=False)
-        equal("completes " + " ".join(words), r.stdout.strip(), want)
-
-
 def test_delete():
     host.ctl("start", "web")
     match("delete --force", "web deleted",
@@ -325,5 +310,5 @@ guarded(test_help, test_define_and_look, test_definition_from_json,
         test_bad_definitions, test_life, test_wait, test_events,
         test_console_through_pipes, test_console_on_a_terminal,
         test_progress_on_a_terminal, test_output_that_cannot_be_written,
-        test_completion, test_delete, test_daemon_that_goes_away)
+        test_delete, test_daemon_that_goes_away)
 report.end()
