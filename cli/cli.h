@@ -30,6 +30,9 @@ struct cli_option {
 	bool repeatable;
 	enum cli_complete complete;
 	char letter; /* -x does the same; 0: nothing does */
+	/* The value where none is given: it then takes one behind '=' only.
+	 * NULL: without '=' its value is the next word. */
+	const char *implied;
 };
 
 struct cli;

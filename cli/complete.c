@@ -178,7 +178,7 @@ static void take_option(struct line *l, const char *word)
 				    : word[1] && word[2];
 
 	l->last = word[1] ? find_option(l, word) : NULL;
-	l->value_next = l->last && l->last->arg && !whole;
+	l->value_next = l->last && l->last->arg && !l->last->implied && !whole;
 }
 
 static void take_plain(struct line *l, char *word)

@@ -7,9 +7,11 @@ static void print_options(FILE *out, const struct cli_option *list)
 	for (; list && list->name; list++) {
 		const char letter[] = {'-', list->letter, ',', ' ', 0};
 
-		snprintf(left, sizeof(left), "%s--%s%s%s",
+		snprintf(left, sizeof(left),
+			 list->implied ? "%s--%s[=%s%s]" : "%s--%s%s%s",
 			 list->letter ? letter : "", list->name,
-			 list->arg ? " " : "", list->arg ? list->arg : "");
+			 list->arg && !list->implied ? " " : "",
+			 list->arg ? list->arg : "");
 		fprintf(out, "  %-26s %s%s\n", left, list->help,
 			list->repeatable ? " (may be repeated)" : "");
 	}

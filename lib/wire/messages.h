@@ -13,11 +13,12 @@
  *                                              configured (a daemon that
  *                                              restarted has none)
  *  D configure    {config, nvram_size, console_log_bytes, roles[]} + fds,
- * roles[i] says what fd i is: "kvm", "firmware", "kernel", "initrd", "nvram",
- *                 "spill", "console-log:0" and "console-log:1" (each of at
- *                 most console_log_bytes; lib/wire/console_log.h), "disk:ID",
- *                 "nic:ID". May be repeated to hand over more than FD_PASS_MAX
- *                 descriptors ("more": true on all but the last).
+ *                 roles[i] says what fd i is: "kvm", "firmware", "kernel",
+ *                 "initrd", "nvram", "spill", "console-log:0" and
+ *                 "console-log:1" (each of at most console_log_bytes;
+ *                 lib/wire/console_log.h), "vsock" (with its context id set),
+ *                 "disk:ID", "nic:ID". May be repeated to hand over more than
+ *                 FD_PASS_MAX descriptors ("more": true on all but the last).
  *  D start        {}                        → {} once the guest is started
  *  D shutdown     {}                        → {button, agent}: pressed, and
  *                                              who in the guest was listening
@@ -60,7 +61,8 @@
  *                                           process has ended, or the next
  *                                           one is told again
  *  S event        {kind, detail}            "reset", "panic", "balloon",
- *                                           "watchdog", "console-log"
+ *                                           "watchdog", "console-log",
+ *                                           "device-failed"
  *  S console-writer {device, session, who}  who types now; session 0: nobody
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged
