@@ -278,6 +278,10 @@ install: all
 	install -D -m 0644 cli/armvmctl.1 $(DESTDIR)$(MAN)/man1/armvmctl.1
 	install -D -m 0644 cli/armvmctl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/armvmctl
+	install -D -m 0644 cli/armvmctl.zsh \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_armvmctl
+	install -D -m 0644 cli/armvmctl.fish \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/armvmctl.fish
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system \
 		units/armvmd.service units/armvmd.socket units/armvm.slice \
 		units/armvm@.service

@@ -442,7 +442,6 @@ void http_server_notify(struct http_server *s, json_object *event)
 
 	for (c = s ? s->clients : NULL; c; c = next) {
 		next = c->next;
-		if (c->mode == HTTP_EVENTS)
-			http_events_notify(c, event);
+		http_events_notify(c, event);
 	}
 }

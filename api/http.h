@@ -134,6 +134,8 @@ void http_console_begin(struct http_client *c);
 int http_console_receive(struct http_client *c, const void *data, size_t size);
 int http_console_write(struct http_client *c);
 void http_console_end(struct http_client *c);
+/* Of all events it takes those that say who types here; borrowed. */
+void http_console_notify(struct http_client *c, json_object *event);
 
 /* api/http_tls.c: the subject of the peer's verified certificate as RFC 2253
  * writes it, or -EACCES. */

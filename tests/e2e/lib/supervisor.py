@@ -178,7 +178,8 @@ class Supervisor:
 
     def open_terminal(self, daemon):
         ours, theirs = socket.socketpair()
-        reply = daemon.request("console", fds=[theirs.fileno()])
+        reply = daemon.request("console", fds=[theirs.fileno()],
+                               want="take-over")
         assert reply["ok"], reply
         theirs.close()
         self.terminal, self.text = ours, ""
