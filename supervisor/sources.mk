@@ -9,3 +9,5 @@ TESTS += tests/unit/test_agent.c
 TESTS += tests/unit/test_null_backend.c tests/unit/test_sandbox.c \
 	tests/unit/test_supervisor_nvram.c
 SRCS += supervisor/handle_filesystem.c supervisor/share.c
+SRCS += supervisor/console_log.c supervisor/handle_console.c
+TESTS += tests/unit/test_console_log.c
