@@ -57,6 +57,13 @@ static void on_note(void *cookie, enum board_note note, uint64_t value)
 	uv_async_send(&v->async);
 }
 
+static void on_fence(void *cookie, bool up)
+{
+	struct vmm *v = cookie;
+
+	run_gate_fence(&v->machine.gate, up);
+}
+
 static void on_slots_changed(void *cookie)
 {
 	struct vmm *v = cookie;
@@ -248,6 +255,7 @@ static int build(struct vmm *v, struct error *e)
 		.device_event = on_device,
 		.cookie = v,
 	};
+	const struct bus_fence fence = {on_fence, v};
 	unsigned ipa_bits;
 	int r = check_params(p, e);
 
@@ -279,6 +287,8 @@ static int build(struct vmm *v, struct error *e)
 	board.msi = kvm_irq_msi(v->machine.irq);
 	board.doorbells = kvm_irq_doorbells(v->machine.irq);
 	r = board_new(&board, &v->board, e);
+	if (!r)
+		bus_use_fence(board_bus(v->board), &fence);
 	return r ? r : machine_assemble(&v->machine, v->board, e);
 }
 

@@ -72,6 +72,8 @@ struct virtio_blk {
 	struct blk_config config;
 	char serial[VIRTIO_BLK_SERIAL_MAX]; /* NUL-padded, not terminated */
 	struct virtq_chain chain;	    /* the one being started */
+	unsigned busy;			    /* requests the blockdev has */
+	bool fenced; /* the guest waits for them: it has reset us */
 };
 
 /* A chain that the blockdev works on. `status` points into guest memory. */
@@ -107,6 +109,17 @@ static bool writeback(const struct virtio_blk *blk)
 	return blk->dev.features & F_FLUSH;
 }
 
+static void request_end(struct blk_request *r)
+{
+	struct virtio_blk *blk = r->blk;
+
+	if (--blk->busy == 0 && blk->fenced) {
+		blk->fenced = false;
+		bus_fence_set(blk->dev.bus, false);
+	}
+	free(r);
+}
+
 static void on_done(void *cookie, int result)
 {
 	struct blk_request *r = cookie;
@@ -125,8 +138,8 @@ static void on_done(void *cookie, int result)
 	/* After a reset the guest's memory is its own again. */
 	if (r->epoch == blk->dev.epoch)
 		finish(blk, r->queue, r->head, r->status, status, r->written);
+	request_end(r);
 	virtio_leave(&blk->dev);
-	free(r);
 }
 
 /* Take the status byte off the end of the in-buffers. */
@@ -211,6 +224,8 @@ static int start_request(struct virtio_blk *blk, unsigned queue,
 	err = start_io(blk, header, r, data, n, bytes);
 	if (err < 0)
 		free(r);
+	else
+		blk->busy++;
 	return err;
 }
 
@@ -258,8 +273,10 @@ static int start_range(struct virtio_blk *blk, unsigned queue,
 	else
 		err = blockdev_zero(blk->blockdev, at, bytes,
 				    range.flags & RANGE_UNMAP, on_done, r);
-	if (err == 0)
+	if (err == 0) {
+		blk->busy++;
 		return -EINPROGRESS;
+	}
 	free(r);
 	return STATUS_IOERR;
 }
@@ -333,9 +350,20 @@ static void kick(struct virtio_dev *d, unsigned index)
 	blockdev_submit(blk->blockdev);
 }
 
+/*
+ * 2.4.1: when the driver finds the device reset, no byte of its memory changes
+ * any more. Reads under way would: the vCPU does not go on before they have
+ * ended.
+ */
 static void reset(struct virtio_dev *d)
 {
-	from_dev(d)->config.writeback = 1;
+	struct virtio_blk *blk = from_dev(d);
+
+	blk->config.writeback = 1;
+	if (blk->busy > 0 && !blk->fenced && d->bus) {
+		blk->fenced = true;
+		bus_fence_set(d->bus, true);
+	}
 }
 
 static void config_write(struct virtio_dev *d, uint64_t offset, unsigned size,
