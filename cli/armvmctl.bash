@@ -22,7 +22,7 @@ _armvmctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --timeout | --interval | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
+		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --timeout | --interval | --serial | --id | --on-error | --timeout | --timeout | --id | --timeout | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+="${words:+ }${COMP_WORDS[i]}" ;;
 		esac
@@ -51,6 +51,7 @@ _armvmctl()
 	"disk add" | "disk add "*) command="disk add" ;;
 	"disk remove" | "disk remove "*) command="disk remove" ;;
 	"disk list" | "disk list "*) command="disk list" ;;
+	"disk resize" | "disk resize "*) command="disk resize" ;;
 	"nic add" | "nic add "*) command="nic add" ;;
 	"nic remove" | "nic remove "*) command="nic remove" ;;
 	"nic list" | "nic list "*) command="nic list" ;;
@@ -101,6 +102,7 @@ _armvmctl()
 		"stats --interval" | \
 		"disk add --serial" | \
 		"disk add --id" | \
+		"disk add --on-error" | \
 		"disk add --timeout" | \
 		"disk remove --timeout" | \
 		"nic add --id" | \
@@ -151,9 +153,10 @@ _armvmctl()
 		"freeze") list="--output --socket --help --version" ;;
 		"thaw") list="--output --socket --help --version" ;;
 		"delete") list="--force --keep-variables --output --socket --help --version" ;;
-		"disk add") list="--serial --id --readonly --timeout --live --persistent --output --socket --help --version" ;;
+		"disk add") list="--serial --id --readonly --on-error --timeout --live --persistent --output --socket --help --version" ;;
 		"disk remove") list="--timeout --force --live --persistent --output --socket --help --version" ;;
 		"disk list") list="--output --socket --help --version" ;;
+		"disk resize") list="--rescan --force --output --socket --help --version" ;;
 		"nic add") list="--id --timeout --live --persistent --output --socket --help --version" ;;
 		"nic remove") list="--timeout --force --live --persistent --output --socket --help --version" ;;
 		"nic list") list="--output --socket --help --version" ;;
@@ -180,6 +183,7 @@ _armvmctl()
 		disk) list+=" add" ;;&
 		disk) list+=" remove" ;;&
 		disk) list+=" list" ;;&
+		disk) list+=" resize" ;;&
 		nic) list+=" add" ;;&
 		nic) list+=" remove" ;;&
 		nic) list+=" list" ;;&
@@ -215,6 +219,7 @@ _armvmctl()
 	"disk add") list=$(armvmctl list --names 2>/dev/null) ;;
 	"disk remove") list=$(armvmctl list --names 2>/dev/null) ;;
 	"disk list") list=$(armvmctl list --names 2>/dev/null) ;;
+	"disk resize") list=$(armvmctl list --names 2>/dev/null) ;;
 	"nic add") list=$(armvmctl list --names 2>/dev/null) ;;
 	"nic remove") list=$(armvmctl list --names 2>/dev/null) ;;
 	"nic list") list=$(armvmctl list --names 2>/dev/null) ;;

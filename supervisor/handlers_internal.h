@@ -38,7 +38,7 @@ int handlers_check_request(struct supervisor *s, enum vm_request request,
 			   struct error *e) must_check;
 
 /* handle_devices.c */
-handler_fn handle_attach, handle_detach, handle_devices;
+handler_fn handle_attach, handle_detach, handle_devices, handle_resize;
 /* handle_stats.c */
 handler_fn handle_stats;
 

@@ -64,6 +64,14 @@ static void on_fence(void *cookie, bool up)
 	run_gate_fence(&v->machine.gate, up);
 }
 
+static void on_io_error(void *cookie, const char *what, bool held)
+{
+	struct vmm *v = cookie;
+
+	notes_io_error(&v->notes, what, held);
+	uv_async_send(&v->async);
+}
+
 static void on_slots_changed(void *cookie)
 {
 	struct vmm *v = cookie;
@@ -107,6 +115,9 @@ static void tell_notes(struct vmm *v)
 	enum vmm_event_kind kind;
 
 	while (v->phase < PHASE_RESTING && notes_take(&v->notes, &kind, detail))
+		tell(v, kind, detail);
+	if (v->phase < PHASE_RESTING &&
+	    notes_take_io(&v->notes, uv_hrtime(), &kind, detail))
 		tell(v, kind, detail);
 }
 
@@ -250,6 +261,7 @@ static int build(struct vmm *v, struct error *e)
 		.abi = &abi,
 		.set_mapped = on_set_mapped,
 		.commit = on_commit,
+		.io_error = on_io_error,
 		.note = on_note,
 		.slots_changed = on_slots_changed,
 		.device_event = on_device,
@@ -356,6 +368,7 @@ static int kvm_resume(struct vmm *v, struct error *e)
 	if (r)
 		return r;
 	board_hold(v->board, false);
+	board_retry(v->board);
 	v->phase = PHASE_RUNNING;
 	v->announce.resumed = true;
 	v->announce.paused = false;
@@ -407,6 +420,7 @@ const struct vmm_ops vmm_kvm_ops = {
 	.shutdown = kvm_shutdown,
 	.button_heard = kvm_button_heard,
 	.reset = kvm_reset,
+	.resize = backend_resize,
 	.set_balloon = kvm_set_balloon,
 	.nvram_committed = kvm_nvram_committed,
 	.stats = backend_stats,

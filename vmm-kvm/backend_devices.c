@@ -55,3 +55,10 @@ int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e)
 		r = board_stats(v->board, ret);
 	return r ? error_set(e, r, "out of memory for statistics") : 0;
 }
+
+int backend_resize(struct vmm *v, const char *id, struct error *e)
+{
+	return backend_alive(v) ? board_resize(v->board, id, e)
+				: backend_check_phase(v, PHASE_RUNNING,
+						      "resize a disk of", e);
+}

@@ -81,6 +81,7 @@ struct board {
 	/* Of board_params. */
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
+	void (*io_error)(void *cookie, const char *what, bool held);
 	void (*note)(void *cookie, enum board_note note, uint64_t value);
 	void (*slots_changed)(void *cookie);
 	void (*device_event)(void *cookie,
@@ -123,6 +124,9 @@ void board_slots_reset(struct board *b);
 /* The virtio end, owned by the caller; device->fd is consumed. */
 int board_device_new(struct board *b, const struct vmm_device *device,
 		     struct board_device *ret, struct error *e) must_check;
+/* NULL when it is none of the disks and network interfaces. */
+struct board_device *board_device_of(struct board *b,
+				     const struct virtio_dev *virtio);
 struct board_slot *board_slot_find(struct board *b, const char *id);
 /* Into the slot asked for or another; device->fd is consumed. */
 int board_slot_fill(struct board *b, const struct vmm_device *device, bool cold,

@@ -77,6 +77,13 @@ static const char *path_check(const char *path)
 	return *path == '/' ? NULL : "an absolute path";
 }
 
+static const char *const on_errors[] = {
+	[VM_ON_ERROR_NO_SPACE] = "enospc",
+	[VM_ON_ERROR_REPORT] = "report",
+	[VM_ON_ERROR_PAUSE] = "pause",
+	NULL,
+};
+
 #define DISK(member) offsetof(struct disk_config, member)
 #define NIC(member)  offsetof(struct nic_config, member)
 #define VM(member)   offsetof(struct vm_config, member)
@@ -117,6 +124,16 @@ const struct json_field vm_disk_fields[] = {
 	 .min = 1,
 	 .max = VM_QUEUES_MAX,
 	 .doc = "request queues, at best one per vCPU; default 1"},
+	{.name = "on_error",
+	 .kind = JSON_ENUM,
+	 .offset = DISK(on_error),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = on_errors,
+	 .doc = "what follows when the host fails to read or write: enospc "
+		"(the VM is paused when the host has no space left, else the "
+		"guest is told), report (the guest is told) or pause; when a "
+		"paused VM is resumed, what failed is tried again; default "
+		"enospc"},
 	{.name = "slot",
 	 .kind = JSON_U32,
 	 .offset = DISK(slot),

@@ -42,6 +42,8 @@
  *                                           → {} once the guest was asked;
  *                                           then "device" until "released" or
  *                                           "failed"
+ *  D resize       {device}                 → {} the guest was told the new size
+ *                                              of that disk
  *  D devices      {}                        → {devices: [{kind, id, state,
  *                                              slot, address, driver,
  *                                              config}]}
@@ -56,7 +58,7 @@
  *                                           process has ended, or the next
  *                                           one is told again
  *  S event        {kind, detail}            "reset", "panic", "balloon",
- *                                           "watchdog"
+ *                                           "watchdog", "io-error"
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged
  */
@@ -84,6 +86,7 @@
 	X(STATS, "stats", 'D', 0)                   \
 	X(ATTACH, "attach", 'D', 1)                 \
 	X(DETACH, "detach", 'D', 0)                 \
+	X(RESIZE, "resize", 'D', 0)                 \
 	X(DEVICES, "devices", 'D', 0)               \
 	X(REPLY, "reply", 'S', 1)                   \
 	X(DEVICE, "device", 'S', 0)                 \
