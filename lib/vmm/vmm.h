@@ -38,7 +38,10 @@ enum vmm_event_kind {
 	VMM_EVENT_BALLOON,  /* the guest gave or took what was asked */
 	VMM_EVENT_IO_ERROR, /* of a disk; the guest was told */
 	VMM_EVENT_IO_HELD,  /* of a disk; held until resume, so: pause */
-	VMM_EVENT_FATAL,    /* the backend cannot go on: now at rest */
+	/* A device is out of order until its driver resets it, because of what
+	 * is behind it on the host; `detail` names both. */
+	VMM_EVENT_DEVICE_FAILED,
+	VMM_EVENT_FATAL, /* the backend cannot go on: now at rest */
 };
 
 /* A disk or network interface that has a slot. */
@@ -97,6 +100,7 @@ struct vmm_params {
 	int initrd_fd;	   /* likewise; -1 for none */
 	int nvram_fd;	   /* memfd of nvram_size bytes, read-write, shared */
 	uint64_t nvram_size;
+	int vsock_fd; /* /dev/vhost-vsock with config->vsock.cid; if that */
 	struct vmm_disk disks[VM_DISKS_MAX]; /* config->n_disks of them */
 	struct vmm_nic nics[VM_NICS_MAX];    /* config->n_nics of them */
 	/* Borrowed. The first is never NULL; the others are what the

@@ -133,6 +133,7 @@ static void on_event(void *cookie, enum vmm_event_kind kind, const char *detail)
 		[VMM_EVENT_BALLOON] = "balloon",
 		[VMM_EVENT_IO_ERROR] = "io-error",
 		[VMM_EVENT_IO_HELD] = "io-held",
+		[VMM_EVENT_DEVICE_FAILED] = "device-failed",
 		[VMM_EVENT_FATAL] = "fatal",
 	};
 	struct run *r = cookie;
