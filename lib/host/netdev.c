@@ -23,6 +23,7 @@ struct netdev {
 	bool full;    /* and for room to send */
 	int err;      /* -errno once the interface is dead */
 	bool told;
+	bool detached; /* a queue of a tap that is handed no frames */
 	uv_poll_t poll;
 };
 
@@ -109,15 +110,16 @@ static int host_prepare(struct netdev *n, int fd, struct error *e)
 
 static void on_event(uv_poll_t *poll, int status, int events);
 
+/* Its end is always looked for, frames and room only when asked. */
 static void poll_update(struct netdev *n)
 {
-	int events = (n->polling || n->err ? UV_READABLE : 0) |
-		     (n->full ? UV_WRITABLE : 0);
+	int events = UV_DISCONNECT | (n->polling || n->err ? UV_READABLE : 0) |
+		     (n->full || n->err ? UV_WRITABLE : 0);
 
-	if (events && !n->told)
-		uv_poll_start(&n->poll, events, on_event);
-	else
+	if (n->told || n->detached)
 		uv_poll_stop(&n->poll);
+	else
+		uv_poll_start(&n->poll, events, on_event);
 }
 
 static void set_full(struct netdev *n, bool full)
@@ -153,6 +155,9 @@ static void on_event(uv_poll_t *poll, int status, int events)
 	}
 	if (!n->err && status == 0 && (events & UV_READABLE) && n->polling)
 		n->guest->readable(n->cookie);
+	/* Nobody reads what may still wait in front of the end. */
+	if (!n->err && (events & UV_DISCONNECT) && !n->polling)
+		n->err = -ENOTCONN;
 	if (n->err || status < 0)
 		fail(n, n->err ? n->err : status);
 }
@@ -183,6 +188,7 @@ int netdev_open(uv_loop_t *loop, int fd, const struct netdev_guest *guest,
 	n->guest = guest;
 	n->cookie = cookie;
 	n->poll.data = n;
+	poll_update(n);
 	*ret = TAKE_PTR(n);
 	return 0;
 }
@@ -299,5 +305,11 @@ int netdev_attach_queue(struct netdev *n, bool attached)
 	struct ifreq ifr = {.ifr_flags = attached ? IFF_ATTACH_QUEUE
 						  : IFF_DETACH_QUEUE};
 
-	return ioctl(n->fd, TUNSETQUEUE, &ifr) < 0 ? -errno : 0;
+	if (n->detached == !attached)
+		return 0;
+	if (ioctl(n->fd, TUNSETQUEUE, &ifr) < 0)
+		return -errno;
+	n->detached = !attached;
+	poll_update(n);
+	return 0;
 }

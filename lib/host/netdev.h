@@ -38,7 +38,7 @@ struct netdev_guest {
  * Consumes fd: a tap opened IFF_TAP|IFF_NO_PI|IFF_VNET_HDR, which is set to the
  * 12-byte header and to no offloads (netdev_set_offloads()); or a socket as
  * above. -EINVAL for anything else. `guest` and `cookie` are borrowed. Polling
- * begins disabled.
+ * for frames begins disabled; its end is noticed in any case.
  */
 int netdev_open(uv_loop_t *loop, int fd, const struct netdev_guest *guest,
 		void *cookie, struct netdev **ret, struct error *e) must_check;
@@ -79,8 +79,8 @@ unsigned netdev_offloads(const struct netdev *n);
 void netdev_set_offloads(struct netdev *n, unsigned offloads);
 
 /* A tap of several queues: whether the host hands this one frames; 0 or
- * -errno. Only sockets and taps of one queue refuse. Do not poll one that is
- * detached. */
+ * -errno. Sockets and taps of one queue refuse to be detached. What is detached
+ * is not to be sent by, and does not notice the interface's end. */
 int netdev_attach_queue(struct netdev *n, bool attached);
 
 #endif

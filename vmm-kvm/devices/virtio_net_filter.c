@@ -1,9 +1,10 @@
 /* Filters are best effort (5.1.6.5.1): they spare the guest its interrupts. */
 #include "vmm-kvm/devices/virtio_net_internal.h"
 
-#define VLAN_AT	   12
-#define VLAN_TAG   0x8100
-#define VLAN_ID_AT 14
+#define ETHERNET_BYTES 14
+#define VLAN_AT	       12
+#define VLAN_TAG       0x8100
+#define VLAN_ID_AT     14
 
 static bool listed(const struct net_filter_table *t, const uint8_t mac[6])
 {
@@ -31,7 +32,7 @@ bool net_filter_passes(const struct net_filter *f, const uint8_t mac[6],
 	static const uint8_t broadcast[6] = {0xff, 0xff, 0xff,
 					     0xff, 0xff, 0xff};
 
-	if (f->promiscuous)
+	if (f->promiscuous || bytes < ETHERNET_BYTES)
 		return true;
 	if (!vlan_passes(f, frame, bytes))
 		return false;

@@ -88,7 +88,8 @@ struct net_filter {
 /* The beginning of a frame that decides: addresses, and a VLAN's tag. */
 #define NET_FILTER_BYTES 18
 
-/* Of `bytes` (at least 14) of a frame. */
+/* Of `bytes` of a frame, NET_FILTER_BYTES or all; what is too short to tell
+ * passes. */
 bool net_filter_passes(const struct net_filter *f, const uint8_t mac[6],
 		       const uint8_t *frame, size_t bytes);
 

@@ -118,7 +118,7 @@ static bool judge(const struct virtio_net *net, uint8_t *head, size_t bytes)
 	uint64_t needed;
 	bool good = true;
 
-	if (bytes < NETDEV_HEADER_BYTES + 14 || !net_link_is_up(net) ||
+	if (bytes <= NETDEV_HEADER_BYTES || !net_link_is_up(net) ||
 	    !net_filter_passes(&net->filter, net->config.mac,
 			       head + NETDEV_HEADER_BYTES,
 			       bytes - NETDEV_HEADER_BYTES))
