@@ -17,7 +17,7 @@ struct request {
 	int console_device, command;
 	json_object *config, *roles;
 	char *kind, *device;
-	bool force;
+	bool force, up;
 	uint64_t timeout_ms;
 	int *fds;
 	size_t n_fds;
@@ -38,6 +38,6 @@ int handlers_check_request(struct supervisor *s, enum vm_request request,
 			   struct error *e) must_check;
 
 /* handle_devices.c */
-handler_fn handle_attach, handle_detach, handle_devices;
+handler_fn handle_attach, handle_detach, handle_devices, handle_link;
 
 #endif

@@ -288,6 +288,11 @@ void netdev_poll(struct netdev *n, bool enabled)
 	poll_update(n);
 }
 
+int netdev_fd(const struct netdev *n)
+{
+	return n->fd;
+}
+
 unsigned netdev_offloads(const struct netdev *n)
 {
 	return n->offloads;

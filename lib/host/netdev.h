@@ -57,6 +57,9 @@ ssize_t netdev_send(struct netdev *n, const struct iovec *iov, int count);
 void netdev_flush(struct netdev *n);
 void netdev_poll(struct netdev *n, bool enabled);
 
+/* Its descriptor, borrowed. */
+int netdev_fd(const struct netdev *n);
+
 /* What a frame's header may leave to its receiver. */
 enum netdev_offload {
 	NETDEV_CSUM = 1, /* the checksum */

@@ -19,9 +19,9 @@
 #define VM_DISKS_MAX	      16
 #define VM_QUEUES_MAX	      8 /* of a disk */
 #define VM_NICS_MAX	      16
-#define VM_NIC_QUEUES_MAX     8	   /* pairs of queues of a NIC */
-#define VM_NIC_FORWARDS_MAX   16   /* ports of the host that lead to it */
-#define VM_NIC_MTU_MIN	      68   /* RFC 791 */
+#define VM_NIC_QUEUES_MAX     8	    /* pairs of queues of a NIC */
+#define VM_NIC_FORWARDS_MAX   16    /* ports of the host that lead to it */
+#define VM_NIC_MTU_MIN	      68    /* RFC 791 */
 #define VM_NIC_MTU_MAX	      65521 /* what a tap of Linux takes */
 #define VM_NIC_USER_MTU	      65520 /* passt's own */
 #define VM_VCPUS_MAX	      512
@@ -116,14 +116,14 @@ struct forward_config {
 };
 
 struct nic_config {
-	char *id;      /* unique in the VM; default nic0, nic1, ... */
-	char *tap;     /* existing or to be made tap interface; or NULL */
-	char *bridge;  /* bridge a fresh tap joins; or NULL */
-	bool user;     /* neither: through passt, as the host's processes */
-	char *mac;     /* default: derived from the VM's uuid and the id;
-			* lower case */
-	int bus;       /* enum vm_device_bus */
-	uint32_t slot; /* as a disk's */
+	char *id;	 /* unique in the VM; default nic0, nic1, ... */
+	char *tap;	 /* existing or to be made tap interface; or NULL */
+	char *bridge;	 /* bridge a fresh tap joins; or NULL */
+	bool user;	 /* neither: through passt, as the host's processes */
+	char *mac;	 /* default: derived from the VM's uuid and the id;
+			  * lower case */
+	int bus;	 /* enum vm_device_bus */
+	uint32_t slot;	 /* as a disk's */
 	uint32_t queues; /* pairs of them; 0: one */
 	uint32_t mtu;	 /* 0: the guest's own choice */
 	int link;	 /* enum vm_link */

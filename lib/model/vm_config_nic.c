@@ -224,8 +224,8 @@ static bool forward_equal(const struct forward_config *a,
 			  const struct forward_config *b)
 {
 	return a->protocol == b->protocol && a->host_port == b->host_port &&
-	       streq(a->address ? a->address : "", b->address ? b->address
-							      : "");
+	       streq(a->address ? a->address : "",
+		     b->address ? b->address : "");
 }
 
 static int check_forwards(const struct nic_config *nic, size_t i,
@@ -237,7 +237,8 @@ static int check_forwards(const struct nic_config *nic, size_t i,
 				return error_set(
 					e, -EINVAL,
 					"nics[%zu].forward[%zu].host_port: %u "
-					"leads elsewhere already (forward[%zu])",
+					"leads elsewhere already "
+					"(forward[%zu])",
 					i, a, nic->forwards[a].host_port, b);
 	return 0;
 }

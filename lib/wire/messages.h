@@ -13,15 +13,13 @@
  *                                              restarted has none)
  *  D configure    {config, nvram_size, roles[]} + fds, roles[i] says what fd i
  *                 is: "kvm", "firmware", "kernel", "initrd", "nvram",
- *                 "spill", "console-log", "disk:ID", "nic:ID". May be repeated
- *                 to hand over more than FD_PASS_MAX descriptors ("more": true
- *                 on all but the last).
- *  D start        {}                        → {} once the guest is started
- *  D shutdown     {}                        → {button, agent}: pressed, and
- *                                              who in the guest was listening
- *  D stop         {}                        → {} then the process exits
- *  D reset, pause, resume {}                → {}
- *  D console      {device?: "default", "pl011", "virtio"} + fd (one end of a
+ *                 "spill", "console-log", "disk:ID", "nic:ID" ("nic:ID/1" and
+ * so on for more queues), "vhost:ID" likewise. May be repeated to hand over
+ * more than FD_PASS_MAX descriptors ("more": true on all but the last). D start
+ * {}                        → {} once the guest is started D shutdown     {} →
+ * {button, agent}: pressed, and who in the guest was listening D stop {} → {}
+ * then the process exits D reset, pause, resume {}                → {} D
+ * console      {device?: "default", "pl011", "virtio"} + fd (one end of a
  *                 stream socket pair) → {}
  *  D agent        {command}                → what lib/model/guest_info.h has
  *                                              for "info"; {filesystems} for
@@ -32,7 +30,8 @@
  *  D nvram-ack    {seq}                     no reply
  *  D stats        {}                        → {exits_mmio, exits_total,
  *                                              vcpu_ns}
- *  D attach       {kind, config, timeout_ms} + fd (of the disk or tap)
+ *  D attach       {kind, config, timeout_ms} + fd of the disk, or those of the
+ *                 network interface: of each queue, then vhost's of each
  *                                           → {slot} once it is offered; then
  *                                           "device" until "active" or
  *                                           "failed"
@@ -40,6 +39,8 @@
  *                                           → {} once the guest was asked;
  *                                           then "device" until "released" or
  *                                           "failed"
+ *  D link         {device, up}              → {} a network interface's cable is
+ *                                              in, or out
  *  D devices      {}                        → {devices: [{kind, id, state,
  *                                              slot, address, driver,
  *                                              config}]}
@@ -54,7 +55,7 @@
  *                                           process has ended, or the next
  *                                           one is told again
  *  S event        {kind, detail}            "reset", "panic", "balloon",
- *                                           "watchdog"
+ *                                           "watchdog", "nic-failed"
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged
  */
@@ -80,8 +81,9 @@
 	X(BALLOON, "balloon", 'D', 0)               \
 	X(NVRAM_ACK, "nvram-ack", 'D', 0)           \
 	X(STATS, "stats", 'D', 0)                   \
-	X(ATTACH, "attach", 'D', 1)                 \
+	X(ATTACH, "attach", 'D', FD_PASS_MAX)       \
 	X(DETACH, "detach", 'D', 0)                 \
+	X(LINK, "link", 'D', 0)                     \
 	X(DEVICES, "devices", 'D', 0)               \
 	X(REPLY, "reply", 'S', 1)                   \
 	X(DEVICE, "device", 'S', 0)                 \

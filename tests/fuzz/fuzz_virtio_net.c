@@ -73,8 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) ==
 		   0);
 	params.loop = fuzz_loop();
-	params.fds[0] = fds[1];
-	params.n_pairs = 1;
+	params.ends = (struct fd_list){1, {fds[1]}};
 	fuzz_check(virtio_net_new(&params, &dev, NULL) == 0);
 	fuzz_virtio_init(&f, dev, fuzz_u8(&in) & 1);
 	run(&f, &in, &fds[0]);

@@ -32,8 +32,7 @@ static int setup(void **state)
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
 	f->peer = fds[0];
 	net.loop = &f->m.loop;
-	net.fds[0] = fds[1];
-	net.n_pairs = 1;
+	net.ends = (struct fd_list){1, {fds[1]}};
 	assert_int_equal(virtio_net_new(&net, &params.device, NULL), 0);
 	params.host = f->m.host;
 	params.mem = &f->m.ram.mem;
@@ -384,8 +383,7 @@ static void test_bad_tap(void **state)
 
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	net.loop = &f->m.loop;
-	net.fds[0] = fds[0];
-	net.n_pairs = 1;
+	net.ends = (struct fd_list){1, {fds[0]}};
 	assert_int_equal(virtio_net_new(&net, &dev, &e), -EINVAL);
 	assert_null(dev);
 	assert_int_equal(fcntl(fds[0], F_GETFD), -1);

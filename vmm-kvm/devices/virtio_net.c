@@ -74,14 +74,29 @@ void net_sync(struct virtio_net *net)
 	net->synced = true;
 }
 
+/* Frames move without us: nobody else may look for them then. */
+static bool served(const struct virtio_net *net)
+{
+	return net->has_vhost && net_link_is_up(net);
+}
+
+static void pump_all(struct virtio_net *net)
+{
+	if (served(net))
+		virtio_vhost_kick(&net->vh);
+	for (unsigned i = 0; i < net->n_active && !served(net); i++)
+		net_rx_pump(&net->pairs[i]);
+}
+
 void net_set_active(struct virtio_net *net, unsigned n)
 {
 	net->n_active = n;
+	if (net->has_vhost)
+		virtio_vhost_set_active(&net->vh, 2 * n);
 	for (unsigned i = n; i < net->n_pairs; i++)
 		netdev_poll(net->pairs[i].netdev, false);
 	attach_queues(net);
-	for (unsigned i = 0; i < n; i++)
-		net_rx_pump(&net->pairs[i]);
+	pump_all(net);
 }
 
 /* The first call after DRIVER_OK: until then nothing is known. */
@@ -92,6 +107,8 @@ static void begin(struct virtio_net *net)
 	net->offloads = net->dev.features & NET_GUEST_OFFLOADS;
 	net->filter.by_vlan = net->dev.features & NET_F_CTRL_VLAN;
 	net_sync(net);
+	if (net->has_vhost)
+		virtio_vhost_set_active(&net->vh, 2 * net->n_active);
 }
 
 /* 5.1.2: behind the pairs the driver knows of. */
@@ -111,6 +128,9 @@ static void kick(struct virtio_dev *d, unsigned index)
 			net_ctrl_pump(net, index);
 	} else if (index / 2 >= net->n_active) {
 		return;
+	} else if (served(net)) {
+		netdev_poll(p->netdev, false);
+		virtio_vhost_kick(&net->vh);
 	} else if (index == net_rx_queue(p)) {
 		net_rx_pump(p);
 	} else if (!p->full) {
@@ -122,6 +142,8 @@ static void reset(struct virtio_dev *d)
 {
 	struct virtio_net *net = from_dev(d);
 
+	if (net->has_vhost)
+		virtio_vhost_reset(&net->vh);
 	net->synced = false;
 	net->n_active = 1;
 	net->offloads = 0;
@@ -134,13 +156,30 @@ static void reset(struct virtio_dev *d)
 	}
 }
 
+static void call_changed(struct virtio_dev *d)
+{
+	if (from_dev(d)->has_vhost)
+		virtio_vhost_call_changed(&from_dev(d)->vh);
+}
+
+static void closed(struct virtio_dev *d)
+{
+	free(from_dev(d));
+}
+
+/* No host end may call any more, vhost's among them. */
 static void net_free(struct virtio_dev *d)
 {
 	struct virtio_net *net = from_dev(d);
 
+	if (net->has_vhost)
+		virtio_vhost_stop(&net->vh);
 	for (unsigned i = 0; i < net->n_pairs; i++)
 		netdev_free(net->pairs[i].netdev);
-	free(net);
+	if (net->has_vhost)
+		virtio_vhost_close(&net->vh, closed);
+	else
+		closed(d);
 }
 
 static const struct virtio_dev_ops ops = {
@@ -149,6 +188,7 @@ static const struct virtio_dev_ops ops = {
 	.pci_class = 0x020000,
 	.kick = kick,
 	.reset = reset,
+	.call_changed = call_changed,
 	.free = net_free,
 };
 
@@ -162,6 +202,8 @@ static void link_changed(struct virtio_net *net)
 	net->config.status = is ? NET_STATUS_LINK_UP : 0;
 	if (is && (net->dev.features & NET_F_GUEST_ANNOUNCE))
 		net->config.status |= NET_STATUS_ANNOUNCE;
+	if (net->has_vhost && !is)
+		virtio_vhost_stop(&net->vh);
 	virtio_config_changed(&net->dev);
 }
 
@@ -175,8 +217,7 @@ void virtio_net_set_link(struct virtio_dev *d, bool up)
 	     i++)
 		net_rx_discard(&net->pairs[i]);
 	link_changed(net);
-	for (unsigned i = 0; i < net->n_active; i++)
-		net_rx_pump(&net->pairs[i]);
+	pump_all(net);
 	virtio_leave(d);
 }
 
@@ -186,7 +227,10 @@ static void on_readable(void *cookie)
 
 	virtio_enter(&p->net->dev);
 	begin(p->net);
-	net_rx_pump(p);
+	if (served(p->net))
+		netdev_poll(p->netdev, false);
+	else
+		net_rx_pump(p);
 	virtio_leave(&p->net->dev);
 }
 
@@ -199,20 +243,34 @@ static void on_writable(void *cookie)
 	virtio_leave(&p->net->dev);
 }
 
+/* Once: a guest can break its rings as often as it likes. */
+static void tell_failed(struct virtio_net *net, const char *why)
+{
+	if (net->failed && !net->told)
+		net->failed(net->cookie, why);
+	net->told = true;
+}
+
 /* One queue of a tap goes with the tap. */
 static void on_failed(void *cookie, int err)
 {
 	struct net_pair *p = cookie;
 	struct virtio_net *net = p->net;
-	bool first = !net->gone;
 
 	virtio_enter(&net->dev);
 	net->gone = true;
 	link_changed(net);
-	net_tx_pump(p); /* what waited for it is lost */
-	if (first && net->failed)
-		net->failed(net->cookie, err);
+	net_tx_pump(p); /* what waited for the host is lost */
+	tell_failed(net, err == -EPROTO ? "what its host end sends are no "
+					  "frames"
+					: "its host end is gone");
 	virtio_leave(&net->dev);
+}
+
+/* With the lock held. The device needs a reset, and may work then. */
+static void on_vhost_failed(void *cookie, const char *why)
+{
+	tell_failed(cookie, why);
 }
 
 static const struct netdev_guest guest = {
@@ -221,21 +279,19 @@ static const struct netdev_guest guest = {
 	.failed = on_failed,
 };
 
-static int pairs_open(struct virtio_net *net, uv_loop_t *loop, int fds[],
-		      unsigned n, struct error *e)
+static int pairs_open(struct virtio_net *net, uv_loop_t *loop,
+		      struct fd_list *ends, struct error *e)
 {
 	int r = 0;
 
-	for (; r == 0 && net->n_pairs < n; net->n_pairs += r == 0) {
+	while (r == 0 && net->n_pairs < ends->n) {
 		struct net_pair *p = &net->pairs[net->n_pairs];
 
 		p->net = net;
 		p->index = net->n_pairs;
-		r = netdev_open(loop, TAKE_FD(fds[p->index]), &guest, p,
+		r = netdev_open(loop, TAKE_FD(ends->fds[p->index]), &guest, p,
 				&p->netdev, e);
-		/* A machine that is not started yet has its cable in. */
-		if (r == 0)
-			netdev_poll(p->netdev, true);
+		net->n_pairs += r == 0;
 	}
 	return r;
 }
@@ -246,12 +302,12 @@ static void init(struct virtio_net *net, const struct virtio_net_params *p)
 				  NET_F_CTRL_VQ | NET_F_CTRL_RX |
 				  NET_F_CTRL_RX_EXTRA | NET_F_CTRL_VLAN |
 				  NET_F_CTRL_MAC_ADDR | NET_F_GUEST_ANNOUNCE |
-				  (p->n_pairs > 1 ? NET_F_MQ : 0) |
+				  (net->n_pairs > 1 ? NET_F_MQ : 0) |
 				  (p->mtu ? NET_F_MTU : 0);
 
 	net->config = (struct net_config){
 		.status = p->link_down ? 0 : NET_STATUS_LINK_UP,
-		.max_pairs = (uint16_t)p->n_pairs,
+		.max_pairs = (uint16_t)net->n_pairs,
 		.mtu = p->mtu,
 	};
 	memcpy(net->mac, p->mac, sizeof(net->mac));
@@ -259,35 +315,52 @@ static void init(struct virtio_net *net, const struct virtio_net_params *p)
 	net->failed = p->failed;
 	net->cookie = p->cookie;
 	virtio_dev_init(&net->dev, &ops, features | offloads_offered(net),
-			&net->config, sizeof(net->config), 2 * p->n_pairs + 1,
+			&net->config, sizeof(net->config), 2 * net->n_pairs + 1,
 			QUEUE_SIZE);
 	reset(&net->dev);
 }
 
-static void close_fds(int (*fds)[VIRTIO_NET_PAIRS_MAX])
+static int vhost_init(struct virtio_net *net, const struct virtio_net_params *p,
+		      struct error *e)
 {
-	for (unsigned i = 0; i < VIRTIO_NET_PAIRS_MAX; i++)
-		fd_close((*fds)[i]);
+	const struct virtio_vhost_params vh = {
+		.loop = p->loop,
+		.dev = &net->dev,
+		.vhost = p->vhost,
+		.n_rings = 2 * net->n_pairs,
+		/* Of the rings it serves it knows this one alone. */
+		.own_features = ~(NET_F_MRG_RXBUF | VIRTIO_F_INDIRECT_DESC |
+				  VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1),
+		.failed = on_vhost_failed,
+		.cookie = net,
+	};
+
+	net->has_vhost = true;
+	return virtio_vhost_init(&net->vh, &vh, e);
 }
 
 int virtio_net_new(const struct virtio_net_params *params,
 		   struct virtio_dev **ret, struct error *e)
 {
-	_cleanup_(close_fds) int fds[VIRTIO_NET_PAIRS_MAX] = {
-		[0 ... VIRTIO_NET_PAIRS_MAX - 1] = -1};
-	struct virtio_net *net;
+	_cleanup_fds_ struct fd_list ends = params->ends;
+	_cleanup_(vhost_freep) struct vhost *vhost = params->vhost;
+	struct virtio_net *net = NULL;
 	int r;
 
-	memcpy(fds, params->fds, params->n_pairs * sizeof(*fds));
-	net = calloc(1, sizeof(*net) + params->n_pairs * sizeof(*net->pairs));
+	if (ends.n >= 1 && ends.n <= VIRTIO_NET_PAIRS_MAX)
+		net = calloc(1, sizeof(*net) + ends.n * sizeof(*net->pairs));
 	if (!net)
 		return error_set(e, -ENOMEM, "out of memory for virtio-net");
-	r = pairs_open(net, params->loop, fds, params->n_pairs, e);
+	r = pairs_open(net, params->loop, &ends, e);
+	if (r == 0) {
+		init(net, params);
+		if (TAKE_PTR(vhost))
+			r = vhost_init(net, params, e);
+	}
 	if (r < 0) {
 		net_free(&net->dev);
 		return r;
 	}
-	init(net, params);
 	*ret = &net->dev;
 	return 0;
 }

@@ -3,13 +3,16 @@
  * queues. Offers MAC, STATUS, MRG_RXBUF; to leave checksums and the cutting of
  * TCP and UDP to the other side, in both directions, as far as the host's end
  * does; a control queue (receive filters, MAC, VLANs, offloads, announcement);
- * MQ with more than one pair; MTU when one is given.
+ * MQ with more than one pair; MTU when one is given. Frames that vhost moves
+ * are not filtered.
  */
 #ifndef VMM_KVM_DEVICES_VIRTIO_NET_H
 #define VMM_KVM_DEVICES_VIRTIO_NET_H
 
 #include <uv.h>
 
+#include "lib/base/fd.h"
+#include "lib/host/vhost.h"
 #include "vmm-kvm/devices/virtio.h"
 
 #define VIRTIO_NET_PAIRS_MAX 8
@@ -18,14 +21,17 @@ struct virtio_net_params {
 	uv_loop_t *loop; /* borrowed */
 	/* One for each pair of queues, 1 to VIRTIO_NET_PAIRS_MAX, as
 	 * netdev_open() wants them; consumed, also on failure. */
-	int fds[VIRTIO_NET_PAIRS_MAX];
-	unsigned n_pairs;
+	struct fd_list ends;
+	/* Serves the rings of all pairs while the link is up, or NULL; it may
+	 * borrow `ends`. Consumed, also on failure. */
+	struct vhost *vhost;
 	uint8_t mac[6];
 	uint16_t mtu; /* 0: the guest's own choice */
 	bool link_down;
-	/* The host's end is gone (-errno) and the guest's link down for good;
-	 * loop thread, with the device lock held. Optional. */
-	void (*failed)(void *cookie, int err);
+	/* The host's end is gone, and the guest's link down for good, or vhost
+	 * cannot serve it: `why` is a sentence. Once; loop thread, with the
+	 * device lock held. Optional. */
+	void (*failed)(void *cookie, const char *why);
 	void *cookie;
 };
 

@@ -8,6 +8,7 @@
 
 #include "lib/host/netdev.h"
 #include "vmm-kvm/devices/virtio_net.h"
+#include "vmm-kvm/devices/virtio_vhost.h"
 
 /* Feature bits, 5.1.3. */
 #define NET_F_CSUM		  (1ull << 0)
@@ -111,12 +112,15 @@ struct virtio_net {
 	struct virtio_dev dev;
 	struct net_config config;
 	uint8_t mac[6]; /* as after a reset */
-	void (*failed)(void *cookie, int err);
+	void (*failed)(void *cookie, const char *why);
 	void *cookie;
 	unsigned n_pairs, n_active; /* there are; the driver uses */
+	bool told; /* of the first failure */
 	bool wanted_up, gone;	    /* the link, and the host's end */
 	bool synced;	   /* the host's end knows what was negotiated */
 	uint64_t offloads; /* of NET_GUEST_OFFLOADS, now */
+	bool has_vhost;
+	struct virtio_vhost vh; /* serves the pairs in use */
 	struct net_filter filter;
 	struct virtq_chain first, more; /* of the frame being moved */
 	struct iovec iov[2 * VIRTQUEUE_SIZE_MAX + 2];

@@ -44,7 +44,7 @@ static bool header_judge(const struct virtio_net *net,
 
 /* One frame. One that the guest may not send, or the host does not take, is
  * lost. False: the host takes it later. */
-static bool send(struct net_pair *p, struct virtq_chain *chain)
+static bool transmit(struct net_pair *p, struct virtq_chain *chain)
 {
 	struct virtio_net *net = p->net;
 	struct net_header header;
@@ -75,7 +75,7 @@ void net_tx_pump(struct net_pair *p)
 			virtio_fail(&net->dev);
 			return;
 		}
-		if (!send(p, &net->first)) {
+		if (!transmit(p, &net->first)) {
 			virtqueue_unpop(&net->dev.queues[queue], 1);
 			p->full = true;
 			break;
