@@ -9,6 +9,7 @@ SRCS += daemon/job.c daemon/job_resume.c daemon/rpc_job.c
 SRCS += daemon/rpc_define.c daemon/rpc_list.c daemon/tidy.c daemon/turn.c \
 	daemon/vm_autostart.c daemon/vm_files.c daemon/vm_json.c \
 	daemon/vm_policy.c
-SRCS += daemon/access.c daemon/conf.c daemon/listen.c daemon/metrics.c \
+SRCS += daemon/access.c daemon/conf.c daemon/listen.c daemon/metrics.c daemon/metrics_vm.c daemon/rpc_stats.c \
+	daemon/vm_stats.c \
 	daemon/scope.c daemon/service.c
 TESTS += tests/unit/test_conf.c

@@ -12,7 +12,7 @@ struct request {
 	char *type;
 	uint64_t id;
 	uint32_t version;
-	uint64_t seq, nvram_size, target;
+	uint64_t seq, nvram_size, target, from;
 	bool more;
 	int console_device, command;
 	json_object *config, *roles;
@@ -39,5 +39,7 @@ int handlers_check_request(struct supervisor *s, enum vm_request request,
 
 /* handle_devices.c */
 handler_fn handle_attach, handle_detach, handle_devices, handle_link;
+/* handle_stats.c */
+handler_fn handle_stats;
 
 #endif

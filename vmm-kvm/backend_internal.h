@@ -49,4 +49,6 @@ int backend_set_link(struct vmm *v, const char *id, bool up, struct error *e);
 int backend_device_status(struct vmm *v, const char *id,
 			  struct vmm_device_status *ret);
 
+int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e);
+
 #endif

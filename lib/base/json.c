@@ -260,6 +260,32 @@ static int decode_array(json_object *value, const struct json_field *f,
 	return 0;
 }
 
+static int decode_u64s(json_object *value, const struct json_field *f,
+		       uint64_t *out, const struct where *where,
+		       struct error *e)
+{
+	static const struct json_field any = {.kind = JSON_U64};
+	size_t n;
+	int r = 0;
+
+	if (!json_object_is_type(value, json_type_array))
+		return bad_value(value, where, "an array of whole numbers", e);
+	n = json_object_array_length(value);
+	if (n > f->max)
+		return error_set(
+			e, -EINVAL,
+			"%s: %zu elements are too many; at most %" PRIu64,
+			WHERE(where), n, f->max);
+	memset(out, 0, f->max * sizeof(*out));
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct where element = {.in = where, .index = i};
+
+		r = decode_unsigned(json_object_array_get_idx(value, i), &any,
+				    UINT64_MAX, &out[i], &element, e);
+	}
+	return r;
+}
+
 static int decode_any(json_object *value, void *out)
 {
 	json_object **to = out;
@@ -297,6 +323,8 @@ static int decode_field(json_object *value, const struct json_field *f,
 		return decode_array(value, f, structure, where, e);
 	case JSON_ANY:
 		return decode_any(value, out);
+	case JSON_U64S:
+		return decode_u64s(value, f, number, where, e);
 	}
 	return error_set_code(e, ERROR_INTERNAL, "%s: no such kind",
 			      WHERE(where));

@@ -23,6 +23,7 @@ struct netdev {
 	bool full;    /* and for room to send */
 	int err;      /* -errno once the interface is dead */
 	bool told;
+	struct netdev_stats stats;
 	bool detached; /* a queue of a tap that is handed no frames */
 	uv_poll_t poll;
 };
@@ -240,26 +241,43 @@ static ssize_t or_errno(ssize_t n)
 	return n < 0 ? -errno : n;
 }
 
-ssize_t netdev_recv(struct netdev *n, const struct iovec *iov, int count)
+static ssize_t count(struct io_flow_stats *flow, ssize_t moved)
 {
-	if (n->err)
-		return n->err;
-	if (n->stream)
-		return result(n, netdev_stream_recv(n->stream, iov, count));
-	return result(n, or_errno(readv(n->fd, iov, count)));
+	if (moved >= NETDEV_HEADER_BYTES) {
+		flow->frames++;
+		flow->bytes += (size_t)moved - NETDEV_HEADER_BYTES;
+	}
+	return moved;
 }
 
-ssize_t netdev_send(struct netdev *n, const struct iovec *iov, int count)
+void netdev_stats(const struct netdev *n, struct netdev_stats *ret)
 {
-	ssize_t sent;
+	*ret = n->stats;
+}
+
+ssize_t netdev_recv(struct netdev *n, const struct iovec *iov, int n_iov)
+{
+	ssize_t got;
 
 	if (n->err)
 		return n->err;
-	sent = n->stream ? netdev_stream_send(n->stream, iov, count)
-			 : or_errno(writev(n->fd, iov, count));
+	got = n->stream ? netdev_stream_recv(n->stream, iov, n_iov)
+			: or_errno(readv(n->fd, iov, n_iov));
+	return count(&n->stats.received, result(n, got));
+}
+
+ssize_t netdev_send(struct netdev *n, const struct iovec *iov, int n_iov)
+{
+	ssize_t sent = n->err;
+
+	if (!sent)
+		sent = n->stream ? netdev_stream_send(n->stream, iov, n_iov)
+				 : or_errno(writev(n->fd, iov, n_iov));
 	if (sent == -EAGAIN)
 		set_full(n, true);
-	return result(n, sent);
+	else if (sent <= 0)
+		n->stats.sent.dropped++;
+	return n->err ? n->err : count(&n->stats.sent, result(n, sent));
 }
 
 /* It stays full until `writable` was told. */

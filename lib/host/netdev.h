@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "lib/base/error.h"
+#include "lib/base/io_stats.h"
 
 /* struct virtio_net_hdr with num_buffers: VIRTIO 1.2, 5.1.6. */
 #define NETDEV_HEADER_BYTES 12
@@ -55,6 +56,12 @@ DEFINE_CLEANUP(netdev_free, struct netdev *)
 ssize_t netdev_recv(struct netdev *n, const struct iovec *iov, int count);
 ssize_t netdev_send(struct netdev *n, const struct iovec *iov, int count);
 void netdev_flush(struct netdev *n);
+/* Frames moved since it was opened, without their headers. One that was not
+ * sent is dropped unless it was -EAGAIN: nobody repeats it. */
+struct netdev_stats {
+	struct io_flow_stats received, sent;
+};
+void netdev_stats(const struct netdev *n, struct netdev_stats *ret);
 void netdev_poll(struct netdev *n, bool enabled);
 
 /* Its descriptor, borrowed. */

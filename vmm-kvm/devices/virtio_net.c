@@ -364,3 +364,27 @@ int virtio_net_new(const struct virtio_net_params *params,
 	*ret = &net->dev;
 	return 0;
 }
+
+static void add_flow(struct io_flow_stats *to, const struct io_flow_stats *flow)
+{
+	to->frames += flow->frames;
+	to->bytes += flow->bytes;
+	to->dropped += flow->dropped;
+}
+
+void virtio_net_stats(struct virtio_dev *d, struct netdev_stats *ret)
+{
+	const struct virtio_net *net = from_dev(d);
+
+	*ret = (struct netdev_stats){0};
+	for (unsigned i = 0; i < net->n_pairs; i++) {
+		const struct net_pair *p = &net->pairs[i];
+		struct netdev_stats s;
+
+		netdev_stats(p->netdev, &s);
+		add_flow(&ret->sent, &s.sent);
+		add_flow(&ret->received, &s.received);
+		ret->received.dropped += p->no_room;
+		ret->received.frames -= p->no_room + p->unwanted;
+	}
+}

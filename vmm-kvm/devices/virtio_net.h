@@ -39,6 +39,13 @@ struct virtio_net_params {
 int virtio_net_new(const struct virtio_net_params *params,
 		   struct virtio_dev **ret, struct error *e) must_check;
 
+struct netdev_stats;
+
+/* Frames from the guest ("sent") and to it ("received"), but for those that
+ * vhost moves. What it had no room for at all is dropped; what waits is not.
+ * Loop thread, lock not held. */
+void virtio_net_stats(struct virtio_dev *d, struct netdev_stats *ret);
+
 /*
  * Plug the cable in or out. Frames of a guest without one are lost, and so are
  * those that came for it meanwhile. Loop thread, lock not held.

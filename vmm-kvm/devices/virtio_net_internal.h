@@ -105,6 +105,8 @@ struct net_pair {
 	/* A frame read from the host, header first; it stays while the guest
 	 * has no room for it. */
 	size_t frame_bytes; /* 0: none */
+	/* Read, and not for the guest: it had no room, or did not ask. */
+	uint64_t no_room, unwanted;
 	uint8_t frame[NETDEV_HEADER_BYTES + NETDEV_FRAME_MAX];
 };
 
@@ -115,7 +117,7 @@ struct virtio_net {
 	void (*failed)(void *cookie, const char *why);
 	void *cookie;
 	unsigned n_pairs, n_active; /* there are; the driver uses */
-	bool told; /* of the first failure */
+	bool told;		    /* of the first failure */
 	bool wanted_up, gone;	    /* the link, and the host's end */
 	bool synced;	   /* the host's end knows what was negotiated */
 	uint64_t offloads; /* of NET_GUEST_OFFLOADS, now */

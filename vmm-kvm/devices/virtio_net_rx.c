@@ -80,6 +80,7 @@ static bool deliver(struct net_pair *p)
 	}
 	if (at < p->frame_bytes) {
 		virtqueue_unpop(q, n);
+		p->no_room++;
 	} else {
 		/* Only now is it known. Little-endian, as is the host. */
 		iov_write(net->first.iov + net->first.n_out, net->first.n_in,
@@ -112,7 +113,7 @@ static uint64_t gso_needs(uint8_t type)
 
 /* What the driver did not take, the host must not leave to it; and what it did
  * not ask for, it need not hear of. `head` is the frame's beginning. */
-static bool judge(const struct virtio_net *net, uint8_t *head, size_t bytes)
+static bool is_wanted(const struct virtio_net *net, uint8_t *head, size_t bytes)
 {
 	struct net_header header;
 	uint64_t needed;
@@ -131,6 +132,14 @@ static bool judge(const struct virtio_net *net, uint8_t *head, size_t bytes)
 		memset(&header, 0, sizeof(header));
 	memcpy(head, &header, sizeof(header));
 	return good;
+}
+
+static bool judge(struct net_pair *p, uint8_t *head, size_t bytes)
+{
+	bool wanted = is_wanted(p->net, head, bytes);
+
+	p->unwanted += !wanted;
+	return wanted;
 }
 
 static bool chain_add(struct virtio_net *net, struct window *w,
@@ -249,7 +258,7 @@ static int move_short(struct net_pair *p, struct window *w)
 	if (n <= 0)
 		return 0;
 	p->large = (size_t)n > w->chains[w->at].bytes;
-	if (!judge(p->net, head, (size_t)n))
+	if (!judge(p, head, (size_t)n))
 		return 1;
 	if ((size_t)n <= (p->net->dev.features & NET_F_MRG_RXBUF
 				  ? w->bytes
@@ -271,7 +280,7 @@ static int move_long(struct net_pair *p, struct window *w)
 	n = netdev_recv(p->netdev, &iov, 1);
 	if (n <= 0)
 		return 0;
-	if (!judge(p->net, p->frame, (size_t)n))
+	if (!judge(p, p->frame, (size_t)n))
 		return 1;
 	p->frame_bytes = (size_t)n;
 	return deliver(p) ? 1 : -1;
@@ -317,4 +326,6 @@ void net_rx_discard(struct net_pair *p)
 	for (unsigned i = 0; i < DISCARD_MAX; i++)
 		if (netdev_recv(p->netdev, &iov, 1) <= 0)
 			break;
+		else
+			p->unwanted++;
 }
