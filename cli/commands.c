@@ -29,6 +29,7 @@
 	X(disk_list)     \
 	X(nic_add)       \
 	X(nic_remove)    \
+	X(nic_set)       \
 	X(nic_list)      \
 	X(var_list)      \
 	X(var_kept)      \
