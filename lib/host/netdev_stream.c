@@ -179,6 +179,7 @@ ssize_t netdev_stream_send(struct netdev_stream *s, const struct iovec *iov,
 		r = netdev_stream_flush(s);
 	if (r < 0 && (r != -EAGAIN || s->out_end - s->out_at > OUT_HIGH))
 		return r;
+	r = 0;
 	make_room(s);
 	length = htobe32((uint32_t)bytes);
 	if (bytes <= GATHER_MAX) {

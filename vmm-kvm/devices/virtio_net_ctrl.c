@@ -199,7 +199,7 @@ static bool obey(struct virtio_net *net, struct command *c)
 
 void net_ctrl_pump(struct virtio_net *net, unsigned queue)
 {
-	struct virtq_chain *chain = &net->first;
+	struct virtq_chain *chain = &net->command;
 	unsigned n;
 
 	for (n = 0; n < COMMANDS_MAX && virtio_pop(&net->dev, queue, chain);

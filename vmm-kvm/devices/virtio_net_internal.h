@@ -125,6 +125,7 @@ struct virtio_net {
 	struct virtio_vhost vh; /* serves the pairs in use */
 	struct net_filter filter;
 	struct virtq_chain first, more; /* of the frame being moved */
+	struct virtq_chain command; /* being obeyed, which may move frames */
 	struct iovec iov[2 * VIRTQUEUE_SIZE_MAX + 2];
 	struct net_pair pairs[];
 };
