@@ -3,4 +3,4 @@ SRCS += lib/host/blockdev.c lib/host/blockdev_pool.c lib/host/blockdev_uring.c \
 TESTS += tests/unit/test_chardev.c
 TESTS += tests/unit/test_blockdev.c tests/unit/test_netdev.c tests/unit/test_netdev_stream.c
 SRCS += lib/host/vhost_kernel.c lib/host/vhost_net.c
-TESTS += tests/unit/test_vhost_kernel.c
+TESTS += tests/unit/test_vhost_kernel.c tests/unit/test_vhost_net.c
