@@ -14,3 +14,4 @@ SRCS += daemon/access.c daemon/conf.c daemon/listen.c daemon/metrics.c daemon/me
 	daemon/vm_stats.c \
 	daemon/scope.c daemon/service.c
 TESTS += tests/unit/test_conf.c
+SRCS += daemon/vm_vsock.c

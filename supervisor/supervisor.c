@@ -170,6 +170,9 @@ static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 	case VMM_EVENT_PANIC:
 		tell_event(s, "panic", detail);
 		break;
+	case VMM_EVENT_DEVICE_FAILED:
+		tell_event(s, "device-failed", detail);
+		break;
 	case VMM_EVENT_WATCHDOG:
 		watchdog(s);
 		break;
@@ -207,8 +210,7 @@ static void on_vmm_nic_failed(void *cookie, const char *id, const char *why)
 	char detail[ERROR_MESSAGE_MAX];
 	struct supervisor *s = cookie;
 
-	snprintf(detail, sizeof(detail), "nic \"%s\": %s; its link is down", id,
-		 why);
+	snprintf(detail, sizeof(detail), "nic \"%s\": %s", id, why);
 	if (!s->at_rest)
 		tell_event(s, "nic-failed", detail);
 }

@@ -19,6 +19,7 @@ struct netdev {
 	void *cookie;
 	struct netdev_stream *stream; /* NULL but for a stream socket */
 	unsigned offloads;
+	bool is_tap;
 	bool polling; /* for frames */
 	bool full;    /* and for room to send */
 	int err;      /* -errno once the interface is dead */
@@ -101,6 +102,7 @@ static int host_prepare(struct netdev *n, int fd, struct error *e)
 				 "tap %.16s must be opened with IFF_TAP, "
 				 "IFF_NO_PI and IFF_VNET_HDR",
 				 ifr.ifr_name);
+	n->is_tap = true;
 	n->offloads = tap_offloads(fd);
 	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ||
 	    ioctl(fd, TUNSETOFFLOAD, 0) < 0)
@@ -304,6 +306,17 @@ void netdev_poll(struct netdev *n, bool enabled)
 		return;
 	n->polling = enabled;
 	poll_update(n);
+}
+
+bool netdev_alive(struct netdev *n)
+{
+	struct ifreq ifr = {0};
+
+	/* Only a tap can go without being moved. */
+	if (!n->err && n->is_tap && !n->detached &&
+	    ioctl(n->fd, TUNGETIFF, &ifr) < 0)
+		(void)result(n, -errno);
+	return !n->err;
 }
 
 int netdev_fd(const struct netdev *n)

@@ -64,6 +64,8 @@ struct netdev_stats {
 void netdev_stats(const struct netdev *n, struct netdev_stats *ret);
 void netdev_poll(struct netdev *n, bool enabled);
 
+/* Whether the interface is still there: known earlier than `failed` tells. */
+bool netdev_alive(struct netdev *n);
 /* Its descriptor, borrowed. */
 int netdev_fd(const struct netdev *n);
 

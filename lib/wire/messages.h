@@ -13,13 +13,17 @@
  *                                              restarted has none)
  *  D configure    {config, nvram_size, roles[]} + fds, roles[i] says what fd i
  *                 is: "kvm", "firmware", "kernel", "initrd", "nvram",
- *                 "spill", "console-log", "disk:ID", "nic:ID" ("nic:ID/1" and
- * so on for more queues), "vhost:ID" likewise. May be repeated to hand over
- * more than FD_PASS_MAX descriptors ("more": true on all but the last). D start
- * {}                        → {} once the guest is started D shutdown     {} →
- * {button, agent}: pressed, and who in the guest was listening D stop {} → {}
- * then the process exits D reset, pause, resume {}                → {} D
- * console      {device?: "default", "pl011", "virtio"} + fd (one end of a
+ *                 "spill", "console-log", "vsock" (with its context id set),
+ *                 "disk:ID", "nic:ID" (of more queues "nic:ID/1", ...),
+ *                 "vhost:ID" likewise. May be repeated
+ *                 to hand over more than FD_PASS_MAX descriptors ("more": true
+ *                 on all but the last).
+ *  D start        {}                        → {} once the guest is started
+ *  D shutdown     {}                        → {button, agent}: pressed, and
+ *                                              who in the guest was listening
+ *  D stop         {}                        → {} then the process exits
+ *  D reset, pause, resume {}                → {}
+ *  D console      {device?: "default", "pl011", "virtio"} + fd (one end of a
  *                 stream socket pair) → {}
  *  D agent        {command}                → what lib/model/guest_info.h has
  *                                              for "info"; {filesystems} for
@@ -33,7 +37,7 @@
  *                                              from where to ask again for more
  *                                              of its lists, 0: that was all
  *  D attach       {kind, config, timeout_ms} + fd of the disk, or those of the
- *                 network interface: of each queue, then vhost's of each
+ *                 nic: of each queue, then vhost's of each
  *                                           → {slot} once it is offered; then
  *                                           "device" until "active" or
  *                                           "failed"
@@ -41,8 +45,7 @@
  *                                           → {} once the guest was asked;
  *                                           then "device" until "released" or
  *                                           "failed"
- *  D link         {device, up}              → {} a network interface's cable is
- *                                              in, or out
+ *  D link         {device, up}              → {} a nic's cable is in, or out
  *  D devices      {}                        → {devices: [{kind, id, state,
  *                                              slot, address, driver,
  *                                              config}]}
@@ -57,7 +60,8 @@
  *                                           process has ended, or the next
  *                                           one is told again
  *  S event        {kind, detail}            "reset", "panic", "balloon",
- *                                           "watchdog", "nic-failed"
+ *                                           "watchdog", "device-failed",
+ *                                           "nic-failed"
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged
  */

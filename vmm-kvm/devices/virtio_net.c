@@ -251,20 +251,39 @@ static void tell_failed(struct virtio_net *net, const char *why)
 	net->told = true;
 }
 
-/* One queue of a tap goes with the tap. */
+/* One queue of a tap goes with the tap; what waited for the host is lost. */
+static void lose(struct virtio_net *net, int err)
+{
+	net->gone = true;
+	link_changed(net);
+	for (unsigned i = 0; i < net->n_active; i++)
+		net_tx_pump(&net->pairs[i]);
+	tell_failed(net, err == -EPROTO
+				 ? "what its host end sends are no frames; its "
+				   "link is down"
+				 : "its host end is gone; its link is down");
+}
+
 static void on_failed(void *cookie, int err)
 {
 	struct net_pair *p = cookie;
-	struct virtio_net *net = p->net;
 
-	virtio_enter(&net->dev);
-	net->gone = true;
-	link_changed(net);
-	net_tx_pump(p); /* what waited for the host is lost */
-	tell_failed(net, err == -EPROTO ? "what its host end sends are no "
-					  "frames"
-					: "its host end is gone");
-	virtio_leave(&net->dev);
+	virtio_enter(&p->net->dev);
+	lose(p->net, err);
+	virtio_leave(&p->net->dev);
+}
+
+/* To the kernel a ring whose tap is gone is as bad as a malformed one. */
+static bool on_vhost_blameless(void *cookie)
+{
+	struct virtio_net *net = cookie;
+
+	for (unsigned i = 0; i < net->n_pairs; i++)
+		if (!netdev_alive(net->pairs[i].netdev)) {
+			lose(net, -ENODEV);
+			return true;
+		}
+	return false;
 }
 
 /* With the lock held. The device needs a reset, and may work then. */
@@ -332,6 +351,7 @@ static int vhost_init(struct virtio_net *net, const struct virtio_net_params *p,
 		.own_features = ~(NET_F_MRG_RXBUF | VIRTIO_F_INDIRECT_DESC |
 				  VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1),
 		.failed = on_vhost_failed,
+		.blameless = on_vhost_blameless,
 		.cookie = net,
 	};
 

@@ -75,7 +75,8 @@ static void fill_rings(struct virtio_vhost *vh, struct vhost_ring *rings)
 void virtio_vhost_fail(struct virtio_vhost *vh, const char *why)
 {
 	virtio_vhost_stop(vh);
-	if (vh->dev->status & VIRTIO_STATUS_NEEDS_RESET)
+	if (vh->dev->status & VIRTIO_STATUS_NEEDS_RESET ||
+	    (vh->blameless && vh->blameless(vh->cookie)))
 		return;
 	virtio_fail(vh->dev);
 	if (vh->failed)
@@ -257,6 +258,7 @@ int virtio_vhost_init(struct virtio_vhost *vh,
 		.vhost = p->vhost,
 		.error_fd = -1,
 		.failed = p->failed,
+		.blameless = p->blameless,
 		.cookie = p->cookie,
 	};
 	r = uv_async_init(p->loop, &vh->changed, on_changed);

@@ -46,6 +46,7 @@ struct virtio_vhost {
 	uv_poll_t error;
 	uv_async_t changed; /* from any thread: look at it again */
 	void (*failed)(void *cookie, const char *why);
+	bool (*blameless)(void *cookie);
 	void *cookie;
 	unsigned open_handles;
 	void (*closed)(struct virtio_dev *d);
@@ -60,6 +61,9 @@ struct virtio_vhost_params {
 	/* The server is of no use any more: a sentence. Loop thread, with the
 	 * device lock held. Optional. */
 	void (*failed)(void *cookie, const char *why);
+	/* Asked first, likewise: neither the server nor the guest is to blame,
+	 * the device has seen to it, and all is as after a stop. Optional. */
+	bool (*blameless)(void *cookie);
 	void *cookie;
 };
 
