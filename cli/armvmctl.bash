@@ -22,7 +22,7 @@ _armvmctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --timeout | --interval | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
+		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --timeout | --interval | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --link | --since | --output | --socket | -o) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+="${words:+ }${COMP_WORDS[i]}" ;;
 		esac
@@ -53,6 +53,7 @@ _armvmctl()
 	"disk list" | "disk list "*) command="disk list" ;;
 	"nic add" | "nic add "*) command="nic add" ;;
 	"nic remove" | "nic remove "*) command="nic remove" ;;
+	"nic set" | "nic set "*) command="nic set" ;;
 	"nic list" | "nic list "*) command="nic list" ;;
 	"var list" | "var list "*) command="var list" ;;
 	"var kept" | "var kept "*) command="var kept" ;;
@@ -122,6 +123,7 @@ _armvmctl()
 	"set --on-crash") list="stop restart preserve" ;;
 	"set --on-reboot") list="stop restart preserve" ;;
 	"console --device") list="pl011 virtio" ;;
+	"nic set --link") list="up down" ;;
 	*" --output") list="table json jsonl" ;;
 	esac
 	if [[ -n $list ]]; then
@@ -156,6 +158,7 @@ _armvmctl()
 		"disk list") list="--output --socket --help --version" ;;
 		"nic add") list="--id --timeout --live --persistent --output --socket --help --version" ;;
 		"nic remove") list="--timeout --force --live --persistent --output --socket --help --version" ;;
+		"nic set") list="--link --live --output --socket --help --version" ;;
 		"nic list") list="--output --socket --help --version" ;;
 		"var list") list="--output --socket --help --version" ;;
 		"var kept") list="--output --socket --help --version" ;;
@@ -182,6 +185,7 @@ _armvmctl()
 		disk) list+=" list" ;;&
 		nic) list+=" add" ;;&
 		nic) list+=" remove" ;;&
+		nic) list+=" set" ;;&
 		nic) list+=" list" ;;&
 		var) list+=" list" ;;&
 		var) list+=" kept" ;;&
@@ -217,6 +221,7 @@ _armvmctl()
 	"disk list") list=$(armvmctl list --names 2>/dev/null) ;;
 	"nic add") list=$(armvmctl list --names 2>/dev/null) ;;
 	"nic remove") list=$(armvmctl list --names 2>/dev/null) ;;
+	"nic set") list=$(armvmctl list --names 2>/dev/null) ;;
 	"nic list") list=$(armvmctl list --names 2>/dev/null) ;;
 	"var list") list=$(armvmctl list --names 2>/dev/null) ;;
 	"image check")

@@ -49,9 +49,7 @@ static struct fixture *begin(bool vhost)
 	for (unsigned i = 0; i < PAIRS; i++) {
 		int fds[2];
 
-		assert_int_equal(socketpair(AF_UNIX,
-					    SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
-					    fds),
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds),
 				 0);
 		f->peers[i] = fds[0];
 		net.ends.fds[net.ends.n++] = fds[1];
@@ -77,14 +75,12 @@ static struct fixture *begin(bool vhost)
 
 static int setup(void **state)
 {
-	*state = begin(false);
-	return 0;
+	return (*state = begin(false)) ? 0 : -1;
 }
 
 static int setup_vhost(void **state)
 {
-	*state = begin(true);
-	return 0;
+	return (*state = begin(true)) ? 0 : -1;
 }
 
 static int teardown(void **state)
