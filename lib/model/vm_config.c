@@ -5,7 +5,7 @@
 #define AUTOSTART_ORDER_MAX    1000
 #define AUTOSTART_DELAY_MAX_MS 3600000
 
-static const char *const hypervisors[] = {"auto", "kvm", "xen", "null", NULL};
+const char *const vm_hypervisor_names[] = {"auto", "kvm", "xen", "null", NULL};
 static const char *const crash_policies[] = {"stop", "restart", "preserve",
 					     NULL};
 static const char *const reboot_policies[] = {"restart", "stop", "preserve",
@@ -140,7 +140,7 @@ const struct json_field vm_config_fields[] = {
 	{.name = "hypervisor",
 	 .kind = JSON_ENUM,
 	 .offset = VM(hypervisor),
-	 .names = hypervisors,
+	 .names = vm_hypervisor_names,
 	 .doc = "auto takes what the host has"},
 	{.name = "arch",
 	 .kind = JSON_ENUM,
