@@ -32,6 +32,7 @@
 	X(disk_resize)   \
 	X(nic_add)       \
 	X(nic_remove)    \
+	X(nic_set)       \
 	X(nic_list)      \
 	X(var_list)      \
 	X(var_kept)      \

@@ -148,7 +148,7 @@ static void handle_event(struct vm *vm, json_object *message)
 	if (streq(text, "reset") || streq(text, "panic") ||
 	    streq(text, "balloon") || streq(text, "watchdog") ||
 	    streq(text, "console-log") || streq(text, "device-failed") ||
-	    streq(text, "io-error"))
+	    streq(text, "nic-failed") || streq(text, "io-error"))
 		vm_event(vm, text,
 			 detail ? json_object_get_string(detail) : "");
 	if (streq(text, "reset") && vm->state == VM_SHUTTING_DOWN)
