@@ -366,8 +366,7 @@ static void null_nvram_committed(struct vmm *v)
 	go_on(v);
 }
 
-/* Its vCPUs have no time of their own; each byte typed counts as an exit of the
- * first, so that something moves. */
+/* So that something moves, each byte typed is an exit of the first vCPU. */
 static int null_stats(struct vmm *v, struct vm_stats *ret, struct error *e)
 {
 	struct vm_stats_mmio *console;

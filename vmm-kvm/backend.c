@@ -424,14 +424,6 @@ static int kvm_reset(struct vmm *v, struct error *e)
 	return 0;
 }
 
-static int kvm_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
-{
-	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
-		return backend_check_phase(v, PHASE_RUNNING, "balloon", e);
-	board_set_balloon(v->board, bytes);
-	return 0;
-}
-
 const struct vmm_ops vmm_kvm_ops = {
 	.name = "kvm",
 	.create = kvm_create,
@@ -442,7 +434,7 @@ const struct vmm_ops vmm_kvm_ops = {
 	.button_heard = kvm_button_heard,
 	.reset = kvm_reset,
 	.resize = backend_resize,
-	.set_balloon = kvm_set_balloon,
+	.set_balloon = backend_set_balloon,
 	.nvram_committed = kvm_nvram_committed,
 	.stats = backend_stats,
 	.attach = backend_attach,

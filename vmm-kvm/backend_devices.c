@@ -68,3 +68,11 @@ int backend_resize(struct vmm *v, const char *id, struct error *e)
 				: backend_check_phase(v, PHASE_RUNNING,
 						      "resize a disk of", e);
 }
+
+int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
+{
+	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
+		return backend_check_phase(v, PHASE_RUNNING, "balloon", e);
+	board_set_balloon(v->board, bytes);
+	return 0;
+}
