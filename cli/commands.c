@@ -29,8 +29,10 @@
 	X(disk_add)      \
 	X(disk_remove)   \
 	X(disk_list)     \
+	X(disk_resize)   \
 	X(nic_add)       \
 	X(nic_remove)    \
+	X(nic_set)       \
 	X(nic_list)      \
 	X(var_list)      \
 	X(var_kept)      \

@@ -111,6 +111,13 @@ static const struct json_field attach_fields[] = {
 	JSON_END,
 };
 
+static const struct json_field resize_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(device, JSON_STRING, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
 static const struct json_field detach_fields[] = {
 	TYPE_FIELD,
 	ID_FIELD,
@@ -125,6 +132,14 @@ static const struct json_field filesystem_fields[] = {
 	TYPE_FIELD,
 	ID_FIELD,
 	FIELD(tag, JSON_STRING, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
+static const struct json_field link_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(device, JSON_STRING, .flags = JSON_REQUIRED),
+	FIELD(up, JSON_BOOL, .flags = JSON_REQUIRED),
 	JSON_END,
 };
 
@@ -324,6 +339,8 @@ static const struct {
 	[WIRE_STATS] = {handle_stats, stats_fields},
 	[WIRE_ATTACH] = {handle_attach, attach_fields},
 	[WIRE_DETACH] = {handle_detach, detach_fields},
+	[WIRE_RESIZE] = {handle_resize, resize_fields},
+	[WIRE_LINK] = {handle_link, link_fields},
 	[WIRE_DEVICES] = {handle_devices, bare_fields},
 	[WIRE_FILESYSTEM] = {handle_filesystem, filesystem_fields},
 };

@@ -19,7 +19,7 @@ struct request {
 	uint64_t session;
 	json_object *config, *roles;
 	char *kind, *device, *tag;
-	bool force;
+	bool force, up;
 	uint64_t timeout_ms;
 	int *fds;
 	size_t n_fds;
@@ -43,7 +43,8 @@ int handlers_check_request(struct supervisor *s, enum vm_request request,
 handler_fn handle_console, handle_console_take;
 
 /* handle_devices.c */
-handler_fn handle_attach, handle_detach, handle_devices;
+handler_fn handle_attach, handle_detach, handle_devices, handle_link;
+handler_fn handle_resize;
 /* handle_filesystem.c; the first of them is the backend's event, the last tells
  * a daemon that has just said hello. */
 void filesystem_lost(void *cookie, size_t index, const char *why);

@@ -25,7 +25,7 @@ int backend_attach(struct vmm *v, const struct vmm_device *device,
 		   uint32_t *ret_slot, struct error *e)
 {
 	if (!backend_alive(v)) {
-		fd_close(device->fd);
+		vmm_device_close(device);
 		return backend_check_phase(v, PHASE_RUNNING, "attach to", e);
 	}
 	return board_attach(v->board, device, ret_slot, e);
@@ -41,6 +41,13 @@ int backend_detach(struct vmm *v, const char *id, bool force, struct error *e)
 void backend_give_up(struct vmm *v, const char *id, struct error *why)
 {
 	board_give_up(v->board, id, why);
+}
+
+int backend_set_link(struct vmm *v, const char *id, bool up, struct error *e)
+{
+	return backend_alive(v)
+		       ? board_set_link(v->board, id, up, e)
+		       : backend_check_phase(v, PHASE_RUNNING, "plug into", e);
 }
 
 int backend_device_status(struct vmm *v, const char *id,
@@ -88,4 +95,19 @@ int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e)
 	if (!r)
 		r = board_stats(v->board, ret);
 	return r ? error_set(e, r, "out of memory for statistics") : 0;
+}
+
+int backend_resize(struct vmm *v, const char *id, struct error *e)
+{
+	return backend_alive(v) ? board_resize(v->board, id, e)
+				: backend_check_phase(v, PHASE_RUNNING,
+						      "resize a disk of", e);
+}
+
+int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
+{
+	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
+		return backend_check_phase(v, PHASE_RUNNING, "balloon", e);
+	board_set_balloon(v->board, bytes);
+	return 0;
 }

@@ -47,6 +47,7 @@ int backend_attach(struct vmm *v, const struct vmm_device *device,
 		   uint32_t *ret_slot, struct error *e);
 int backend_detach(struct vmm *v, const char *id, bool force, struct error *e);
 void backend_give_up(struct vmm *v, const char *id, struct error *why);
+int backend_set_link(struct vmm *v, const char *id, bool up, struct error *e);
 int backend_device_status(struct vmm *v, const char *id,
 			  struct vmm_device_status *ret);
 
@@ -56,6 +57,8 @@ int backend_set_filesystem(struct vmm *v, size_t index, int fd,
 void backend_filesystem_lost(void *cookie, size_t index, const char *why);
 void backend_tell_filesystems(struct vmm *v);
 
+int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e);
+int backend_resize(struct vmm *v, const char *id, struct error *e);
 int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e);
 
 #endif

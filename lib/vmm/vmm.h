@@ -19,6 +19,7 @@
 
 #include <uv.h>
 
+#include "lib/base/fd.h"
 #include "lib/model/vm_config.h"
 #include "lib/model/vm_device.h"
 #include "lib/model/vm_state.h"
@@ -36,6 +37,8 @@ enum vmm_event_kind {
 	VMM_EVENT_PANIC,    /* the guest reported a crash */
 	VMM_EVENT_WATCHDOG, /* the guest let its watchdog expire */
 	VMM_EVENT_BALLOON,  /* the guest gave or took what was asked */
+	VMM_EVENT_IO_ERROR, /* of a disk; the guest was told */
+	VMM_EVENT_IO_HELD,  /* of a disk; held until resume, so: pause */
 	/* A device is out of order until its driver resets it, because of what
 	 * is behind it on the host; `detail` names both. */
 	VMM_EVENT_DEVICE_FAILED,
@@ -72,14 +75,19 @@ struct vmm_events {
 	/* The server of config->filesystems[index] ended, or spoke nonsense:
 	 * ops->set_filesystem() gives it another. */
 	void (*filesystem_lost)(void *cookie, size_t index, const char *why);
+	/* The host's end of a network interface is gone for good, and so is the
+	 * guest's link; `detail` is a sentence. Once for each. */
+	void (*nic_failed)(void *cookie, const char *id, const char *detail);
 };
 
 struct vmm_disk {
 	int fd; /* opened read-write, or read-only if the config says so */
 };
 
+/* A descriptor for each pair of queues (lib/host/netdev.h); then, when the
+ * kernel is to serve them, as many of /dev/vhost-net. */
 struct vmm_nic {
-	int tap_fd; /* see lib/host/netdev.h */
+	struct fd_list fds;
 };
 
 /* What is attached while the machine runs. */
@@ -87,8 +95,18 @@ struct vmm_device {
 	enum vm_device_kind kind;
 	const struct disk_config *disk; /* of kind VM_DEVICE_DISK */
 	const struct nic_config *nic;	/* of kind VM_DEVICE_NIC */
-	int fd;				/* as in vmm_disk or vmm_nic */
+	int fd;				/* of a disk: as in vmm_disk */
+	struct vmm_nic nic_host;	/* of a network interface */
 };
+
+/* For a device that is not taken after all. */
+static inline void vmm_device_close(const struct vmm_device *device)
+{
+	struct fd_list fds = device->nic_host.fds;
+
+	fd_close(device->fd);
+	fd_list_done(&fds);
+}
 
 struct vmm_params {
 	const struct vm_config *config;
@@ -122,6 +140,11 @@ struct vmm_ops {
 	/* A driver in the guest watches the power button. */
 	bool (*button_heard)(struct vmm *v);
 	int (*reset)(struct vmm *v, struct error *e);
+	/*
+	 * A disk's file or device was resized: look at it and tell the guest.
+	 * -ENOENT when there is no such disk.
+	 */
+	int (*resize)(struct vmm *v, const char *id, struct error *e);
 	/* Memory the guest shall make do with, up to what it was defined with.
 	 * Only begins; reaching it is an event. */
 	int (*set_balloon)(struct vmm *v, uint64_t bytes, struct error *e);
@@ -158,6 +181,9 @@ struct vmm_ops {
 	 * failure. The guest has it after its driver has reset the device. */
 	int (*set_filesystem)(struct vmm *v, size_t index, int fd,
 			      struct error *e);
+	/* Plug a network interface's cable in or out. -ENOENT. */
+	int (*set_link)(struct vmm *v, const char *id, bool up,
+			struct error *e);
 	/* How a device is now. -ENOENT when it has no slot. */
 	int (*device_status)(struct vmm *v, const char *id,
 			     struct vmm_device_status *ret);

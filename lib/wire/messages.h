@@ -17,9 +17,10 @@
  *                 "initrd", "nvram", "spill", "console-log:0" and
  *                 "console-log:1" (each of at most console_log_bytes;
  *                 lib/wire/console_log.h), "vsock" (with its context id set),
- *                 "fs:TAG", "disk:ID", "nic:ID". May be repeated to hand over
- * more than FD_PASS_MAX descriptors ("more": true on all but the last). D start
- * {}                        → {} once the guest is started D shutdown     {} →
+ *                 "fs:TAG", "disk:ID", "nic:ID" (of more queues "nic:ID/1",
+ *                 ...), "vhost:ID" likewise. May be repeated to hand over more
+ * than FD_PASS_MAX descriptors ("more": true on all but the last). D start {}
+ * → {} once the guest is started D shutdown     {}                        →
  * {button, agent}: pressed, and who in the guest was listening D stop {} → {}
  * then the process exits D reset, pause, resume {}                → {} D
  * console      {device?: "default", "pl011", "virtio", who?, want?: "write",
@@ -33,7 +34,8 @@
  *                                              lib/model/vm_stats.h has; next:
  *                                              from where to ask again for more
  *                                              of its lists, 0: that was all
- *  D attach       {kind, config, timeout_ms} + fd (of the disk or tap)
+ *  D attach       {kind, config, timeout_ms} + fd of the disk, or those of the
+ *                 nic: of each queue, then vhost's of each
  *                                           → {slot} once it is offered; then
  *                                           "device" until "active" or
  *                                           "failed"
@@ -41,6 +43,9 @@
  *                                           → {} once the guest was asked;
  *                                           then "device" until "released" or
  *                                           "failed"
+ *  D resize       {device}                 → {} the guest was told the new size
+ *                                              of that disk
+ *  D link         {device, up}              → {} a nic's cable is in, or out
  *  D devices      {}                        → {devices: [{kind, id, state,
  *                                              slot, address, driver,
  *                                              config}]}
@@ -59,7 +64,8 @@
  *                                           one is told again
  *  S event        {kind, detail}            "reset", "panic", "balloon",
  *                                           "watchdog", "console-log",
- *                                           "device-failed"
+ *                                           "device-failed", "nic-failed",
+ *                                           "io-error"
  *  S console-writer {device, session, who}  who types now; session 0: nobody
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged
@@ -87,8 +93,10 @@
 	X(BALLOON, "balloon", 'D', 0)                 \
 	X(NVRAM_ACK, "nvram-ack", 'D', 0)             \
 	X(STATS, "stats", 'D', 0)                     \
-	X(ATTACH, "attach", 'D', 1)                   \
+	X(ATTACH, "attach", 'D', FD_PASS_MAX)         \
 	X(DETACH, "detach", 'D', 0)                   \
+	X(RESIZE, "resize", 'D', 0)                   \
+	X(LINK, "link", 'D', 0)                       \
 	X(DEVICES, "devices", 'D', 0)                 \
 	X(FILESYSTEM, "filesystem", 'D', 1)           \
 	X(REPLY, "reply", 'S', 1)                     \
