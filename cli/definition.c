@@ -138,7 +138,7 @@ static int parse_fs(const char *value, json_object *fs, struct error *e)
 	static const char *const accepted[] = {"queues=", "socket=", "ro",
 					       NULL};
 	_cleanup_free_ char *copy = strdup(value);
-	char *rest = copy, *tag = copy ? next_part(&rest) : NULL;
+	char *rest = copy, *tag = copy ? cli_next_part(&rest) : NULL;
 	char *path = tag ? strchr(tag, '=') : NULL;
 	int r = 0;
 
@@ -150,9 +150,9 @@ static int parse_fs(const char *value, json_object *fs, struct error *e)
 	}
 	json_object_object_add(fs, "tag", json_object_new_string(tag));
 	while (r == 0 && rest)
-		r = set_part(fs, "fs", next_part(&rest), accepted, e);
+		r = cli_set_part(fs, "fs", cli_next_part(&rest), accepted, e);
 	if (r == 0 && field_get(fs, "queues"))
-		r = part_to_number(fs, "queues", "--fs queues=", e);
+		r = cli_part_to_number(fs, "queues", "--fs queues=", e);
 	if (r == 0 && field_get(fs, "socket"))
 		r = cli_set_path(fs, "socket", field_text(fs, "socket"), e);
 	if (r == 0 && !path && !field_get(fs, "socket"))

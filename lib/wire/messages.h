@@ -19,17 +19,24 @@
  *                 lib/wire/console_log.h), "vsock" (with its context id set),
  *                 "fs:TAG", "disk:ID", "nic:ID" (of more queues "nic:ID/1",
  *                 ...), "vhost:ID" likewise. May be repeated to hand over more
- * than FD_PASS_MAX descriptors ("more": true on all but the last). D start {}
- * → {} once the guest is started D shutdown     {}                        →
- * {button, agent}: pressed, and who in the guest was listening D stop {} → {}
- * then the process exits D reset, pause, resume {}                → {} D
- * console      {device?: "default", "pl011", "virtio", who?, want?: "write",
- * "read", "take-over"} + fd (one end of a stream socket pair)             →
- * {device, session, writes, writer} D console-take {device, session, who}    →
- * {} that session types now D agent        {command}                → what
- * lib/model/guest_info.h has for "info"; {filesystems} for "freeze" and "thaw";
- * once the guest has answered D balloon      {target}                  → {} the
- * guest was asked to make do with that many bytes D nvram-ack    {seq} no reply
+ *                 than FD_PASS_MAX descriptors ("more": true on all but the
+ *                 last).
+ *  D start        {}                        → {} once the guest is started
+ *  D shutdown     {}                        → {button, agent}: pressed, and
+ *                                              who in the guest was listening
+ *  D stop         {}                        → {} then the process exits
+ *  D reset, pause, resume {}                → {}
+ *  D console      {device?: "default", "pl011", "virtio", who?, want?:
+ *                 "write", "read", "take-over"} + fd (one end of a stream
+ *                 socket pair)             → {device, session, writes, writer}
+ *  D console-take {device, session, who}    → {} that session types now
+ *  D agent        {command}                → what lib/model/guest_info.h has
+ *                                              for "info"; {filesystems} for
+ *                                              "freeze" and "thaw"; once the
+ *                                              guest has answered
+ *  D balloon      {target}                  → {} the guest was asked to make do
+ *                                              with that many bytes
+ *  D nvram-ack    {seq}                     no reply
  *  D stats        {from?}                   → {stats, next}: what
  *                                              lib/model/vm_stats.h has; next:
  *                                              from where to ask again for more
