@@ -255,25 +255,6 @@ static int map_nvram(struct vmm *v, int fd, uint64_t size, struct error *e)
 	return 0;
 }
 
-/* No hypervisor, no devices: of the descriptors only the variables count. */
-static void close_all(const struct vmm_params *params)
-{
-	fd_close(params->hypervisor_fd);
-	fd_close(params->firmware_fd);
-	if (params->config->vsock.cid)
-		fd_close(params->vsock_fd);
-	for (size_t i = 0; i < params->config->n_filesystems; i++)
-		fd_close(params->filesystems[i]);
-	fd_close(params->kernel_fd);
-	fd_close(params->initrd_fd);
-	fd_close(params->nvram_fd);
-	for (size_t i = 0; i < params->config->n_disks; i++)
-		fd_close(params->disks[i].fd);
-	for (size_t i = 0; i < params->config->n_nics; i++)
-		vmm_device_close(&(struct vmm_device){
-			.fd = -1, .nic_host = params->nics[i]});
-}
-
 static int null_create(const struct vmm_params *params, struct vmm **ret,
 		       struct error *e)
 {
@@ -281,7 +262,7 @@ static int null_create(const struct vmm_params *params, struct vmm **ret,
 	int r;
 
 	if (!v) {
-		close_all(params);
+		null_close_params(params);
 		return error_set(e, -ENOMEM, "null backend: out of memory");
 	}
 	v->config = params->config;
@@ -289,7 +270,7 @@ static int null_create(const struct vmm_params *params, struct vmm **ret,
 	v->cookie = params->cookie;
 	v->console = params->console;
 	r = map_nvram(v, params->nvram_fd, params->nvram_size, e);
-	close_all(params);
+	null_close_params(params);
 	if (r == 0)
 		r = null_devices_new(params, &v->devices, e);
 	if (r < 0) {

@@ -76,14 +76,6 @@ static void on_io_error(void *cookie, const char *what, bool held)
 	uv_async_send(&v->async);
 }
 
-static void on_device_failed(void *cookie, const char *why)
-{
-	struct vmm *v = cookie;
-
-	notes_device_failed(&v->notes, why);
-	uv_async_send(&v->async);
-}
-
 static void on_slots_changed(void *cookie)
 {
 	struct vmm *v = cookie;
@@ -284,7 +276,7 @@ static int build(struct vmm *v, struct error *e)
 		.commit = on_commit,
 		.io_error = on_io_error,
 		.note = on_note,
-		.device_failed = on_device_failed,
+		.device_failed = backend_device_failed,
 		.filesystem_lost = backend_filesystem_lost,
 		.slots_changed = on_slots_changed,
 		.device_event = on_device,

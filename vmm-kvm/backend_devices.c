@@ -56,6 +56,14 @@ int backend_device_status(struct vmm *v, const char *id,
 	return board_device_status(v->board, id, ret);
 }
 
+void backend_device_failed(void *cookie, const char *why)
+{
+	struct vmm *v = cookie;
+
+	notes_device_failed(&v->notes, why);
+	uv_async_send(&v->async);
+}
+
 void backend_filesystem_lost(void *cookie, size_t index, const char *why)
 {
 	struct vmm *v = cookie;

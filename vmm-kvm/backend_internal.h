@@ -53,7 +53,8 @@ int backend_device_status(struct vmm *v, const char *id,
 
 int backend_set_filesystem(struct vmm *v, size_t index, int fd,
 			   struct error *e);
-/* The board's callback, and what tells it on. */
+/* The board's callbacks, and what tells the second on. */
+void backend_device_failed(void *cookie, const char *why);
 void backend_filesystem_lost(void *cookie, size_t index, const char *why);
 void backend_tell_filesystems(struct vmm *v);
 
