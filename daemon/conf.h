@@ -23,6 +23,7 @@ struct conf {
 	char *tls_cert, *tls_key, *tls_client_ca;
 	struct conf_client *clients;
 	size_t n_clients;
+	bool dbus_given, dbus_off; /* not on the system bus */
 };
 
 /* -ENOENT when there is no such file; -EACCES when others than root (or who

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "daemon/dbus_api.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/vm_run.h"
 #include "daemon/vm_wait.h"
@@ -142,6 +143,8 @@ void job_finish(struct job *job, json_object *result, const struct error *e)
 	row.created_ms = job->created_ms;
 	row.deadline_ms = job->deadline_ms;
 	as_job = job_row_to_json(&row);
+	if (!job->jobs->stopping)
+		dbus_api_job(job->jobs->manager->dbus_api, &row, true);
 	leave(job);
 	answer_waiters(job, result, e ? &why : NULL, as_job);
 	json_object_put(result);
@@ -348,6 +351,8 @@ static int begin(struct manager *m, struct api_call *call,
 		r = store_job_add(m->store, &row, &id, e);
 	if (r < 0)
 		return r;
+	row.id = id;
+	dbus_api_job(m->dbus_api, &row, false);
 	*ret = job_new(j, id, method, row.vm, params, options->deadline_ms);
 	if (!*ret)
 		return error_set(e, -ENOMEM, "out of memory");

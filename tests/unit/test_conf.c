@@ -23,6 +23,12 @@ static void good(void **state)
 
 	assert_int_equal(parse("", &c, &e), 0);
 	conf_done(&c);
+	assert_int_equal(parse("dbus auto", &c, &e), 0);
+	assert_false(c.dbus_off);
+	conf_done(&c);
+	assert_int_equal(parse("dbus off", &c, &e), 0);
+	assert_true(c.dbus_off);
+	conf_done(&c);
 	assert_int_equal(parse("# all of it\n\n"
 			       "  http-listen\t[::1]:8443   # here\n"
 			       "tls-cert \"/a b/c#d\"#\n"
