@@ -32,9 +32,9 @@ MAIN_armvm-apidoc := api/apidoc_main.c
 LIBS_armvm-apidoc := json-c libuv
 LIBS_armvmd := libuv json-c sqlite3 libsystemd zlib libzstd libwebsockets \
 	openssl
-LIBS_armvmctl := json-c smartcols libuv
+LIBS_armvmctl := json-c libuv
 LIBS_armvm-supervisor := libuv json-c liburing libseccomp zlib libzstd
-LIBS_test := libuv json-c sqlite3 libsystemd liburing libseccomp smartcols \
+LIBS_test := libuv json-c sqlite3 libsystemd liburing libseccomp \
 	zlib libzstd libwebsockets openssl cmocka
 
 CC := gcc
@@ -99,7 +99,7 @@ else
 CFLAGS += -O2 -D_FORTIFY_SOURCE=2
 endif
 CFLAGS += $(HARDEN)
-ALL_LIBS := libuv json-c sqlite3 libsystemd liburing libseccomp smartcols \
+ALL_LIBS := libuv json-c sqlite3 libsystemd liburing libseccomp \
 	zlib libzstd libwebsockets openssl
 # Silent where pkg-config is missing: `make deps` must work then, too.
 CPPFLAGS += $(shell $(PKG_CONFIG) --cflags $(ALL_LIBS) 2>/dev/null)
@@ -262,6 +262,9 @@ shell: deps
 	@tests/host/run
 
 PREFIX ?= /usr/local
+# The bus and polkit look for these below /usr alone, whatever PREFIX is.
+DBUS_DIR ?= /usr/share/dbus-1
+POLKIT_DIR ?= /usr/share/polkit-1/actions
 LIBEXEC := $(PREFIX)/libexec/armvmd
 MAN := $(PREFIX)/share/man
 
@@ -284,6 +287,11 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/armvmd.conf
 	install -D -m 0644 units/armvmd.tmpfiles \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/armvmd.conf
+	install -D -m 0644 -t $(DESTDIR)$(DBUS_DIR)/system.d \
+		units/org.armvmd1.conf
+	install -D -m 0644 -t $(DESTDIR)$(DBUS_DIR)/system-services \
+		units/org.armvmd1.service
+	install -D -m 0644 -t $(DESTDIR)$(POLKIT_DIR) units/org.armvmd1.policy
 
 .PHONY: clean
 clean:

@@ -173,22 +173,6 @@ static void running(struct http_client *c)
 	lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0);
 }
 
-static void run_metrics(struct http_client *c)
-{
-	const struct api_handlers *h = server_handlers(http_api(c->server));
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-
-	if (out && h->metrics)
-		h->metrics(h->cookie, &c->who, out);
-	if (out)
-		fclose(out);
-	http_reply(c, 200, "text/plain; version=0.0.4; charset=utf-8",
-		   text ? text : "", size);
-	free(text);
-}
-
 /* The revision of If-Match, as in `"7"`; -1 for what is no revision. */
 static int64_t revision_of(const char *etag)
 {
@@ -271,9 +255,6 @@ static void request_run(struct http_client *c)
 		caller_message(&c->caller, r->body.data ? r->body.data : "",
 			       r->body.size);
 		c->caller.ops->call_done(&c->caller);
-		break;
-	case HTTP_TARGET_METRICS:
-		run_metrics(c);
 		break;
 	case HTTP_TARGET_HEALTH:
 		http_reply(c, 200, "text/plain", "ok\n", 3);

@@ -13,7 +13,6 @@ static const struct {
 	enum http_target target;
 } fixed[] = {
 	{"/rpc", HTTP_POST, HTTP_TARGET_RPC},
-	{"/metrics", HTTP_GET, HTTP_TARGET_METRICS},
 	{"/healthz", HTTP_GET, HTTP_TARGET_HEALTH},
 	{"/openapi.json", HTTP_GET, HTTP_TARGET_OPENAPI},
 };

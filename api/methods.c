@@ -136,56 +136,6 @@ static const struct json_field uuid_params[] = {
 	JSON_END,
 };
 
-#define JOB_ID_FIELD(type)                                                   \
-	{                                                                    \
-		.name = "id", .kind = JSON_I64,                              \
-		.offset = offsetof(struct type, id), .flags = JSON_REQUIRED, \
-		.min = 1, .max = INT64_MAX, .doc = "The job's number.",      \
-	}
-
-static const struct json_field job_params[] = {
-	JOB_ID_FIELD(api_job_params),
-	JSON_END,
-};
-
-static const struct json_field job_wait_params[] = {
-	JOB_ID_FIELD(api_job_params),
-	{
-		.name = "timeout_ms",
-		.kind = JSON_U64,
-		.offset = offsetof(struct api_job_params, timeout_ms),
-		.doc = "Milliseconds to wait; 0 (the default): until it ends.",
-	},
-	JSON_END,
-};
-
-static const struct json_field job_list_params[] = {
-	{
-		.name = "before",
-		.kind = JSON_I64,
-		.offset = offsetof(struct api_job_list_params, before),
-		.min = 1,
-		.max = INT64_MAX,
-		.doc = "Only older ones: the last id of the page before.",
-	},
-	{
-		.name = "limit",
-		.kind = JSON_U32,
-		.offset = offsetof(struct api_job_list_params, limit),
-		.min = 1,
-		.max = 1000,
-		.doc = "Jobs a page; default 100.",
-	},
-	{
-		.name = "running",
-		.kind = JSON_BOOL,
-		.offset = offsetof(struct api_job_list_params, running),
-		.doc = "Only those that have not ended.",
-	},
-	JSON_END,
-};
-#define api_job_wait_params api_job_params
-
 static const char *const consoles[] = {"default", "pl011", "virtio", NULL};
 
 static const struct json_field console_params[] = {
@@ -342,6 +292,17 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(VM_CLONE, clone, false, "the new VM, with config",
 	       "Define a copy of a VM with a uuid, MAC addresses and a "
 	       "variable store of its own."),
+	METHOD(VM_STATS, name, false,
+	       "{name, uuid, state, vcpus, memory, resident, stats: "
+	       "lib/model/vm_stats.h}",
+	       "What a running VM did so far: counters that grow from its "
+	       "start on; two answers and their time_ns make rates."),
+	METHOD(STATS_LIST, stats_list, false,
+	       "{vms: as vm.stats has each, or with error; cursor: for the "
+	       "next page, if there is one}",
+	       "The same of all active VMs, in the order of their names."),
+	METHOD(HOST_METRICS, empty, false, "{text}; over HTTP the text itself",
+	       "Prometheus text of the daemon and of active VMs."),
 	METHOD(DISK_ADD, disk_add, false, "the disk",
 	       "Add a disk: to a VM at rest in its definition; to a running "
 	       "one now, and the reply comes when a driver of the guest uses "

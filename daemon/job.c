@@ -34,8 +34,9 @@ static void deadline_cb(uv_timer_t *timer)
 	struct error e = ERROR_INIT;
 
 	if (job_cancel(job, ERROR_TIMEOUT, &e) < 0)
-		log_warning("job %lld is past its deadline: %s",
-			    (long long)job->id, e.message);
+		log_job(LOG_LEVEL_WARNING, *job->vm ? job->vm : NULL, job->id,
+			"job %lld is past its deadline: %s", (long long)job->id,
+			e.message);
 }
 
 struct job *job_new(struct jobs *j, int64_t id, enum api_method_id method,
@@ -134,8 +135,9 @@ void job_finish(struct job *job, json_object *result, const struct error *e)
 	row.message = why.message;
 	/* A daemon that is stopping leaves the rest to the next one. */
 	if (!job->jobs->stopping && store_job_finish(store, &row, &failed) < 0)
-		log_error("the end of job %lld: %s", (long long)job->id,
-			  failed.message);
+		log_job(LOG_LEVEL_ERROR, NULL, job->id,
+			"the end of job %lld: %s", (long long)job->id,
+			failed.message);
 	row.method = api_methods[job->method].name;
 	row.vm = job->vm;
 	row.step = job->step;
@@ -255,63 +257,6 @@ static const char *vm_of(json_object *params)
 		       : "";
 }
 
-/* Is there an earlier call with this key? Then this one is answered by it. */
-struct known {
-	struct manager *manager;
-	struct api_call *call;
-	const struct api_options *options;
-};
-
-static int same_request(const struct known *k, const struct store_job *row)
-{
-	enum api_method_id method = api_call_method(k->call);
-
-	return streq(api_methods[method].name, row->method) &&
-	       streq(json_text(api_call_given(k->call)), row->params);
-}
-
-static void answer_finished(const struct known *k, const struct store_job *row)
-{
-	json_object *result = NULL;
-	struct error e = ERROR_INIT;
-
-	if (k->options->async) {
-		api_call_reply(k->call, job_row_to_json(row), -1);
-	} else if (!streq(row->state, "done")) {
-		error_set_code(&e, error_code_by_name(row->error), "%s",
-			       row->message);
-		api_call_fail(k->call, &e);
-	} else if (json_parse(row->result, strlen(row->result), &result, &e) <
-		   0) {
-		api_call_fail(k->call, &e);
-	} else {
-		api_call_reply(k->call, result, -1);
-	}
-}
-
-static int known_row(void *cookie, const struct store_job *row)
-{
-	const struct known *k = cookie;
-	struct job *job = job_find(k->manager->jobs, row->id);
-	struct error e = ERROR_INIT;
-
-	if (!same_request(k, row)) {
-		error_set_code(&e, ERROR_CONFLICT,
-			       "this idempotency key was used for another "
-			       "request (job %lld, %s %s)",
-			       (long long)row->id, row->method, row->vm);
-		api_call_fail(k->call, &e);
-	} else if (!job) {
-		answer_finished(k, row);
-	} else if (k->options->async) {
-		api_call_reply(k->call, job_to_json(job), -1);
-	} else if (job_add_waiter(job, k->call, false, 0) < 0) {
-		error_set(&e, -ENOMEM, "out of memory");
-		api_call_fail(k->call, &e);
-	}
-	return 1;
-}
-
 /* Viewing needs no job; what answers with a descriptor cannot have one. */
 static int check_method(enum api_method_id method, struct error *e)
 {
@@ -367,7 +312,6 @@ void job_run(struct manager *m, struct api_call *call)
 {
 	static const struct api_options none;
 	const struct api_options *options = api_call_options(call);
-	struct known known = {m, call, options};
 	struct jobs *j = m->jobs;
 	struct job *job = NULL;
 	struct error e = ERROR_INIT;
@@ -375,8 +319,7 @@ void job_run(struct manager *m, struct api_call *call)
 	int r = check_method(api_call_method(call), &e);
 
 	if (r == 0 && options && options->idempotency_key)
-		r = store_job_by_key(m->store, options->idempotency_key,
-				     known_row, &known, &found, &e);
+		r = job_by_key(m, call, options, &found, &e);
 	if (found)
 		return;
 	if (!options)
@@ -415,6 +358,22 @@ void job_step(struct vm *vm, const char *step, int progress)
 		log_vm(LOG_LEVEL_WARNING, vm->config.name, "%s", e.message);
 }
 
+/* The job a line about a VM belongs to: the newest that is under way on it. */
+static long long job_of_line(void *cookie, const char *vm)
+{
+	const struct jobs *j = cookie;
+	const struct job *job = j->list;
+	const struct vm *known;
+
+	for (; job; job = job->next) {
+		known = vm_in_memory(j->manager, job->vm_id);
+		if (streq(job->vm, vm) ||
+		    (known && streq(known->config.name, vm)))
+			return job->id;
+	}
+	return 0;
+}
+
 int jobs_new(struct manager *m, const struct api_handlers *inner,
 	     struct jobs **ret, struct error *e)
 {
@@ -424,6 +383,7 @@ int jobs_new(struct manager *m, const struct api_handlers *inner,
 		return error_set(e, -ENOMEM, "out of memory");
 	j->manager = m;
 	j->inner = *inner;
+	log_jobs(job_of_line, j);
 	*ret = j;
 	return 0;
 }
@@ -440,6 +400,7 @@ struct jobs *jobs_free(struct jobs *j)
 
 	if (!j)
 		return NULL;
+	log_jobs(NULL, NULL);
 	error_set(&e, -ECANCELED,
 		  "armvmd is stopping; the job is settled when it is back");
 	while (j->list) {

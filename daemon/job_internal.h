@@ -52,6 +52,11 @@ void job_finish(struct job *job, json_object *result, const struct error *e);
 int job_cancel(struct job *job, enum error_code why, struct error *e);
 json_object *job_to_json(const struct job *job);
 json_object *job_row_to_json(const struct store_job *row);
+/* job_key.c: *ret_found when `call` has been answered, or will be, by an
+ * earlier one that had its idempotency key. */
+int job_by_key(struct manager *m, struct api_call *call,
+	       const struct api_options *options, bool *ret_found,
+	       struct error *e) must_check;
 int job_add_waiter(struct job *job, struct api_call *call, bool wants_job,
 		   uint64_t timeout_ms);
 

@@ -67,6 +67,9 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 		rpc_handler *handle;
 	} table[] = {
 		{API_HOST_INFO, rpc_host_info},
+		{API_HOST_METRICS, rpc_host_metrics},
+		{API_VM_STATS, rpc_vm_stats},
+		{API_STATS_LIST, rpc_stats_list},
 		{API_VM_DEFINE, rpc_vm_define},
 		{API_VM_LIST, rpc_vm_list},
 		{API_VM_GET, rpc_vm_get},
@@ -109,8 +112,7 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 				     .may_see = may_see,
 				     .audit = audit,
 				     .event = tell_event,
-				     .note = tell_note,
-				     .metrics = rpc_metrics};
+				     .note = tell_note};
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		ret->handle[table[i].id] = table[i].handle;
 	*ret_inner = *ret;

@@ -42,12 +42,9 @@ static int define(struct manager *m, json_object *config, struct vm **ret,
 	if (r == 0)
 		r = store_vm_add(m->store, parsed.uuid, parsed.name,
 				 json_text(canonical), &id, e);
-	if (r < 0)
-		return r;
-	*ret = vm_by_id(m, id, e);
-	if (!*ret)
-		return -e->err;
-	return manager_event(m, *ret, "defined", NULL);
+	if (r == 0)
+		r = vm_defined(m, id, &parsed, ret, e);
+	return r < 0 ? r : manager_event(m, *ret, "defined", NULL);
 }
 
 void rpc_vm_define(void *cookie, struct api_call *c)
@@ -251,11 +248,10 @@ static int clone_vm(struct vm *vm, const struct api_clone_params *p,
 	if (r == 0)
 		r = store_vm_clone(m->store, vm->id, next.uuid, next.name,
 				   json_text(canonical), &id, e);
+	if (r == 0)
+		r = vm_defined(m, id, &next, ret, e);
 	if (r < 0)
 		return r;
-	*ret = vm_by_id(m, id, e);
-	if (!*ret)
-		return -e->err;
 	fields = json_object_new_object();
 	json_object_object_add(fields, "from",
 			       json_object_new_string(vm->config.uuid));

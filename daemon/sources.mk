@@ -5,11 +5,12 @@ SRCS += daemon/host_probe.c daemon/link_start.c daemon/manager.c \
 	daemon/supervisor_link.c daemon/tap.c daemon/vm.c daemon/vm_device_config.c \
 	daemon/vm_devices.c daemon/vm_nvram.c \
 	daemon/vm_run.c daemon/vm_start.c daemon/vm_wait.c
-SRCS += daemon/job.c daemon/job_resume.c daemon/rpc_job.c
+SRCS += daemon/job.c daemon/job_key.c daemon/job_resume.c daemon/rpc_job.c
 SRCS += daemon/rpc_define.c daemon/rpc_list.c daemon/tidy.c daemon/turn.c \
 	daemon/vm_autostart.c daemon/vm_files.c daemon/vm_json.c \
 	daemon/vm_policy.c
-SRCS += daemon/access.c daemon/conf.c daemon/listen.c daemon/metrics.c \
+SRCS += daemon/access.c daemon/conf.c daemon/listen.c daemon/metrics.c daemon/metrics_vm.c daemon/rpc_stats.c \
+	daemon/vm_stats.c \
 	daemon/scope.c daemon/service.c
 TESTS += tests/unit/test_conf.c
 SRCS += daemon/dbus.c daemon/dbus_api.c daemon/dbus_auth.c \

@@ -98,7 +98,9 @@ int store_vm_get(struct store *s, const char *name, struct store_vm *ret,
 		 struct error *e) must_check;
 int store_vm_get_id(struct store *s, int64_t vm_id, struct store_vm *ret,
 		    struct error *e) must_check;
-/* Its row alone, cheaper. -ENOENT. */
+/* Its revision alone; its row alone: cheaper. -ENOENT. */
+int store_vm_revision(struct store *s, int64_t vm_id, int64_t *ret,
+		      struct error *e) must_check;
 int store_vm_id(struct store *s, const char *name, int64_t *ret_id,
 		struct error *e) must_check;
 /* Names that `name` may be a slip of, NULL-terminated, at most `max`; one

@@ -43,21 +43,29 @@ static int check_free(struct store *s, const char *uuid, const char *name,
 			 what, other);
 }
 
-static int set_labels(struct store *s, int64_t vm_id, const char *config,
-		      struct error *e)
+static int drop_labels(struct store *s, int64_t vm_id, struct error *e)
 {
-	_cleanup_stmt_ sqlite3_stmt *drop = NULL, *add = NULL;
-	int r = store_stmt(s, STMT_LABELS_DROP, &drop, e);
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, STMT_LABELS_DROP, &q, e);
 
-	if (r == 0)
-		r = store_stmt(s, STMT_LABELS_ADD, &add, e);
 	if (r < 0)
 		return r;
-	sqlite3_bind_int64(drop, 1, vm_id);
-	sqlite3_bind_int64(add, 1, vm_id);
-	sqlite3_bind_text(add, 2, config, -1, SQLITE_STATIC);
-	r = store_step_done(s, drop, "drop labels", e);
-	return r < 0 ? r : store_step_done(s, add, "save labels", e);
+	sqlite3_bind_int64(q, 1, vm_id);
+	return store_step_done(s, q, "drop labels", e);
+}
+
+/* To a VM that has none. */
+static int add_labels(struct store *s, int64_t vm_id, const char *config,
+		      struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, STMT_LABELS_ADD, &q, e);
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(q, 1, vm_id);
+	sqlite3_bind_text(q, 2, config, -1, SQLITE_STATIC);
+	return store_step_done(s, q, "save labels", e);
 }
 
 static int insert(struct store *s, const char *uuid, const char *name,
@@ -76,7 +84,7 @@ static int insert(struct store *s, const char *uuid, const char *name,
 	if (r < 0)
 		return r;
 	*ret_id = sqlite3_last_insert_rowid(s->db);
-	return set_labels(s, *ret_id, config, e);
+	return add_labels(s, *ret_id, config, e);
 }
 
 static int update(struct store *s, int64_t vm_id, const char *name,
@@ -101,29 +109,41 @@ static int update(struct store *s, int64_t vm_id, const char *name,
 	rc = sqlite3_step(q);
 	if (rc != SQLITE_DONE)
 		return store_error(s->db, rc, "change the VM", e);
-	return set_labels(s, vm_id, config, e);
+	r = drop_labels(s, vm_id, e);
+	return r < 0 ? r : add_labels(s, vm_id, config, e);
 }
 
-/* A variable store that was kept under this uuid becomes a VM again; 0 in
- * *ret_id when there is none. */
-static int unkeep(struct store *s, const char *uuid, const char *name,
-		  int64_t *ret_id, struct error *e)
+/* 0 in *ret_id when none is kept under this uuid. */
+static int find_kept(struct store *s, const char *uuid, int64_t *ret_id,
+		     struct error *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
-	int r = store_stmt(s, STMT_VM_UNKEEP, &q, e), rc;
+	int r = store_stmt(s, STMT_VM_KEPT, &q, e), rc;
 
 	if (r < 0)
 		return r;
 	sqlite3_bind_text(q, 1, uuid, -1, SQLITE_STATIC);
-	sqlite3_bind_text(q, 2, name, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(q, 3, store_now_ms());
 	rc = sqlite3_step(q);
 	*ret_id = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : 0;
-	if (rc == SQLITE_ROW)
-		rc = sqlite3_step(q);
-	return rc == SQLITE_DONE ? 0
-				 : store_error(s->db, rc,
-					       "pick up the variable store", e);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE
+		       ? 0
+		       : store_error(s->db, rc,
+				     "look for a kept variable store", e);
+}
+
+/* A variable store that was kept becomes a VM again. */
+static int unkeep(struct store *s, int64_t id, const char *name,
+		  struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, STMT_VM_UNKEEP, &q, e);
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(q, 1, id);
+	sqlite3_bind_text(q, 2, name, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(q, 3, store_now_ms());
+	return store_step_done(s, q, "pick up the variable store", e);
 }
 
 int store_vm_add(struct store *s, const char *uuid, const char *name,
@@ -137,7 +157,9 @@ int store_vm_add(struct store *s, const char *uuid, const char *name,
 	if (r == 0)
 		r = check_free(s, uuid, name, 0, e);
 	if (r == 0)
-		r = unkeep(s, uuid, name, &id, e);
+		r = find_kept(s, uuid, &id, e);
+	if (r == 0 && id)
+		r = unkeep(s, id, name, e);
 	if (r == 0 && id)
 		r = update(s, id, name, config, &revision, e);
 	else if (r == 0)
@@ -222,22 +244,31 @@ int store_vm_copy(const struct store_vm *from, struct store_vm *ret,
 	return 0;
 }
 
+/* The row of a statement that looks a VM up by ?1, its name or uuid. */
+static int row_by_name(struct store *s, enum store_stmt_id id, const char *name,
+		       sqlite3_stmt **ret, struct error *e)
+{
+	int r = store_stmt(s, id, ret, e), rc;
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_text(*ret, 1, name, -1, SQLITE_STATIC);
+	rc = sqlite3_step(*ret);
+	if (rc == SQLITE_DONE)
+		return error_set(e, -ENOENT, "no VM named \"%s\"", name);
+	return rc == SQLITE_ROW ? 0
+				: store_error(s->db, rc, "look for the VM", e);
+}
+
 int store_vm_get(struct store *s, const char *name, struct store_vm *ret,
 		 struct error *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
 	struct store_vm row;
-	int r, rc;
+	int r = row_by_name(s, STMT_VM_GET, name, &q, e);
 
-	r = store_stmt(s, STMT_VM_GET, &q, e);
 	if (r < 0)
 		return r;
-	sqlite3_bind_text(q, 1, name, -1, SQLITE_STATIC);
-	rc = sqlite3_step(q);
-	if (rc == SQLITE_DONE)
-		return error_set(e, -ENOENT, "no VM named \"%s\"", name);
-	if (rc != SQLITE_ROW)
-		return store_error(s->db, rc, "read the VM", e);
 	row = store_vm_of_row(q);
 	return store_vm_copy(&row, ret, e);
 }
@@ -247,18 +278,10 @@ int store_vm_get_id(struct store *s, int64_t vm_id, struct store_vm *ret,
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
 	struct store_vm row;
-	int r, rc;
+	int r = store_row_by_id(s, STMT_VM_GET_ID, vm_id, &q, e);
 
-	r = store_stmt(s, STMT_VM_GET_ID, &q, e);
 	if (r < 0)
 		return r;
-	sqlite3_bind_int64(q, 1, vm_id);
-	rc = sqlite3_step(q);
-	if (rc == SQLITE_DONE)
-		return error_set(e, -ENOENT, "no VM with row %lld",
-				 (long long)vm_id);
-	if (rc != SQLITE_ROW)
-		return store_error(s->db, rc, "read the VM", e);
 	row = store_vm_of_row(q);
 	return store_vm_copy(&row, ret, e);
 }
@@ -267,19 +290,22 @@ int store_vm_id(struct store *s, const char *name, int64_t *ret_id,
 		struct error *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
-	int r, rc;
+	int r = row_by_name(s, STMT_VM_ID, name, &q, e);
 
-	r = store_stmt(s, STMT_VM_ID, &q, e);
-	if (r < 0)
-		return r;
-	sqlite3_bind_text(q, 1, name, -1, SQLITE_STATIC);
-	rc = sqlite3_step(q);
-	if (rc == SQLITE_DONE)
-		return error_set(e, -ENOENT, "no VM named \"%s\"", name);
-	if (rc != SQLITE_ROW)
-		return store_error(s->db, rc, "look for the VM", e);
-	*ret_id = sqlite3_column_int64(q, 0);
-	return 0;
+	if (r == 0)
+		*ret_id = sqlite3_column_int64(q, 0);
+	return r;
+}
+
+int store_vm_revision(struct store *s, int64_t vm_id, int64_t *ret,
+		      struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_row_by_id(s, STMT_VM_REVISION, vm_id, &q, e);
+
+	if (r == 0)
+		*ret = sqlite3_column_int64(q, 0);
+	return r;
 }
 
 int store_vm_delete(struct store *s, int64_t vm_id, struct error *e)

@@ -188,3 +188,21 @@ int null_devices_status(struct null_devices *n, const char *id,
 	*ret = *s;
 	return 0;
 }
+
+int null_devices_stats(const struct null_devices *n, struct vm_stats *ret)
+{
+	for (unsigned i = 0; i < n->n_slots; i++) {
+		const struct vmm_device_status *s = &n->slots[i];
+		bool added;
+
+		if (!s->id[0])
+			continue;
+		if (s->kind == VM_DEVICE_DISK)
+			added = vm_stats_add_disk(ret, s->id);
+		else
+			added = vm_stats_add_nic(ret, s->id);
+		if (!added)
+			return -ENOMEM;
+	}
+	return 0;
+}

@@ -30,4 +30,8 @@ void null_devices_give_up(struct null_devices *n, const char *id,
 int null_devices_status(struct null_devices *n, const char *id,
 			struct vmm_device_status *ret) must_check;
 
+/* Those that are attached, which never move a byte. -ENOMEM. */
+int null_devices_stats(const struct null_devices *n,
+		       struct vm_stats *ret) must_check;
+
 #endif

@@ -388,19 +388,6 @@ static int kvm_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
 	return 0;
 }
 
-static void kvm_stats(struct vmm *v, struct vmm_stats *ret)
-{
-	struct kvm_vcpu_stats sum;
-
-	machine_stats(&v->machine, &sum);
-	*ret = (struct vmm_stats){
-		.exits_mmio = sum.exits_mmio,
-		.exits_total = sum.exits_total,
-		.vcpu_ns = sum.cpu_ns,
-		.accesses_unanswered = sum.unanswered,
-	};
-}
-
 const struct vmm_ops vmm_kvm_ops = {
 	.name = "kvm",
 	.create = kvm_create,
@@ -412,7 +399,7 @@ const struct vmm_ops vmm_kvm_ops = {
 	.reset = kvm_reset,
 	.set_balloon = kvm_set_balloon,
 	.nvram_committed = kvm_nvram_committed,
-	.stats = kvm_stats,
+	.stats = backend_stats,
 	.attach = backend_attach,
 	.detach = backend_detach,
 	.give_up = backend_give_up,

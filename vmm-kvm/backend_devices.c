@@ -46,3 +46,12 @@ int backend_device_status(struct vmm *v, const char *id,
 {
 	return board_device_status(v->board, id, ret);
 }
+
+int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e)
+{
+	int r = machine_stats(&v->machine, ret);
+
+	if (!r)
+		r = board_stats(v->board, ret);
+	return r ? error_set(e, r, "out of memory for statistics") : 0;
+}

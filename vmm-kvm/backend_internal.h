@@ -48,4 +48,6 @@ void backend_give_up(struct vmm *v, const char *id, struct error *why);
 int backend_device_status(struct vmm *v, const char *id,
 			  struct vmm_device_status *ret);
 
+int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e);
+
 #endif

@@ -82,6 +82,12 @@ void board_hold(struct board *b, bool held);
  */
 void board_set_balloon(struct board *b, uint64_t bytes);
 
+/*
+ * What its devices did, into `ret`; and ask the guest for what its balloon
+ * knows, which is in the next answer. -ENOMEM. vCPUs may run.
+ */
+int board_stats(struct board *b, struct vm_stats *ret) must_check;
+
 /* A driver in the guest watches the power button. vCPUs may run. */
 bool board_power_watched(struct board *b);
 

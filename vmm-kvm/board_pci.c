@@ -56,15 +56,10 @@ static int add_rng(struct board *b, struct error *e)
 static int add_fixed(struct board *b, const struct board_params *p,
 		     const struct vmm_device *device, struct error *e)
 {
-	struct virtio_dev *virtio;
-	struct blockdev *blockdev;
-	int r = board_device_new(b, device, &virtio, &blockdev, e);
+	struct board_device made;
+	int r = board_device_new(b, device, &made, e);
 
-	if (!r)
-		r = board_add_mmio(b, p, virtio, e);
-	if (!r && blockdev)
-		b->blockdevs[b->n_blockdevs++] = blockdev;
-	return r;
+	return r ? r : board_add_mmio(b, p, &made, e);
 }
 
 static int add_device(struct board *b, const struct board_params *p, int bus,

@@ -27,7 +27,8 @@ struct machine {
 	unsigned n_vcpus;
 	struct run_gate gate;
 	struct kvm_vcpu_env env;
-	struct kvm_vcpu_stats ended; /* of vCPUs before the last rebuild */
+	/* Per vCPU, of those before the last rebuild. */
+	struct kvm_vcpu_stats *ended;
 };
 
 /*
@@ -65,6 +66,7 @@ int machine_rebuild(struct machine *m, struct error *e) must_check;
 int machine_set_mapped(struct machine *m, enum board_bank bank, bool mapped,
 		       struct error *e) must_check;
 
-void machine_stats(struct machine *m, struct kvm_vcpu_stats *ret);
+/* Its vCPUs, exits and unanswered accesses, into `ret`. -ENOMEM. */
+int machine_stats(struct machine *m, struct vm_stats *ret) must_check;
 
 #endif

@@ -28,6 +28,9 @@ enum json_kind {
 	JSON_OBJECT, /* an embedded structure, described by sub */
 	JSON_ARRAY,  /* of structures described by sub; see below */
 	JSON_ANY,    /* json_object *, one reference owned */
+	/* uint64_t[max], embedded. Missing elements at the end are 0, and
+	 * zeroes at the end are not written. */
+	JSON_U64S,
 };
 
 enum {

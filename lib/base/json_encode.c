@@ -10,6 +10,16 @@ static const void *at_const(const void *structure, size_t offset)
 	return (const char *)structure + offset;
 }
 
+/* Up to the last that is not 0. */
+static size_t u64s_length(const struct json_field *f, const uint64_t *numbers)
+{
+	size_t n = f->max;
+
+	while (n > 0 && numbers[n - 1] == 0)
+		n--;
+	return n;
+}
+
 static bool is_empty(const struct json_field *f, const void *in)
 {
 	const void *value = at_const(in, f->offset);
@@ -34,6 +44,8 @@ static bool is_empty(const struct json_field *f, const void *in)
 		return *(const size_t *)at_const(in, f->count_offset) == 0;
 	case JSON_ANY:
 		return !*(json_object *const *)value;
+	case JSON_U64S:
+		return u64s_length(f, value) == 0;
 	case JSON_OBJECT:
 		/* When nothing of it would be written. */
 		for (const struct json_field *s = f->sub; s->name; s++)
@@ -58,6 +70,23 @@ static json_object *encode_array(const struct json_field *f, const void *in)
 		if (!element)
 			return NULL;
 		if (json_object_array_add(array, element) < 0) {
+			json_object_put(element);
+			return NULL;
+		}
+	}
+	return TAKE_PTR(array);
+}
+
+static json_object *encode_u64s(const struct json_field *f,
+				const uint64_t *numbers)
+{
+	_cleanup_json_ json_object *array = json_object_new_array();
+	size_t n = u64s_length(f, numbers);
+
+	for (size_t i = 0; array && i < n; i++) {
+		json_object *element = json_object_new_uint64(numbers[i]);
+
+		if (!element || json_object_array_add(array, element) < 0) {
 			json_object_put(element);
 			return NULL;
 		}
@@ -101,6 +130,9 @@ static int encode_field(const struct json_field *f, const void *in,
 		break;
 	case JSON_ARRAY:
 		*ret = encode_array(f, in);
+		break;
+	case JSON_U64S:
+		*ret = encode_u64s(f, value);
 		break;
 	}
 	return *ret ? 0 : -ENOMEM;

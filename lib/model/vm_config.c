@@ -47,7 +47,7 @@ const char *vm_name_check(const char *name)
 	       "letter or digit";
 }
 
-static const char *device_id_check(const char *id)
+const char *vm_device_id_check(const char *id)
 {
 	if (is_word(id) && strlen(id) <= VM_DEVICE_ID_MAX)
 		return NULL;
@@ -85,7 +85,7 @@ const struct json_field vm_disk_fields[] = {
 	{.name = "id",
 	 .kind = JSON_STRING,
 	 .offset = DISK(id),
-	 .check = device_id_check,
+	 .check = vm_device_id_check,
 	 .doc = "unique in the VM; default disk0, disk1, ..."},
 	{.name = "path",
 	 .kind = JSON_STRING,
@@ -131,7 +131,7 @@ const struct json_field vm_nic_fields[] = {
 	{.name = "id",
 	 .kind = JSON_STRING,
 	 .offset = NIC(id),
-	 .check = device_id_check,
+	 .check = vm_device_id_check,
 	 .doc = "unique in the VM; default nic0, nic1, ..."},
 	{.name = "tap",
 	 .kind = JSON_STRING,

@@ -165,6 +165,8 @@ void vm_config_done(struct vm_config *c);
 /* NULL or what is accepted: letters, digits, '.', '_', '-'; first a letter
  * or digit; at most VM_NAME_MAX; not of the form of a uuid. */
 const char *vm_name_check(const char *name);
+/* The same for the id of a disk or network interface. */
+const char *vm_device_id_check(const char *id);
 
 /* In a structure just decoded: fill in what was left out, and judge what the
  * field tables cannot. Part of vm_config_from_json(). */

@@ -22,6 +22,7 @@
 #include "lib/model/vm_config.h"
 #include "lib/model/vm_device.h"
 #include "lib/model/vm_state.h"
+#include "lib/model/vm_stats.h"
 
 struct vmm;
 
@@ -101,12 +102,6 @@ struct vmm_params {
 	struct chardev *console, *virtio_console, *agent;
 };
 
-struct vmm_stats {
-	uint64_t exits_mmio, exits_total;
-	uint64_t vcpu_ns;	      /* CPU time of all vCPU threads */
-	uint64_t accesses_unanswered; /* to addresses with nothing there */
-};
-
 struct vmm_ops {
 	const char *name; /* "kvm", "xen", "null" */
 	int (*create)(const struct vmm_params *params, struct vmm **ret,
@@ -122,7 +117,12 @@ struct vmm_ops {
 	 * Only begins; reaching it is an event. */
 	int (*set_balloon)(struct vmm *v, uint64_t bytes, struct error *e);
 	void (*nvram_committed)(struct vmm *v);
-	void (*stats)(struct vmm *v, struct vmm_stats *ret);
+	/*
+	 * What the machine did so far, into *ret, which is zeroed and owned by
+	 * the caller, also on failure; times are the caller's. What the guest
+	 * has to be asked for is as it last said. -ENOMEM.
+	 */
+	int (*stats)(struct vmm *v, struct vm_stats *ret, struct error *e);
 	/*
 	 * Offer a device to the guest. The descriptor is consumed, also on
 	 * failure; the configuration is borrowed during the call. -ENOSPC when

@@ -30,8 +30,10 @@
  *  D balloon      {target}                  → {} the guest was asked to make do
  *                                              with that many bytes
  *  D nvram-ack    {seq}                     no reply
- *  D stats        {}                        → {exits_mmio, exits_total,
- *                                              vcpu_ns}
+ *  D stats        {from?}                   → {stats, next}: what
+ *                                              lib/model/vm_stats.h has; next:
+ *                                              from where to ask again for more
+ *                                              of its lists, 0: that was all
  *  D attach       {kind, config, timeout_ms} + fd (of the disk or tap)
  *                                           → {slot} once it is offered; then
  *                                           "device" until "active" or

@@ -63,6 +63,9 @@ static void bad(void **state)
 		{"http-listen a b", "conf:1: exactly one value"},
 		{"http-listen a\nhttp-listen b", "conf:2: given twice"},
 		{"tls-key k", "conf:1: not an absolute path: \"k\""},
+		{"dbus", "conf:1: expected: dbus auto, or: dbus off"},
+		{"dbus yes", "conf:1: expected: dbus auto, or: dbus off"},
+		{"dbus auto\ndbus off", "conf:2: given twice"},
 		{"client CN=a", "conf:1: expected: client"},
 		{"client CN=a root", "conf:1: a role is viewer, operator or "
 				     "admin, not \"root\""},

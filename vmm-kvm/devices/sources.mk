@@ -31,3 +31,5 @@ TESTS += tests/unit/test_msix.c tests/unit/test_pci.c \
 	tests/unit/test_virtio_pci.c tests/unit/test_virtio_pci_regs.c \
 	tests/unit/test_virtio_rng.c \
 	tests/unit/test_virtqueue.c
+SRCS += vmm-kvm/devices/virtio_vhost.c vmm-kvm/devices/virtio_vsock.c
+TESTS += tests/unit/test_virtio_vsock.c
