@@ -11,17 +11,25 @@
 #define MACHINED_PATH	   "/org/freedesktop/machine1"
 #define MACHINED_INTERFACE "org.freedesktop.machine1.Manager"
 #define MACHINE_EXISTS	   "org.freedesktop.machine1.MachineExists"
+#define NO_MACHINE	   "org.freedesktop.machine1.NoMachineForPID"
+#define NO_UNIT		   "org.freedesktop.systemd1.NoSuchUnit"
 #define NAME_SIZE	   (VM_NAME_MAX + 1)
 
 struct machines {
 	struct manager *manager;
 	struct dbus_user user;
+	struct registration *list;
 	bool absent; /* machined is not installed: told once */
 };
 
-/* One VM being registered. */
+/*
+ * One VM being registered; one at a time for each, as machined stops the unit
+ * of a machine that it fails to register, and it fails for a unit that is one.
+ */
 struct registration {
 	struct machines *machines;
+	struct registration *next;
+	sd_bus_slot *slot; /* of the call under way */
 	int64_t vm_id;
 	pid_t pid;
 	bool second; /* its name was another machine's */
@@ -45,8 +53,6 @@ void machine_name(const char *vm, char *ret)
 	ret[n] = '\0';
 }
 
-static void add_machine(struct machines *s, const struct registration *r);
-
 /* The VM, if it still is the one that was asked for. */
 static struct vm *vm_of(const struct registration *r)
 {
@@ -56,61 +62,67 @@ static struct vm *vm_of(const struct registration *r)
 								     : NULL;
 }
 
-static int call(struct machines *s, sd_bus_message *m,
-		sd_bus_message_handler_t handler, const struct registration *r)
+static void registration_free(struct registration *r)
 {
-	struct registration *copy = malloc(sizeof(*copy));
-	sd_bus_slot *slot = NULL;
-	int n = -ENOMEM;
+	struct registration **at = &r->machines->list;
 
-	if (copy) {
-		*copy = *r;
-		n = sd_bus_call_async(sd_bus_message_get_bus(m), &slot, m,
-				      handler, copy, 0);
-	}
-	if (n < 0) {
-		free(copy);
-		return n;
-	}
-	sd_bus_slot_set_destroy_callback(slot, free);
-	sd_bus_slot_set_floating(slot, 1);
-	sd_bus_slot_unref(slot);
-	dbus_wake(s->manager->dbus);
-	return 0;
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+	sd_bus_slot_unref(r->slot);
+	free(r);
 }
 
-static void failed(const struct registration *r, const sd_bus_error *error)
+static bool is_absent(const sd_bus_error *error)
 {
-	struct vm *vm = vm_of(r);
-	bool absent =
-		sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
-		sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
-		sd_bus_error_has_name(error,
-				      "org.freedesktop.systemd1.NoSuchUnit");
+	return sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+	       sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
+	       sd_bus_error_has_name(error, NO_UNIT);
+}
 
-	if (absent && !r->machines->absent)
+static void failed(struct registration *r, const sd_bus_error *error)
+{
+	struct machines *s = r->machines;
+	struct vm *vm = vm_of(r);
+
+	if (is_absent(error) && !s->absent)
 		log_info("systemd-machined is not there: machinectl does not "
 			 "list the VMs");
-	r->machines->absent |= absent;
-	if (!absent && vm)
+	else if (!is_absent(error) && vm)
 		log_vm(LOG_LEVEL_WARNING, vm->config.name,
 		       "machinectl does not list it: %s",
 		       error->message ? error->message : error->name);
+	s->absent |= is_absent(error);
+	registration_free(r);
 }
+
+static void cannot_ask(struct registration *r, int n)
+{
+	struct vm *vm = vm_of(r);
+
+	if (vm)
+		log_vm(LOG_LEVEL_WARNING, vm->config.name,
+		       "machinectl does not list it: %s", strerror(-n));
+	registration_free(r);
+}
+
+static void ask(struct registration *r);
 
 static int on_registered(sd_bus_message *m, void *cookie, sd_bus_error *unused)
 {
 	const sd_bus_error *error = sd_bus_message_get_error(m);
 	struct registration *r = cookie;
 
+	r->slot = sd_bus_slot_unref(r->slot);
 	if (error && sd_bus_error_has_name(error, MACHINE_EXISTS) &&
 	    !r->second) {
 		r->second = true;
-		add_machine(r->machines, r);
+		ask(r);
 	} else if (error) {
 		failed(r, error);
 	} else {
 		r->machines->absent = false;
+		registration_free(r);
 	}
 	return 0;
 }
@@ -128,26 +140,33 @@ static void uuid_bytes(const char *text, uint8_t ret[16])
 	}
 }
 
+/* Names that differ for us, or a container's: then the uuid decides. */
+static void name_of(const struct vm *vm, bool second, char *ret)
+{
+	char name[NAME_SIZE];
+
+	if (second)
+		snprintf(name, sizeof(name), "%.55s-%.8s", vm->config.name,
+			 vm->config.uuid);
+	machine_name(second ? name : vm->config.name, ret);
+}
+
 /* org.freedesktop.machine1(5), RegisterMachine(): the machine is the unit its
  * leader is in. */
-static void add_machine(struct machines *s, const struct registration *r)
+static void add_machine(struct registration *r)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	sd_bus *sd = dbus_connection(s->manager->dbus);
-	char name[NAME_SIZE + 16];
+	sd_bus *sd = dbus_connection(r->machines->manager->dbus);
 	struct vm *vm = vm_of(r);
+	char name[NAME_SIZE];
 	uint8_t id[16] = {0};
 	int n;
 
-	if (!vm || !sd)
+	if (!vm || !sd) {
+		registration_free(r);
 		return;
-	machine_name(vm->config.name, name);
-	/* Names that differ for us, or a container's: the uuid decides. */
-	if (r->second)
-		snprintf(name, sizeof(name), "%.55s-%.8s", vm->config.name,
-			 vm->config.uuid);
-	if (r->second)
-		machine_name(name, name);
+	}
+	name_of(vm, r->second, name);
 	uuid_bytes(vm->config.uuid, id);
 	n = sd_bus_message_new_method_call(sd, &m, MACHINED, MACHINED_PATH,
 					   MACHINED_INTERFACE,
@@ -160,10 +179,9 @@ static void add_machine(struct machines *s, const struct registration *r)
 		n = sd_bus_message_append(m, "ssus", "armvmd", "vm",
 					  (uint32_t)r->pid, "");
 	if (n >= 0)
-		n = call(s, m, on_registered, r);
+		n = sd_bus_call_async(sd, &r->slot, m, on_registered, r, 0);
 	if (n < 0)
-		log_vm(LOG_LEVEL_WARNING, vm->config.name,
-		       "machinectl does not list it: %s", strerror(-n));
+		cannot_ask(r, n);
 }
 
 /* One that is registered already, by this daemon or the last, is left alone. */
@@ -172,41 +190,47 @@ static int on_known(sd_bus_message *m, void *cookie, sd_bus_error *unused)
 	const sd_bus_error *error = sd_bus_message_get_error(m);
 	struct registration *r = cookie;
 
+	r->slot = sd_bus_slot_unref(r->slot);
 	if (!error)
-		return 0;
-	if (sd_bus_error_has_name(error,
-				  "org.freedesktop.machine1.NoMachineForPID"))
-		add_machine(r->machines, r);
+		registration_free(r);
+	else if (sd_bus_error_has_name(error, NO_MACHINE))
+		add_machine(r);
 	else
 		failed(r, error);
 	return 0;
 }
 
-static void ask(struct machines *s, const struct registration *r)
+static void ask(struct registration *r)
 {
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	sd_bus *sd = dbus_connection(s->manager->dbus);
-	int n = sd ? sd_bus_message_new_method_call(
-			     sd, &m, MACHINED, MACHINED_PATH,
-			     MACHINED_INTERFACE, "GetMachineByPID")
+	sd_bus *sd = dbus_connection(r->machines->manager->dbus);
+	int n = sd ? sd_bus_call_method_async(sd, &r->slot, MACHINED,
+					      MACHINED_PATH, MACHINED_INTERFACE,
+					      "GetMachineByPID", on_known, r,
+					      "u", (uint32_t)r->pid)
 		   : -ENOTCONN;
 
-	if (n >= 0)
-		n = sd_bus_message_append(m, "u", (uint32_t)r->pid);
-	if (n >= 0)
-		n = call(s, m, on_known, r);
 	if (n < 0)
-		log_debug("systemd-machined cannot be asked: %s", strerror(-n));
+		cannot_ask(r, n);
 }
 
 void machines_add(struct machines *s, struct vm *vm)
 {
-	struct registration r = {.machines = s, .vm_id = vm->id};
+	struct registration *r = s->list;
 
-	if (!s || !vm->supervisor)
+	while (r && !(r->vm_id == vm->id && r->pid == vm->supervisor->pid))
+		r = r->next;
+	if (r)
 		return;
-	r.pid = vm->supervisor->pid;
-	ask(s, &r);
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return;
+	*r = (struct registration){.machines = s,
+				   .next = s->list,
+				   .vm_id = vm->id,
+				   .pid = vm->supervisor->pid};
+	s->list = r;
+	ask(r);
+	dbus_wake(s->manager->dbus);
 }
 
 /* It has been started, perhaps anew: it may not know what ran before. */
@@ -218,7 +242,7 @@ static int on_owner(sd_bus_message *m, void *cookie, sd_bus_error *unused)
 	if (sd_bus_message_read(m, "sss", &name, &before, &now) < 0 || !*now)
 		return 0;
 	for (struct vm *vm = s->manager->vms; vm; vm = vm->next)
-		if (vm->scoped)
+		if (vm->scoped && vm->supervisor)
 			machines_add(s, vm);
 	return 0;
 }
@@ -236,6 +260,14 @@ static void on_connected(void *cookie, sd_bus *sd)
 		on_owner, NULL, s);
 }
 
+static void on_disconnected(void *cookie)
+{
+	struct machines *s = cookie;
+
+	while (s->list)
+		registration_free(s->list);
+}
+
 int machines_new(struct manager *m, struct machines **ret, struct error *e)
 {
 	struct machines *s = calloc(1, sizeof(*s));
@@ -243,7 +275,9 @@ int machines_new(struct manager *m, struct machines **ret, struct error *e)
 	if (!s)
 		return error_set(e, -ENOMEM, "out of memory");
 	s->manager = m;
-	s->user = (struct dbus_user){.connected = on_connected, .cookie = s};
+	s->user = (struct dbus_user){.connected = on_connected,
+				     .disconnected = on_disconnected,
+				     .cookie = s};
 	dbus_join(m->dbus, &s->user);
 	*ret = s;
 	return 0;
@@ -251,6 +285,7 @@ int machines_new(struct manager *m, struct machines **ret, struct error *e)
 
 struct machines *machines_free(struct machines *s)
 {
+	on_disconnected(s);
 	free(s);
 	return NULL;
 }

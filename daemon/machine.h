@@ -18,7 +18,7 @@ int machines_new(struct manager *m, struct machines **ret,
 		 struct error *e) must_check;
 struct machines *machines_free(struct machines *s);
 
-/* Its supervisor is in its scope. Asking twice does no harm. */
+/* Its supervisor runs and is in its scope. Asking twice does no harm. */
 void machines_add(struct machines *s, struct vm *vm);
 
 /* A VM's name as machined takes one (hostname(7)): '_' is none, and neither is
