@@ -66,8 +66,9 @@ endif
 
 ifeq ($(VARIANT),fuzz)
 CC := clang-14
-# GCC's names of warnings.
-WARN_FUZZ := -Wno-unknown-warning-option
+# GCC's names of warnings; and a header of the kernel that ends in an array.
+WARN_FUZZ := -Wno-unknown-warning-option \
+	-Wno-gnu-variable-sized-type-not-at-end
 endif
 
 # maybe-uninitialized takes "outputs untouched on failure" for a bug.

@@ -84,6 +84,7 @@ static int complete(struct http_client *c)
 	buf_done(&c->out);
 	*c->etag = *c->location = '\0';
 	c->mode = HTTP_IDLE;
+	c->reused = true;
 	if (close || lws_http_transaction_completed(c->wsi))
 		return -1;
 	lws_rx_flow_control(c->wsi, 1);

@@ -131,7 +131,7 @@ _armvmctl()
 	if [[ $cur == -* ]]; then
 		case $command in
 		"") list="--output --socket --help --version " ;;
-		"create") list="--disk --memory --vcpus --max-hotplug --nic --firmware --kernel --initrd --cmdline --hypervisor --arch --gic --feature --memory-backing --console --description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
+		"create") list="--disk --memory --vcpus --max-hotplug --nic --vsock --firmware --kernel --initrd --cmdline --hypervisor --arch --gic --feature --memory-backing --console --description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
 		"list") list="--names --state --label --output --socket --help --version" ;;
 		"show") list="--output --socket --help --version" ;;
 		"set") list="--description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --memory --vcpus --max-hotplug --output --socket --help --version" ;;

@@ -1,14 +1,14 @@
 /*
- * Everything a supervisor must have opened for it: disks, taps, firmware or
- * kernel, variable store, spill file, the hypervisor's device. The daemon opens
- * and judges, the supervisor receives.
+ * Everything a supervisor must have opened for it: disks, taps, sockets,
+ * firmware or kernel, variable store, spill file, the hypervisor's device. The
+ * daemon opens and judges, the supervisor receives.
  */
 #ifndef DAEMON_RESOURCE_H
 #define DAEMON_RESOURCE_H
 
 #include "daemon/vm.h"
 
-#define RESOURCE_MAX	  (6 + VM_DISKS_MAX + VM_NICS_MAX)
+#define RESOURCE_MAX	  (7 + VM_DISKS_MAX + VM_NICS_MAX)
 #define RESOURCE_ROLE_MAX 80
 
 struct resource {

@@ -39,15 +39,16 @@
 	"deadline_ms, finished_ms, result, error, message, key"
 
 /* The columns of a list, made from the definition in parameter ?1. */
-#define STORE_VM_SUMMARY                                       \
-	"coalesce(json_extract(?1, '$.hypervisor'), 'auto'), " \
-	"coalesce(json_extract(?1, '$.vcpus'), 1), "           \
-	"coalesce(json_extract(?1, '$.memory'), 0), "          \
-	"coalesce(json_array_length(?1, '$.disks'), 0), "      \
-	"coalesce(json_array_length(?1, '$.nics'), 0), "       \
-	"coalesce(json_extract(?1, '$.labels'), '{}'), "       \
-	"iif(json_extract(?1, '$.autostart'), "                \
-	"1 + coalesce(json_extract(?1, '$.autostart_order'), 0), 0)"
+#define STORE_VM_SUMMARY                                               \
+	"coalesce(json_extract(?1, '$.hypervisor'), 'auto'), "         \
+	"coalesce(json_extract(?1, '$.vcpus'), 1), "                   \
+	"coalesce(json_extract(?1, '$.memory'), 0), "                  \
+	"coalesce(json_array_length(?1, '$.disks'), 0), "              \
+	"coalesce(json_array_length(?1, '$.nics'), 0), "               \
+	"coalesce(json_extract(?1, '$.labels'), '{}'), "               \
+	"iif(json_extract(?1, '$.autostart'), "                        \
+	"1 + coalesce(json_extract(?1, '$.autostart_order'), 0), 0), " \
+	"json_extract(?1, '$.vsock.cid')"
 
 #define STORE_VM_OTHER "AND kept_ms = 0 AND id != ?3 "
 
@@ -67,13 +68,22 @@
 	  "name = ?2 " STORE_VM_OTHER                                          \
 	  "UNION ALL SELECT name, uuid FROM vm WHERE uuid = "                  \
 	  "?1 " STORE_VM_OTHER "LIMIT 1")                                      \
+	X(VM_CID_TAKEN, "SELECT name, vsock_cid FROM vm WHERE id != ?2 "       \
+			"AND vsock_cid = json_extract(?1, '$.vsock.cid')")     \
+	X(VM_CID_LAST, "SELECT coalesce(max(vsock_cid), 0) FROM vm")           \
+	X(VM_CID_GAP, "SELECT min(cid) FROM (SELECT ?1 AS cid UNION ALL "      \
+		      "SELECT vsock_cid + 1 FROM vm WHERE vsock_cid BETWEEN "  \
+		      "?1 AND ?2 - 1) "                                        \
+		      "WHERE cid NOT IN (SELECT vsock_cid FROM vm "            \
+		      "WHERE vsock_cid IS NOT NULL)")                          \
 	X(VM_ADD,                                                              \
 	  "INSERT INTO vm (config, uuid, name, created_ms, "                   \
-	  "hypervisor, vcpus, memory, disks, nics, labels, autostart) "        \
+	  "hypervisor, vcpus, memory, disks, nics, labels, autostart, "        \
+	  "vsock_cid) "                                                        \
 	  "VALUES (?1, ?2, ?3, ?4, " STORE_VM_SUMMARY ")")                     \
 	X(VM_UPDATE, "UPDATE vm SET revision = revision + 1, config = ?1, "    \
 		     "name = ?3, (hypervisor, vcpus, memory, disks, nics, "    \
-		     "labels, autostart) = (" STORE_VM_SUMMARY ") "            \
+		     "labels, autostart, vsock_cid) = (" STORE_VM_SUMMARY ") " \
 		     "WHERE id = ?2 RETURNING revision")                       \
 	X(VM_GET, "SELECT " STORE_VM_COLUMNS " FROM vm "                       \
 		  "WHERE (name = ?1 OR uuid = ?1) AND kept_ms = 0")            \
@@ -99,6 +109,7 @@
 	X(VM_DELETE, "DELETE FROM vm WHERE id = ?1")                           \
 	X(VM_KEEP, "UPDATE vm SET kept_ms = ?2, kept_name = name, "            \
 		   "name = '~' || uuid, autostart = 0, state = 'stopped', "    \
+		   "vsock_cid = NULL, "                                        \
 		   "reason = '' WHERE id = ?1 AND kept_ms = 0")                \
 	X(VM_KEPT, "SELECT id FROM vm WHERE uuid = ?1 AND kept_ms != 0")       \
 	X(VM_UNKEEP, "UPDATE vm SET kept_ms = 0, kept_name = '', name = ?2, "  \

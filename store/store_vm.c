@@ -43,6 +43,28 @@ static int check_free(struct store *s, const char *uuid, const char *name,
 			 what, other);
 }
 
+/*
+ * Why a row was refused: two guests with one address, of which only one could
+ * be started. Looked for afterwards, since few have any. `r` is the refusal.
+ */
+static int explain_cid(struct store *s, const char *config, int64_t but_id,
+		       int r, struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+
+	if (r != -EEXIST || store_stmt(s, STMT_VM_CID_TAKEN, &q, e) < 0)
+		return r;
+	sqlite3_bind_text(q, 1, config, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(q, 2, but_id);
+	if (sqlite3_step(q) != SQLITE_ROW)
+		return r;
+	return error_set(e, -EEXIST,
+			 "vsock.cid: %lld is the one of VM \"%s\" already; "
+			 "use auto, or another",
+			 (long long)sqlite3_column_int64(q, 1),
+			 (const char *)sqlite3_column_text(q, 0));
+}
+
 static int drop_labels(struct store *s, int64_t vm_id, struct error *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
@@ -82,7 +104,7 @@ static int insert(struct store *s, const char *uuid, const char *name,
 	sqlite3_bind_int64(q, 4, store_now_ms());
 	r = store_step_done(s, q, "add the VM", e);
 	if (r < 0)
-		return r;
+		return explain_cid(s, config, 0, r, e);
 	*ret_id = sqlite3_last_insert_rowid(s->db);
 	return add_labels(s, *ret_id, config, e);
 }
@@ -102,8 +124,10 @@ static int update(struct store *s, int64_t vm_id, const char *name,
 	if (rc == SQLITE_DONE)
 		return error_set(e, -ENOENT, "no VM with row %lld",
 				 (long long)vm_id);
-	if (rc != SQLITE_ROW)
-		return store_error(s->db, rc, "change the VM", e);
+	if (rc != SQLITE_ROW) {
+		r = store_error(s->db, rc, "change the VM", e);
+		return explain_cid(s, config, vm_id, r, e);
+	}
 	*ret_revision = sqlite3_column_int64(q, 0);
 	/* RETURNING gives its row before the statement has ended. */
 	rc = sqlite3_step(q);
@@ -327,4 +351,41 @@ int store_vm_delete(struct store *s, int64_t vm_id, struct error *e)
 		return error_set(e, -ENOENT, "no VM with row %lld",
 				 (long long)vm_id);
 	return store_txn_commit(&t, e);
+}
+
+static int query_cid(struct store *s, enum store_stmt_id id, uint32_t min,
+		     uint32_t max, int64_t *ret, struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, id, &q, e), rc;
+
+	if (r < 0)
+		return r;
+	if (id == STMT_VM_CID_GAP) {
+		sqlite3_bind_int64(q, 1, min);
+		sqlite3_bind_int64(q, 2, max);
+	}
+	rc = sqlite3_step(q);
+	if (rc != SQLITE_ROW)
+		return store_error(s->db, rc, "look for a cid", e);
+	*ret = sqlite3_column_int64(q, 0);
+	return 0;
+}
+
+int store_vsock_cid_free(struct store *s, uint32_t min, uint32_t max,
+			 uint32_t *ret, struct error *e)
+{
+	int64_t cid;
+	int r = query_cid(s, STMT_VM_CID_LAST, min, max, &cid, e);
+
+	cid++;
+	/* Someone chose the highest there is: then the first gap. */
+	if (r == 0 && cid > max)
+		r = query_cid(s, STMT_VM_CID_GAP, min, max, &cid, e);
+	if (r < 0)
+		return r;
+	if (cid == 0)
+		return error_set(e, -ENOSPC, "all cids are taken");
+	*ret = (uint32_t)MAX(cid, (int64_t)min);
+	return 0;
 }

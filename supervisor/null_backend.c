@@ -240,6 +240,8 @@ static void close_all(const struct vmm_params *params)
 {
 	fd_close(params->hypervisor_fd);
 	fd_close(params->firmware_fd);
+	if (params->config->vsock.cid)
+		fd_close(params->vsock_fd);
 	fd_close(params->kernel_fd);
 	fd_close(params->initrd_fd);
 	fd_close(params->nvram_fd);

@@ -211,6 +211,7 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 	b->set_mapped = p->set_mapped;
 	b->commit = p->commit;
 	b->note = p->note;
+	b->device_failed = p->device_failed;
 	b->slots_changed = p->slots_changed;
 	b->device_event = p->device_event;
 	b->cookie = p->cookie;

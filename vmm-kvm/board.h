@@ -26,11 +26,12 @@ enum board_note {
 	BOARD_NOTE_PANIC,    /* the guest's kernel says so */
 	BOARD_NOTE_WATCHDOG, /* the guest let it expire */
 	BOARD_NOTE_BALLOON,  /* the balloon's target is reached; bytes left */
+	BOARD_NOTE_DEVICE,   /* not by note(), but by device_failed() */
 	BOARD_NOTE_COUNT
 };
 
 struct board_params {
-	struct vmm_params *vmm; /* disk and tap descriptors are consumed */
+	struct vmm_params *vmm; /* descriptors of devices are consumed */
 	const struct board_space *space;
 	const struct guest_abi *abi;
 	struct irq_line line; /* a copy of it, per interrupt, for devices */
@@ -43,6 +44,8 @@ struct board_params {
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
 	/* Likewise. */
 	void (*note)(void *cookie, enum board_note note, uint64_t value);
+	/* Likewise: a sentence that names the device. */
+	void (*device_failed)(void *cookie, const char *why);
 	/* With the device lock held, on any thread: board_slots_poll() is due,
 	 * on the loop thread. */
 	void (*slots_changed)(void *cookie);

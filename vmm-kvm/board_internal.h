@@ -77,11 +77,13 @@ struct board {
 	const struct vm_config *config; /* borrowed */
 	int kernel_fd, initrd_fd;	/* borrowed; -1 for none */
 	uv_timer_t power_timer;
+	struct virtio_dev *vsock;   /* likewise; NULL: none */
 	struct virtio_dev *balloon; /* borrowed from its function */
 	/* Of board_params. */
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
 	void (*note)(void *cookie, enum board_note note, uint64_t value);
+	void (*device_failed)(void *cookie, const char *why);
 	void (*slots_changed)(void *cookie);
 	void (*device_event)(void *cookie,
 			     const struct vmm_device_status *status);

@@ -1,7 +1,11 @@
+#include <stdio.h>
+
 #include "lib/base/fd.h"
+#include "lib/host/vhost_kernel.h"
 #include "vmm-kvm/board_internal.h"
 #include "vmm-kvm/devices/virtio_console.h"
 #include "vmm-kvm/devices/virtio_rng.h"
+#include "vmm-kvm/devices/virtio_vsock.h"
 
 /* Where the stock agent looks for its host. */
 #define AGENT_PORT "org.qemu.guest_agent.0"
@@ -108,6 +112,38 @@ static int add_balloon(struct board *b, const struct board_params *p,
 	return add_function(b, device, e);
 }
 
+static void vsock_failed(void *cookie, const char *why)
+{
+	struct board *b = cookie;
+	char text[ERROR_MESSAGE_MAX];
+
+	snprintf(text, sizeof(text), "vsock: %s", why);
+	b->device_failed(b->cookie, text);
+}
+
+static int add_vsock(struct board *b, const struct board_params *p,
+		     struct error *e)
+{
+	struct virtio_vsock_params params = {
+		.loop = p->vmm->loop,
+		.cid = p->vmm->config->vsock.cid,
+		.failed = vsock_failed,
+		.cookie = b,
+	};
+	struct virtio_dev *device;
+	int r;
+
+	if (!params.cid)
+		return 0;
+	r = vhost_vsock_open(TAKE_FD(p->vmm->vsock_fd), &params.vhost, e);
+	if (!r)
+		r = virtio_vsock_new(&params, &device, e);
+	if (r)
+		return r;
+	b->vsock = device;
+	return add_function(b, device, e);
+}
+
 static void guest_panicked(void *cookie)
 {
 	struct board *b = cookie;
@@ -179,6 +215,8 @@ int board_add_pci(struct board *b, const struct board_params *p,
 		r = add_console(b, p, e);
 	if (!r)
 		r = add_balloon(b, p, e);
+	if (!r)
+		r = add_vsock(b, p, e);
 	if (!r)
 		r = add_pvpanic(b, e);
 	return r;

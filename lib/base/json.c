@@ -140,6 +140,29 @@ static int decode_u32(json_object *value, const struct json_field *f, void *out,
 	return r;
 }
 
+static int decode_u32_auto(json_object *value, const struct json_field *f,
+			   uint32_t *out, const struct where *where,
+			   struct error *e)
+{
+	uint64_t max = f->max ? f->max : UINT32_MAX - 1;
+	char accepted[96];
+	uint64_t number;
+
+	if (json_object_is_type(value, json_type_string) &&
+	    streq(json_object_get_string(value), "auto")) {
+		*out = UINT32_MAX;
+		return 0;
+	}
+	if (decode_unsigned(value, f, max, &number, where, NULL) == 0) {
+		*out = (uint32_t)number;
+		return 0;
+	}
+	snprintf(accepted, sizeof(accepted),
+		 "\"auto\" or a whole number from %" PRIu64 " to %" PRIu64,
+		 f->min, max);
+	return bad_value(value, where, accepted, e);
+}
+
 static int decode_i64(json_object *value, const struct json_field *f, void *out,
 		      const struct where *where, struct error *e)
 {
@@ -309,6 +332,8 @@ static int decode_field(json_object *value, const struct json_field *f,
 		return decode_bool(value, out, where, e);
 	case JSON_U32:
 		return decode_u32(value, f, out, where, e);
+	case JSON_U32_AUTO:
+		return decode_u32_auto(value, f, out, where, e);
 	case JSON_U64:
 		return decode_unsigned(value, f, UINT64_MAX, number, where, e);
 	case JSON_I64:

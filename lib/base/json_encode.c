@@ -33,6 +33,7 @@ static bool is_empty(const struct json_field *f, const void *in)
 	case JSON_BOOL:
 		return !*(const bool *)value;
 	case JSON_U32:
+	case JSON_U32_AUTO:
 		return *(const uint32_t *)value == 0;
 	case JSON_U64:
 	case JSON_I64:
@@ -114,6 +115,12 @@ static int encode_field(const struct json_field *f, const void *in,
 		break;
 	case JSON_U32:
 		*ret = json_object_new_uint64(*(const uint32_t *)value);
+		break;
+	case JSON_U32_AUTO:
+		*ret = *(const uint32_t *)value == UINT32_MAX
+			       ? json_object_new_string("auto")
+			       : json_object_new_uint64(
+					 *(const uint32_t *)value);
 		break;
 	case JSON_U64:
 	case JSON_SIZE:

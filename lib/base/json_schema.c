@@ -104,6 +104,16 @@ static void put_size(struct schema *s, const struct json_field *f)
 	put_bounds(s, f, "minimum", "maximum");
 }
 
+/* Bounds hold for the number; the word is only described. */
+static void put_u32_auto(struct schema *s, const struct json_field *f)
+{
+	const char *const types[] = {"integer", "string", NULL};
+
+	put(s, "type", names_array(types));
+	put_text(s, "pattern", "^auto$");
+	put_bounds(s, f, "minimum", "maximum");
+}
+
 static json_object *unsigned_schema(void)
 {
 	static const struct json_field any = {.kind = JSON_U64};
@@ -134,6 +144,9 @@ static json_object *field_schema(const struct json_field *f)
 	case JSON_U32:
 	case JSON_U64:
 		put_unsigned(&s, f);
+		break;
+	case JSON_U32_AUTO:
+		put_u32_auto(&s, f);
 		break;
 	case JSON_I64:
 		put_signed(&s, f);

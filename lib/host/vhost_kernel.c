@@ -25,15 +25,18 @@ static int request(const struct vhost_kernel *k, unsigned long number,
 
 static int set_memory(const struct vhost_kernel *k, const struct vhost_setup *s)
 {
-	struct {
-		struct vhost_memory head;
-		struct vhost_memory_region regions[VHOST_REGIONS_MAX];
-	} table = {.head.nregions = s->n_regions};
+	union {
+		struct vhost_memory memory;
+		uint8_t room[sizeof(struct vhost_memory) +
+			     VHOST_REGIONS_MAX *
+				     sizeof(struct vhost_memory_region)];
+	} table = {.room = {0}};
 
 	if (s->n_regions > VHOST_REGIONS_MAX)
 		return -E2BIG;
+	table.memory.nregions = s->n_regions;
 	for (unsigned i = 0; i < s->n_regions; i++)
-		table.regions[i] = (struct vhost_memory_region){
+		table.memory.regions[i] = (struct vhost_memory_region){
 			.guest_phys_addr = s->regions[i].gpa,
 			.memory_size = s->regions[i].size_bytes,
 			.userspace_addr = (uintptr_t)s->regions[i].hva,

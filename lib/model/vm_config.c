@@ -182,6 +182,18 @@ static const struct json_field feature_fields[] = {
 	JSON_END,
 };
 
+static const struct json_field vsock_fields[] = {
+	{.name = "cid",
+	 .kind = JSON_U32_AUTO,
+	 .offset = offsetof(struct vsock_config, cid),
+	 .flags = JSON_REQUIRED | JSON_OMIT_EMPTY,
+	 .min = VM_VSOCK_CID_MIN,
+	 .max = VM_VSOCK_CID_MAX,
+	 .doc = "the guest's address (context id), unique on the host; auto: "
+		"one that is free, and kept"},
+	JSON_END,
+};
+
 const struct json_field vm_config_fields[] = {
 	{.name = "name",
 	 .kind = JSON_STRING,
@@ -303,6 +315,12 @@ const struct json_field vm_config_fields[] = {
 	 .element_size = sizeof(struct nic_config),
 	 .count_offset = VM(n_nics),
 	 .doc = "network interfaces"},
+	{.name = "vsock",
+	 .kind = JSON_OBJECT,
+	 .offset = VM(vsock),
+	 .flags = JSON_OMIT_EMPTY,
+	 .sub = vsock_fields,
+	 .doc = "sockets between host and guest (AF_VSOCK); default none"},
 	{.name = "labels",
 	 .kind = JSON_ANY,
 	 .offset = VM(labels),

@@ -36,7 +36,10 @@ enum vmm_event_kind {
 	VMM_EVENT_PANIC,    /* the guest reported a crash */
 	VMM_EVENT_WATCHDOG, /* the guest let its watchdog expire */
 	VMM_EVENT_BALLOON,  /* the guest gave or took what was asked */
-	VMM_EVENT_FATAL,    /* the backend cannot go on: now at rest */
+	/* A device is out of order until its driver resets it, because of what
+	 * is behind it on the host; `detail` names both. */
+	VMM_EVENT_DEVICE_FAILED,
+	VMM_EVENT_FATAL, /* the backend cannot go on: now at rest */
 };
 
 /* A disk or network interface that has a slot. */
@@ -95,6 +98,7 @@ struct vmm_params {
 	int initrd_fd;	   /* likewise; -1 for none */
 	int nvram_fd;	   /* memfd of nvram_size bytes, read-write, shared */
 	uint64_t nvram_size;
+	int vsock_fd; /* /dev/vhost-vsock with config->vsock.cid; if that */
 	struct vmm_disk disks[VM_DISKS_MAX]; /* config->n_disks of them */
 	struct vmm_nic nics[VM_NICS_MAX];    /* config->n_nics of them */
 	/* Borrowed. The first is never NULL; the others are what the

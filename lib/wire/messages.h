@@ -13,7 +13,8 @@
  *                                              restarted has none)
  *  D configure    {config, nvram_size, roles[]} + fds, roles[i] says what fd i
  *                 is: "kvm", "firmware", "kernel", "initrd", "nvram",
- *                 "spill", "console-log", "disk:ID", "nic:ID". May be repeated
+ *                 "spill", "console-log", "vsock" (with its context id set),
+ *                 "disk:ID", "nic:ID". May be repeated
  *                 to hand over more than FD_PASS_MAX descriptors ("more": true
  *                 on all but the last).
  *  D start        {}                        → {} once the guest is started
@@ -56,7 +57,7 @@
  *                                           process has ended, or the next
  *                                           one is told again
  *  S event        {kind, detail}            "reset", "panic", "balloon",
- *                                           "watchdog"
+ *                                           "watchdog", "device-failed"
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged
  */
