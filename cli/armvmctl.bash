@@ -22,7 +22,7 @@ _armvmctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --timeout | --interval | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
+		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --cpu-weight | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --cpu-weight | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --timeout | --interval | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+="${words:+ }${COMP_WORDS[i]}" ;;
 		esac
@@ -86,11 +86,13 @@ _armvmctl()
 		"create --cmdline" | \
 		"create --feature" | \
 		"create --description" | \
+		"create --cpu-weight" | \
 		"create --label" | \
 		"create --autostart-order" | \
 		"create --autostart-delay" | \
 		"list --label" | \
 		"set --description" | \
+		"set --cpu-weight" | \
 		"set --label" | \
 		"set --autostart-order" | \
 		"set --autostart-delay" | \
@@ -131,10 +133,10 @@ _armvmctl()
 	if [[ $cur == -* ]]; then
 		case $command in
 		"") list="--output --socket --help --version " ;;
-		"create") list="--disk --memory --vcpus --max-hotplug --nic --vsock --firmware --kernel --initrd --cmdline --hypervisor --arch --gic --feature --memory-backing --console --description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
+		"create") list="--disk --memory --vcpus --max-hotplug --nic --vsock --firmware --kernel --initrd --cmdline --hypervisor --arch --gic --feature --memory-backing --console --description --cpu-weight --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
 		"list") list="--names --state --label --output --socket --help --version" ;;
 		"show") list="--output --socket --help --version" ;;
-		"set") list="--description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --memory --vcpus --max-hotplug --output --socket --help --version" ;;
+		"set") list="--description --cpu-weight --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --memory --vcpus --max-hotplug --output --socket --help --version" ;;
 		"edit") list="--output --socket --help --version" ;;
 		"rename") list="--output --socket --help --version" ;;
 		"clone") list="--disk --output --socket --help --version" ;;

@@ -15,6 +15,8 @@
 #define SYSTEMD_PATH	  "/org/freedesktop/systemd1"
 #define SYSTEMD_INTERFACE "org.freedesktop.systemd1.Manager"
 #define UNIT_SIZE	  64
+/* systemd.resource-control(5): the default of CPUWeight=. */
+#define CPU_WEIGHT_DEFAULT 100
 
 /* One that systemd was asked for, until the process is in it. */
 struct pending {
@@ -128,6 +130,13 @@ static int on_answer(sd_bus_message *m, void *cookie, sd_bus_error *unused)
 	return 0;
 }
 
+static int append_weight(sd_bus_message *m, const struct vm_config *c)
+{
+	uint64_t weight = c->cpu_weight ? c->cpu_weight : CPU_WEIGHT_DEFAULT;
+
+	return sd_bus_message_append(m, "(sv)", "CPUWeight", "t", weight);
+}
+
 /* org.freedesktop.systemd1(5), StartTransientUnit(): "(sv)" for each. */
 static int append_properties(sd_bus_message *m, const struct vm *vm, pid_t pid)
 {
@@ -150,11 +159,20 @@ static int append_properties(sd_bus_message *m, const struct vm *vm, pid_t pid)
 	if (r >= 0)
 		r = sd_bus_message_append(m, "(sv)", "CPUQuotaPerSecUSec", "t",
 					  scope_cpu_quota(c));
+	if (r >= 0)
+		r = append_weight(m, c);
 	/* A scope whose process failed is not kept: the daemon keeps why. */
 	if (r >= 0)
 		r = sd_bus_message_append(m, "(sv)", "CollectMode", "s",
 					  "inactive-or-failed");
 	return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+/* One run, one unit: the last run's may not be gone yet. */
+static void unit_name(const struct vm *vm, char ret[UNIT_SIZE])
+{
+	snprintf(ret, UNIT_SIZE, "armvm-%s-%d.scope", vm->config.uuid,
+		 (int)vm->supervisor->pid);
 }
 
 static int send_request(struct scopes *s, sd_bus *sd, const struct vm *vm,
@@ -205,6 +223,46 @@ void scopes_add(struct scopes *s, struct vm *vm)
 	r = send_request(s, sd, vm, p);
 	if (r < 0)
 		scope_done(p, strerror(-r));
+	dbus_wake(s->manager->dbus);
+}
+
+static int on_updated(sd_bus_message *m, void *cookie, sd_bus_error *unused)
+{
+	const sd_bus_error *error = sd_bus_message_get_error(m);
+
+	if (error)
+		log_warning("the scope of a VM was not changed: %s",
+			    error->message ? error->message : error->name);
+	return 0;
+}
+
+/* SetUnitProperties(s name, b runtime, a(sv) properties) */
+void scopes_update(struct scopes *s, struct vm *vm)
+{
+	sd_bus *sd = s ? dbus_connection(s->manager->dbus) : NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	char unit[UNIT_SIZE];
+	int r;
+
+	if (!sd || !vm->scoped || !vm->supervisor)
+		return;
+	unit_name(vm, unit);
+	r = sd_bus_message_new_method_call(sd, &m, SYSTEMD, SYSTEMD_PATH,
+					   SYSTEMD_INTERFACE,
+					   "SetUnitProperties");
+	if (r >= 0)
+		r = sd_bus_message_append(m, "sb", unit, 1);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "(sv)");
+	if (r >= 0)
+		r = append_weight(m, &vm->config);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	if (r >= 0)
+		r = sd_bus_call_async(sd, NULL, m, on_updated, NULL, 0);
+	if (r < 0)
+		log_vm(LOG_LEVEL_WARNING, vm->config.name,
+		       "its scope was not changed: %s", strerror(-r));
 	dbus_wake(s->manager->dbus);
 }
 

@@ -26,6 +26,10 @@ struct scopes *scopes_free(struct scopes *s);
  * it is registered with machined. `s` may be NULL. */
 void scopes_add(struct scopes *s, struct vm *vm);
 
+/* The definition has changed: what can be changed of its scope is. `s` may be
+ * NULL. */
+void scopes_update(struct scopes *s, struct vm *vm);
+
 /* What a VM may take at most: its memory and what the supervisor needs for
  * itself; and its CPUs and one more for the devices, in microseconds of CPU
  * time a second. */
