@@ -234,7 +234,7 @@ const char *dbus_result_signature(enum dbus_result result)
 		[DBUS_RESULT_JSON] = "s",
 		[DBUS_RESULT_VM] = "o",
 		[DBUS_RESULT_VMS] = "a(oss)s",
-		[DBUS_RESULT_FD] = "h",
+		[DBUS_RESULT_FD] = "hs",
 	};
 
 	return signatures[result];
@@ -291,7 +291,10 @@ static void method_xml(FILE *out, const struct dbus_method *m)
 	}
 	if (m->options)
 		argument_xml(out, "options", "a{sv}", "in");
-	if (m->result == DBUS_RESULT_VMS) {
+	if (m->result == DBUS_RESULT_FD) {
+		argument_xml(out, "fd", "h", "out");
+		argument_xml(out, "result", "s", "out");
+	} else if (m->result == DBUS_RESULT_VMS) {
 		argument_xml(out, "vms", "a(oss)", "out");
 		argument_xml(out, "cursor", "s", "out");
 	} else {

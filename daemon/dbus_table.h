@@ -33,7 +33,7 @@ enum dbus_result {
 	DBUS_RESULT_JSON, /* s: as over JSON-RPC */
 	DBUS_RESULT_VM,	  /* o: the VM's object */
 	DBUS_RESULT_VMS,  /* a(oss)s: object, name, state; the next cursor */
-	DBUS_RESULT_FD,	  /* h */
+	DBUS_RESULT_FD,	  /* hs: a descriptor, and the rest as JSON */
 };
 
 struct dbus_method {

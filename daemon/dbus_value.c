@@ -55,7 +55,7 @@ int dbus_result_append(sd_bus_message *m, enum dbus_result kind,
 	case DBUS_RESULT_VMS:
 		return append_vms(m, result);
 	case DBUS_RESULT_FD:
-		return sd_bus_message_append(m, "h", fd);
+		return sd_bus_message_append(m, "hs", fd, json_text(result));
 	case DBUS_RESULT_JSON:
 		break;
 	}

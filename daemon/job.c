@@ -272,8 +272,8 @@ static int check_method(enum api_method_id method, struct error *e)
 }
 
 static int begin(struct manager *m, struct api_call *call,
-		 const struct api_options *options, struct job **ret,
-		 struct error *e)
+		 const struct api_options *options, const char *key,
+		 struct job **ret, struct error *e)
 {
 	struct jobs *j = m->jobs;
 	json_object *params = api_call_given(call);
@@ -284,7 +284,7 @@ static int begin(struct manager *m, struct api_call *call,
 		.vm = vm_of(params),
 		.params = json_text(params),
 		.created_ms = now,
-		.key = options->idempotency_key,
+		.key = key,
 	};
 	int r = 0;
 
@@ -312,6 +312,7 @@ void job_run(struct manager *m, struct api_call *call)
 {
 	static const struct api_options none;
 	const struct api_options *options = api_call_options(call);
+	_cleanup_free_ char *key = NULL;
 	struct jobs *j = m->jobs;
 	struct job *job = NULL;
 	struct error e = ERROR_INIT;
@@ -319,13 +320,13 @@ void job_run(struct manager *m, struct api_call *call)
 	int r = check_method(api_call_method(call), &e);
 
 	if (r == 0 && options && options->idempotency_key)
-		r = job_by_key(m, call, options, &found, &e);
+		r = job_answer_known(m, call, &key, &found, &e);
 	if (found)
 		return;
 	if (!options)
 		options = &none;
 	if (r == 0)
-		r = begin(m, call, options, &job, &e);
+		r = begin(m, call, options, key, &job, &e);
 	if (r == 0 && !options->async &&
 	    job_add_waiter(job, call, false, 0) < 0)
 		r = error_set(&e, -ENOMEM, "out of memory");

@@ -1,7 +1,10 @@
 /*
- * Is there an earlier call with this key? Then this one is answered by it.
+ * Idempotency keys: a call with the key of an earlier one is answered as that
+ * was.
  */
 #include "daemon/job_internal.h"
+
+#include <stdio.h>
 
 struct known {
 	struct manager *manager;
@@ -59,12 +62,30 @@ static int known_row(void *cookie, const struct store_job *row)
 	return 1;
 }
 
-int job_by_key(struct manager *m, struct api_call *call,
-	       const struct api_options *options, bool *ret_found,
-	       struct error *e)
+/* A key is its caller's own: another's answer is not for them, and what they
+ * asked is none of each other's business. NULL: no memory. */
+static char *stored_key(const struct api_call *call, const char *key)
 {
-	struct known known = {m, call, options};
+	char *text;
 
-	return store_job_by_key(m->store, options->idempotency_key, known_row,
-				&known, ret_found, e);
+	if (asprintf(&text, "%s\n%s", api_call_who(call)->name, key) < 0)
+		return NULL;
+	return text;
+}
+
+int job_answer_known(struct manager *m, struct api_call *call, char **ret_key,
+		     bool *ret_found, struct error *e)
+{
+	struct known known = {m, call, api_call_options(call)};
+	char *key = stored_key(call, known.options->idempotency_key);
+	int r;
+
+	if (!key)
+		return error_set(e, -ENOMEM, "out of memory");
+	r = store_job_by_key(m->store, key, known_row, &known, ret_found, e);
+	if (r < 0)
+		free(key);
+	else
+		*ret_key = key;
+	return r;
 }

@@ -6,6 +6,7 @@
 #include "daemon/resource.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
+#include "daemon/vm_log.h"
 #include "daemon/vm_run.h"
 #include "lib/wire/messages.h"
 
@@ -122,6 +123,9 @@ static void configure_next(struct start_op *op)
 	json_object_object_add(body, "config", run_config(op));
 	json_object_object_add(body, "nvram_size",
 			       json_object_new_int64(VARSTORE_SIZE));
+	json_object_object_add(
+		body, "console_log_bytes",
+		json_object_new_int64((int64_t)vm_log_part_bytes(op->vm)));
 	json_object_object_add(body, "roles", roles);
 	json_object_object_add(
 		body, "more",
@@ -184,6 +188,7 @@ void vm_start(struct vm *vm, vm_done_fn done, void *cookie)
 					 .number = vm->supervisor->pid};
 
 		vm->starting = op;
+		vm->hypervisor = op->hypervisor;
 		vm_set_state(vm, VM_STARTING, "");
 		job_step(vm, "supervisor", 20);
 		turn_after(vm->manager, recorded_cb, &note);

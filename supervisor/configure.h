@@ -15,7 +15,7 @@ struct supervisor;
 #define HANDOVER_ROLE_MAX 128
 /* kvm, firmware, kernel, initrd, nvram, spill, console-log, vsock; disks;
  * network interfaces */
-#define HANDOVER_MAX (8 + VM_DISKS_MAX + VM_NICS_MAX)
+#define HANDOVER_MAX (9 + VM_DISKS_MAX + VM_NICS_MAX)
 
 /* Descriptors that arrived and wait for their use. Zeroed is empty. */
 struct handover {
@@ -37,7 +37,7 @@ void handover_done(struct handover *h);
 struct configure_request {
 	json_object *config; /* borrowed; may be NULL when `more` */
 	json_object *roles;  /* borrowed */
-	uint64_t nvram_size;
+	uint64_t nvram_size, console_log_bytes;
 	bool more;
 	int *fds; /* owned by the caller; what is taken becomes -1 */
 	size_t n_fds;

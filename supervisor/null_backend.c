@@ -10,6 +10,8 @@
 
 #define LINE_MAX_BYTES 1024
 #define INPUT_BYTES    256
+#define FLOOD_LINE     64
+#define FLOOD_MAX      MIB(64)
 /* As long as a guest that shuts down quickly: long enough to be seen. */
 #define SHUTDOWN_MS 50
 
@@ -69,9 +71,10 @@ static void on_timer(uv_timer_t *timer)
 		detail = "the null guest panicked";
 	} else if (v->next == VMM_EVENT_RESET) {
 		v->line_size = 0;
-		say(v, "null: VM %s restarted\n", v->config->name);
 	}
 	v->events->event(v->cookie, v->next, detail);
+	if (v->next == VMM_EVENT_RESET)
+		say(v, "null: VM %s restarted\n", v->config->name);
 }
 
 static void announce(struct vmm *v, enum vmm_event_kind kind, uint64_t ms)
@@ -123,6 +126,16 @@ static void run_nvram(struct vmm *v, char *args)
 	v->events->nvram_commit(v->cookie, offset, n);
 }
 
+/* Prints numbered lines, FLOOD_MAX bytes at most. */
+static void run_flood(struct vmm *v, const char *args)
+{
+	unsigned long lines = MIN(strtoul(args, NULL, 10),
+				  FLOOD_MAX / FLOOD_LINE);
+
+	for (unsigned long i = 1; i <= lines; i++)
+		say(v, "flood %057lu\n", i);
+}
+
 static void run_line(struct vmm *v)
 {
 	static const struct {
@@ -139,6 +152,8 @@ static void run_line(struct vmm *v)
 	v->line_size = 0;
 	if (strncmp(v->line, "nvram ", 6) == 0)
 		run_nvram(v, v->line + 6);
+	if (strncmp(v->line, "flood ", 6) == 0)
+		run_flood(v, v->line + 6);
 	if (streq(v->line, "ignore"))
 		v->ignoring = true;
 	if (streq(v->line, "hotplug on") || streq(v->line, "hotplug off"))

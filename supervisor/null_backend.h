@@ -5,6 +5,7 @@
  *
  *   nvram OFFSET HEX   write bytes into the variable store and commit them;
  *                      prints "committed" once they are durable
+ *   flood LINES        print so many lines of 64 bytes
  *   hotplug on, hotplug off   whether it follows attaches and detaches
  *   poweroff, reboot, panic, fatal   the event of that name
  *

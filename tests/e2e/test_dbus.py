@@ -74,7 +74,9 @@ def test_console():
           error_of(bus.call, NAME, web, VM, "OpenConsole"),
           ERROR + "WrongState")
     bus.call(NAME, web, VM, "Start")
-    equal("an index", bus.call(NAME, web, VM, "OpenConsole"), 0)
+    index, about = bus.call(NAME, web, VM, "OpenConsole")
+    equal("an index, and about it", (index, json.loads(about)["vm"]),
+          (0, host.vm("web")["uuid"]))
     with socket.socket(fileno=bus.fds.pop(0)) as console:
         console.sendall(b"hello\n")
         console.settimeout(20)
