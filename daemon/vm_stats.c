@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "daemon/supervisor_link.h"
+#include "daemon/tap_stats.h"
 
 /* As long as a supervisor may take that is only busy. */
 #define TIMEOUT_MS 3000
@@ -92,6 +93,8 @@ static void part_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
 		a->row.error = *e;
 	else if (take_part(a, reply, &next, &a->row.error) == 0)
 		a->row.answered = next == 0;
+	if (a->row.answered)
+		tap_stats_fill(&a->row.stats);
 	if (next && !a->row.error.err)
 		ask_from(a, vm, next);
 	else

@@ -319,6 +319,18 @@ bool netdev_alive(struct netdev *n)
 	return !n->err;
 }
 
+int netdev_name(const struct netdev *n, char ret[16])
+{
+	struct ifreq ifr = {0};
+
+	_Static_assert(IFNAMSIZ == 16, "as promised");
+	if (!n->is_tap || ioctl(n->fd, TUNGETIFF, &ifr) < 0)
+		return -ENODEV;
+	memcpy(ret, ifr.ifr_name, IFNAMSIZ);
+	ret[IFNAMSIZ - 1] = '\0';
+	return 0;
+}
+
 int netdev_fd(const struct netdev *n)
 {
 	return n->fd;

@@ -66,6 +66,8 @@ void netdev_poll(struct netdev *n, bool enabled);
 
 /* Whether the interface is still there: known earlier than `failed` tells. */
 bool netdev_alive(struct netdev *n);
+/* The name of a tap, as long as it is alive; -ENODEV. */
+int netdev_name(const struct netdev *n, char ret[16]) must_check;
 /* Its descriptor, borrowed. */
 int netdev_fd(const struct netdev *n);
 

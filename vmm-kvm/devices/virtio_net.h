@@ -46,6 +46,9 @@ struct netdev_stats;
  * Loop thread, lock not held. */
 void virtio_net_stats(struct virtio_dev *d, struct netdev_stats *ret);
 
+/* The tap whose frames vhost moves; -ENODEV when we do. The same. */
+int virtio_net_vhost_tap(struct virtio_dev *d, char ret[16]) must_check;
+
 /*
  * Plug the cable in or out. Frames of a guest without one are lost, and so are
  * those that came for it meanwhile. Loop thread, lock not held.

@@ -126,6 +126,10 @@ def data_passes():
     report.check("frames we move are counted",
                  nics["nic1"]["rx"]["bytes"] > 4 << 20
                  and nics["nic1"]["tx"]["bytes"] > 4 << 20, nics["nic1"])
+    report.check("and so are those the kernel moves",
+                 nics["nic0"]["rx"]["bytes"] > 4 << 20
+                 and nics["nic0"]["tx"]["bytes"] > 4 << 20
+                 and nics["nic0"]["host"] == "tap-vhost", nics["nic0"])
 
 
 def several_queues():
