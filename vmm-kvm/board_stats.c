@@ -44,18 +44,18 @@ static int add_disk(const struct board_device *d, struct vm_stats *ret)
 static int add_nic(const struct board_device *d, struct vm_stats *ret)
 {
 	struct vm_stats_nic *nic = vm_stats_add_nic(ret, d->id);
+	const char *tap = virtio_net_vhost_tap(d->virtio);
 	struct netdev_stats s;
-	char tap[16];
 
 	if (!nic)
 		return -ENOMEM;
 	virtio_net_stats(d->virtio, &s);
 	nic->rx = s.received;
 	nic->tx = s.sent;
-	if (virtio_net_vhost_tap(d->virtio, tap) < 0)
+	if (!tap || !*tap)
 		return 0;
-	nic->host = strdup(tap);
-	return nic->host ? 0 : -ENOMEM;
+	nic->tap = strdup(tap);
+	return nic->tap ? 0 : -ENOMEM;
 }
 
 static int add_device(const struct board_device *d, struct vm_stats *ret)

@@ -61,13 +61,13 @@ void netdev_flush(struct netdev *n);
 struct netdev_stats {
 	struct io_flow_stats received, sent;
 };
+/* Of its interface; "" for a socket. Borrowed. */
+const char *netdev_name(const struct netdev *n);
 void netdev_stats(const struct netdev *n, struct netdev_stats *ret);
 void netdev_poll(struct netdev *n, bool enabled);
 
 /* Whether the interface is still there: known earlier than `failed` tells. */
 bool netdev_alive(struct netdev *n);
-/* The name of a tap, as long as it is alive; -ENODEV. */
-int netdev_name(const struct netdev *n, char ret[16]) must_check;
 /* Its descriptor, borrowed. */
 int netdev_fd(const struct netdev *n);
 

@@ -117,6 +117,14 @@ const struct json_field vm_config_fields[] = {
 	 .min = 1,
 	 .max = VM_VCPUS_MAX,
 	 .doc = "number of virtual CPUs; default 1"},
+	{.name = "cpu_weight",
+	 .kind = JSON_U32,
+	 .offset = VM(cpu_weight),
+	 .flags = JSON_OMIT_EMPTY,
+	 .min = 1,
+	 .max = 10000,
+	 .doc = "its share of busy CPUs beside others', as CPUWeight of "
+		"systemd.resource-control(5); default 100"},
 	{.name = "memory",
 	 .kind = JSON_SIZE,
 	 .offset = VM(memory_bytes),
@@ -276,14 +284,14 @@ void vm_config_done(struct vm_config *c)
 	*c = (struct vm_config){0};
 }
 
-/* Looked at by the daemon alone, whenever it needs them. */
+/* Of the daemon's alone, at any time. */
 static bool is_live(const char *field)
 {
 	static const char *const live[] = {
 		"description",	      "labels",
 		"autostart",	      "autostart_order",
 		"autostart_delay_ms", "on_crash",
-		"on_reboot"};
+		"on_reboot",	      "cpu_weight"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(live); i++)
 		if (streq(field, live[i]))

@@ -163,6 +163,7 @@ struct vm_config {
 	int console;	/* enum vm_console */
 	struct vm_features features;
 	uint32_t vcpus;
+	uint32_t cpu_weight; /* 1 to 10000; 0: systemd's own default */
 	uint64_t memory_bytes;
 	int memory_backing; /* enum vm_memory_backing */
 	bool free_page_reporting;
@@ -210,8 +211,6 @@ json_object *vm_config_to_json(const struct vm_config *c);
 void vm_config_done(struct vm_config *c);
 #define _cleanup_vm_config_ _cleanup_(vm_config_done)
 
-/* NULL or what is accepted of a network interface's name. */
-const char *vm_interface_check(const char *name);
 /* NULL or what is accepted: letters, digits, '.', '_', '-'; first a letter
  * or digit; at most VM_NAME_MAX; not of the form of a uuid. */
 const char *vm_name_check(const char *name);

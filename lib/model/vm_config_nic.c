@@ -35,7 +35,7 @@ const char *vm_device_id_check(const char *id)
 }
 
 /* What the kernel takes (dev_valid_name), less what would need quoting. */
-const char *vm_interface_check(const char *name)
+static const char *interface_check(const char *name)
 {
 	if (vm_is_word(name) && strlen(name) <= INTERFACE_NAME_MAX)
 		return NULL;
@@ -95,13 +95,13 @@ const struct json_field vm_nic_fields[] = {
 	 .kind = JSON_STRING,
 	 .offset = NIC(tap),
 	 .flags = JSON_OMIT_EMPTY,
-	 .check = vm_interface_check,
+	 .check = interface_check,
 	 .doc = "tap interface to use; made when it does not exist"},
 	{.name = "bridge",
 	 .kind = JSON_STRING,
 	 .offset = NIC(bridge),
 	 .flags = JSON_OMIT_EMPTY,
-	 .check = vm_interface_check,
+	 .check = interface_check,
 	 .doc = "bridge that a fresh tap interface joins"},
 	{.name = "user",
 	 .kind = JSON_BOOL,

@@ -385,19 +385,18 @@ int virtio_net_new(const struct virtio_net_params *params,
 	return 0;
 }
 
-int virtio_net_vhost_tap(struct virtio_dev *d, char ret[16])
-{
-	const struct virtio_net *net = from_dev(d);
-
-	return net->has_vhost ? netdev_name(net->pairs[0].netdev, ret)
-			      : -ENODEV;
-}
-
 static void add_flow(struct io_flow_stats *to, const struct io_flow_stats *flow)
 {
 	to->frames += flow->frames;
 	to->bytes += flow->bytes;
 	to->dropped += flow->dropped;
+}
+
+const char *virtio_net_vhost_tap(const struct virtio_dev *d)
+{
+	const struct virtio_net *net = container_of(d, struct virtio_net, dev);
+
+	return net->has_vhost ? netdev_name(net->pairs[0].netdev) : NULL;
 }
 
 void virtio_net_stats(struct virtio_dev *d, struct netdev_stats *ret)
