@@ -244,6 +244,8 @@ enum api_method_id api_method_by_name(const char *name, struct error *e);
 json_object *api_discover(void);
 /* API.md from the same table, on `out`. */
 void api_write_markdown(FILE *out);
+/* armvm.json(5), from the field table of definitions. -ENOMEM. */
+int api_write_manual(FILE *out, struct error *e) must_check;
 
 /* Who calls, and what they may do and see. */
 struct api_identity {
