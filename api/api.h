@@ -189,7 +189,9 @@ struct api_empty_params {
  * "device" with { device (id), type ("disk" or "nic"), state (of
  * lib/model/vm_device.h), slot, address, driver, detail (why it failed) },
  * "console" with { device, session, writer } whenever somebody else may type
- * (session 0: nobody does), others as they come.
+ * (session 0: nobody does),
+ * "job" with { job (id), method, state, step, progress, reason, code } when one
+ * begins, gets on (at most twice a second) and ends, others as they come.
  *
  * A disk or nic as disk.add, nic.list and their like show it: what its
  * definition has, and { state ("defined": only in the definition), slot,

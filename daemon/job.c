@@ -135,6 +135,8 @@ void job_finish(struct job *job, json_object *result, const struct error *e)
 	if (!job->jobs->stopping && store_job_finish(store, &row, &failed) < 0)
 		log_error("the end of job %lld: %s", (long long)job->id,
 			  failed.message);
+	if (!job->jobs->stopping)
+		job_event_ended(job, row.state, e ? &why : NULL);
 	row.method = api_methods[job->method].name;
 	row.vm = job->vm;
 	row.step = job->step;
@@ -355,6 +357,7 @@ static int begin(struct manager *m, struct api_call *call,
 	/* A VM that is being defined has none yet. */
 	if (store_vm_id(m->store, row.vm, &(*ret)->vm_id, NULL) < 0)
 		(*ret)->vm_id = 0;
+	job_event_begun(*ret);
 	return 0;
 }
 
@@ -408,6 +411,7 @@ void job_step(struct vm *vm, const char *step, int progress)
 	job->progress = progress;
 	if (store_job_step(vm->manager->store, job->id, step, progress, &e) < 0)
 		log_vm(LOG_LEVEL_WARNING, vm->config.name, "%s", e.message);
+	job_event_step(job);
 }
 
 int jobs_new(struct manager *m, const struct api_handlers *inner,
