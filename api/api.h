@@ -64,6 +64,7 @@ enum api_role {
 	X(DISK_LIST, "disk.list", VIEWER, "GET /v1/vms/{name}/disks")          \
 	X(NIC_ADD, "nic.add", ADMIN, "POST /v1/vms/{name}/nics")               \
 	X(NIC_REMOVE, "nic.remove", ADMIN, "DELETE /v1/vms/{name}/nics/{id}")  \
+	X(NIC_SET, "nic.set", ADMIN, "PATCH /v1/vms/{name}/nics/{id}")         \
 	X(NIC_LIST, "nic.list", VIEWER, "GET /v1/vms/{name}/nics")             \
 	X(VAR_LIST, "var.list", VIEWER, "GET /v1/vms/{name}/variables")        \
 	X(VAR_KEPT, "var.kept", VIEWER, "GET /v1/kept-variables")              \
@@ -157,6 +158,11 @@ struct api_device_add_params {
 	uint64_t timeout_ms; /* 0: the default */
 	bool live;	     /* leave the definition alone */
 };
+struct api_nic_set_params {
+	char *name, *id;
+	int link; /* enum vm_link */
+	bool live;
+};
 struct api_device_remove_params {
 	char *name, *id;
 	uint64_t timeout_ms;
@@ -188,8 +194,9 @@ struct api_empty_params {
  * (uuid), name, kind, ... }, kind "state" with { state, previous, reason },
  * "device" with { device (id), type ("disk" or "nic"), state (of
  * lib/model/vm_device.h), slot, address, driver, detail (why it failed) },
- * "console" with { device, session, writer } whenever somebody else may type
- * (session 0: nobody does),
+ * "nic-link" with { device, link }, "nic-failed" with { detail } (its host end
+ * is gone, and the guest's link down for good), "console" with { device,
+ * session, writer } whenever somebody else may type (session 0: nobody does),
  * "job" with { job (id), method, state, step, progress, reason, code } when one
  * begins, gets on (at most twice a second) and ends, others as they come.
  *
@@ -317,6 +324,10 @@ struct api_handlers {
 			const char *vm, struct error *e);
 	bool (*may_see)(void *cookie, const struct api_identity *who,
 			json_object *event);
+	/* ERROR_CONFLICT when the VM has another revision, -ENOENT when there
+	 * is none. NULL: any will do. */
+	int (*check_revision)(void *cookie, const char *vm, int64_t revision,
+			      struct error *e);
 	/* A call that changes something has ended, or was refused. `vm` is
 	 * what it named, or NULL; `why` is NULL when it succeeded. */
 	void (*audit)(void *cookie, const struct api_identity *who,

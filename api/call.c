@@ -399,19 +399,32 @@ void caller_message(struct api_caller *c, const char *text, size_t size)
 	}
 }
 
+static int check_revision(const struct api_call *call, struct error *e)
+{
+	const struct api_handlers *h = server_handlers(call->caller->server);
+	const char *vm = call_vm(call);
+
+	if (!vm || !h->check_revision)
+		return 0;
+	return h->check_revision(h->cookie, vm, call->caller->revision, e);
+}
+
 void caller_call(struct api_caller *c, enum api_method_id method,
 		 json_object *params, struct api_call **ret_call)
 {
 	struct api_call *call = call_new(c);
+	bool has_revision = c->has_revision;
 	struct error e = ERROR_INIT;
 
+	c->has_revision = false;
 	if (ret_call)
 		*ret_call = call;
 	if (call) {
 		call->direct = true;
 		call->method = method;
 		if (decode_params(call, params, &e) < 0 ||
-		    check_role(call, &e) < 0)
+		    check_role(call, &e) < 0 ||
+		    (has_revision && check_revision(call, &e) < 0))
 			api_call_fail(call, &e);
 		else
 			call_run(call);

@@ -58,7 +58,6 @@ static void on_after_poll(uv_check_t *check)
 static void client_free(struct http_client *c)
 {
 	http_request_done(&c->request);
-	json_object_put(c->params);
 	buf_done(&c->out);
 	free(c);
 }

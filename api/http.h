@@ -72,9 +72,6 @@ struct http_client {
 	bool identified, stranger;
 	bool reused; /* a request was answered on it before */
 	struct http_request request;
-	/* If-Match is judged by a vm.get; then these go to the call itself. */
-	json_object *params;
-	bool judging;
 	/* The answer. */
 	int status;
 	const char *type;

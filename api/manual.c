@@ -79,7 +79,7 @@ static json_object *default_of(const struct json_field *f, const void *defaults)
 	/* The text says it better. */
 	if (!defaults || (f->flags & JSON_REQUIRED) || f->sub ||
 	    (f->doc && strstr(f->doc, "default")) ||
-	    (f->kind == JSON_ENUM && strstr(f->doc, "auto:")))
+	    (f->doc && f->kind == JSON_ENUM && strstr(f->doc, "auto:")))
 		return NULL;
 	table[0].flags = 0;
 	o = json_encode(table, defaults);

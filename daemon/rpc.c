@@ -30,6 +30,14 @@ static int check_vm(void *cookie, const struct api_identity *who,
 			 who->name);
 }
 
+static int check_revision(void *cookie, const char *name, int64_t revision,
+			  struct error *e)
+{
+	struct vm *vm = vm_find(cookie, name, e);
+
+	return vm ? vm_check_revision(vm, revision, e) : -e->err;
+}
+
 static bool may_see(void *cookie, const struct api_identity *who,
 		    json_object *event)
 {
@@ -82,6 +90,7 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 		{API_DISK_LIST, rpc_disk_list},
 		{API_NIC_ADD, rpc_nic_add},
 		{API_NIC_REMOVE, rpc_nic_remove},
+		{API_NIC_SET, rpc_nic_set},
 		{API_NIC_LIST, rpc_nic_list},
 		{API_VAR_LIST, rpc_var_list},
 		{API_JOB_LIST, rpc_job_list},
@@ -97,6 +106,7 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 				     .identify = identify,
 				     .check_vm = check_vm,
 				     .may_see = may_see,
+				     .check_revision = check_revision,
 				     .audit = audit};
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		ret->handle[table[i].id] = table[i].handle;

@@ -19,7 +19,7 @@ struct request {
 	uint64_t session;
 	json_object *config, *roles;
 	char *kind, *device;
-	bool force;
+	bool force, up;
 	uint64_t timeout_ms;
 	int *fds;
 	size_t n_fds;
@@ -43,7 +43,7 @@ int handlers_check_request(struct supervisor *s, enum vm_request request,
 handler_fn handle_console, handle_console_take;
 
 /* handle_devices.c */
-handler_fn handle_attach, handle_detach, handle_devices;
+handler_fn handle_attach, handle_detach, handle_devices, handle_link;
 /* handle_stats.c */
 handler_fn handle_stats;
 

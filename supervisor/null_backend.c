@@ -263,7 +263,8 @@ static void close_all(const struct vmm_params *params)
 	for (size_t i = 0; i < params->config->n_disks; i++)
 		fd_close(params->disks[i].fd);
 	for (size_t i = 0; i < params->config->n_nics; i++)
-		fd_close(params->nics[i].tap_fd);
+		vmm_device_close(&(struct vmm_device){
+			.fd = -1, .nic_host = params->nics[i]});
 }
 
 static int null_create(const struct vmm_params *params, struct vmm **ret,
@@ -401,6 +402,13 @@ static void null_give_up(struct vmm *v, const char *id, struct error *why)
 	null_devices_give_up(v->devices, id, why);
 }
 
+/* Of any name: it has no network. */
+static int null_set_link(struct vmm *v, const char *id, bool up,
+			 struct error *e)
+{
+	return 0;
+}
+
 static int null_device_status(struct vmm *v, const char *id,
 			      struct vmm_device_status *ret)
 {
@@ -422,6 +430,7 @@ const struct vmm_ops null_vmm_ops = {
 	.attach = null_attach,
 	.detach = null_detach,
 	.give_up = null_give_up,
+	.set_link = null_set_link,
 	.device_status = null_device_status,
 	.destroy = null_destroy,
 };

@@ -130,7 +130,7 @@ int null_devices_attach(struct null_devices *n, const struct vmm_device *device,
 	uint32_t slot = slot_choose(n, disk ? device->disk->slot
 					    : device->nic->slot);
 
-	fd_close(device->fd);
+	vmm_device_close(device);
 	if (slot_of(n, id))
 		return error_set(e, -EEXIST,
 				 "a device \"%s\" is attached already", id);

@@ -19,7 +19,7 @@ static void close_params(struct vmm_params *p)
 	for (size_t i = 0; i < p->config->n_disks; i++)
 		p->disks[i].fd = fd_close(p->disks[i].fd);
 	for (size_t i = 0; i < p->config->n_nics; i++)
-		p->nics[i].tap_fd = fd_close(p->nics[i].tap_fd);
+		fd_list_done(&p->nics[i].fds);
 }
 
 /* Called by the board and the vCPUs, on any thread. */
@@ -89,6 +89,14 @@ static void on_device(void *cookie, const struct vmm_device_status *status)
 
 	if (v->phase != PHASE_DEAD)
 		v->params.events->device(v->params.cookie, status);
+}
+
+static void on_nic_failed(void *cookie, const char *id, const char *why)
+{
+	struct vmm *v = cookie;
+
+	if (v->phase != PHASE_DEAD)
+		v->params.events->nic_failed(v->params.cookie, id, why);
 }
 
 static void tell_announcements(struct vmm *v)
@@ -229,9 +237,6 @@ static int check_params(const struct vmm_params *p, struct error *e)
 				 "the descriptors of kernel, initrd and "
 				 "firmware are not what the definition asks "
 				 "for");
-	if (c->arch != VM_ARCH_AARCH64)
-		return error_set(e, -EOPNOTSUPP,
-				 "the KVM backend runs AArch64 guests only");
 	if (c->vcpus < 1 || c->vcpus > BOARD_VCPUS_MAX)
 		return error_set(e, -EINVAL,
 				 "vcpus is %u; 1 to %d are accepted", c->vcpus,
@@ -260,6 +265,7 @@ static int build(struct vmm *v, struct error *e)
 		.device_failed = on_device_failed,
 		.slots_changed = on_slots_changed,
 		.device_event = on_device,
+		.nic_failed = on_nic_failed,
 		.cookie = v,
 	};
 	unsigned ipa_bits;
@@ -274,7 +280,8 @@ static int build(struct vmm *v, struct error *e)
 		r = kvm_vcpu_signal_init(e);
 	if (r)
 		return r;
-	/* A 32-bit firmware knows no addresses above 4 GiB. */
+	/* 32-bit firmware and kernels without LPAE reach only the lowest
+	 * 4 GiB; a definition has no more RAM than fits below, too. */
 	if (p->config->arch == VM_ARCH_AARCH32)
 		space.mmio64_size = 0;
 	r = machine_init(&v->machine, TAKE_FD(p->hypervisor_fd), space.ipa_bits,
@@ -417,6 +424,7 @@ const struct vmm_ops vmm_kvm_ops = {
 	.attach = backend_attach,
 	.detach = backend_detach,
 	.give_up = backend_give_up,
+	.set_link = backend_set_link,
 	.device_status = backend_device_status,
 	.destroy = kvm_destroy,
 };

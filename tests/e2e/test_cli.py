@@ -207,7 +207,7 @@ def test_events():
     lines = ok("events", "events").splitlines()
     match("events", r"^SEQ +WHEN +NAME +KIND +WHAT", lines[0])
     match("an event", r"^\d+ +\d{4}-\d\d-\d\d [\d:]+ +web +state +running",
-          "\n".join(l for l in lines if "state" in l))
+          "\n".join(l for l in lines if "state     running" in l))
     match("a job begins", r"^\d+ .* web +job +\d+ vm.start running$",
           next(l for l in lines if " job " in l))
     match("a job that failed says why", r"web +job +\d+ vm.start failed "

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <sys/uio.h>
 
+#include "lib/base/iov.h"
 #include "vmm-kvm/devices/guest_mem.h"
 
 /* Largest queue size we offer, and so the longest chain. */
@@ -97,15 +98,5 @@ void virtqueue_publish(struct virtqueue *q, unsigned n);
 /* Whether the driver wants an interrupt for what was pushed since the last
  * time this was asked. */
 bool virtqueue_should_notify(struct virtqueue *q);
-
-/* Copy between a flat buffer and n iovecs, `at` bytes in; bytes copied. */
-size_t iov_read(const struct iovec *iov, unsigned n, size_t at, void *out,
-		size_t size);
-size_t iov_write(const struct iovec *iov, unsigned n, size_t at, const void *in,
-		 size_t size);
-/* Trim in place: drop `bytes` from the front, or keep only `bytes`. Returns
- * the new count; *iov is moved forward. */
-unsigned iov_drop_front(struct iovec **iov, unsigned n, size_t bytes);
-unsigned iov_keep(struct iovec *iov, unsigned n, size_t bytes);
 
 #endif
