@@ -33,7 +33,7 @@ static void print_line(json_object *event)
 	if (streq(kind, "job") && !*reason)
 		reason = field_text(event, "step");
 	if (streq(kind, "console"))
-		state = *field_text(event, "writer") ? "typed at by" : "free";
+		state = *field_text(event, "writer") ? "in use" : "free";
 	if (streq(kind, "console") && *field_text(event, "writer"))
 		reason = field_text(event, "writer");
 	output_line(stdout, "%-6s  %s  %-12s  %-8s  %s%s%s%s%s%s%s%s",
