@@ -30,7 +30,7 @@ static void print_line(json_object *event)
 			 field_text(event, "method"));
 		device = job;
 	}
-	if (streq(kind, "job") && !*reason)
+	if (streq(kind, "job") && streq(state, "running"))
 		reason = field_text(event, "step");
 	if (streq(kind, "console"))
 		state = *field_text(event, "writer") ? "in use" : "free";
