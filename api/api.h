@@ -62,6 +62,8 @@ enum api_role {
 	X(DISK_REMOVE, "disk.remove", ADMIN,                                   \
 	  "DELETE /v1/vms/{name}/disks/{id}")                                  \
 	X(DISK_LIST, "disk.list", VIEWER, "GET /v1/vms/{name}/disks")          \
+	X(DISK_RESIZE, "disk.resize", ADMIN,                                   \
+	  "POST /v1/vms/{name}/disks/{id}/resize")                             \
 	X(NIC_ADD, "nic.add", ADMIN, "POST /v1/vms/{name}/nics")               \
 	X(NIC_REMOVE, "nic.remove", ADMIN, "DELETE /v1/vms/{name}/nics/{id}")  \
 	X(NIC_SET, "nic.set", ADMIN, "PATCH /v1/vms/{name}/nics/{id}")         \
@@ -167,6 +169,11 @@ struct api_device_remove_params {
 	char *name, *id;
 	uint64_t timeout_ms;
 	bool live, force;
+};
+struct api_disk_resize_params {
+	char *name, *id;
+	uint64_t size_bytes; /* 0: none was given */
+	bool rescan, force;
 };
 struct api_subscribe_params {
 	int64_t since; /* replay events with seq > since; -1: only new ones */

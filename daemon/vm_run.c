@@ -128,7 +128,10 @@ static void handle_state(struct vm *vm, json_object *message)
 	/* The guest goes on running while it shuts down. */
 	if (vm->state == VM_SHUTTING_DOWN && next == VM_RUNNING)
 		return;
-	vm_set_state(vm, next, "");
+	vm_set_state(vm, next,
+		     next == VM_PAUSED && reason
+			     ? json_object_get_string(reason)
+			     : "");
 	if (next == VM_RUNNING)
 		vm_start_running(vm);
 }
@@ -145,7 +148,7 @@ static void handle_event(struct vm *vm, json_object *message)
 	if (streq(text, "reset") || streq(text, "panic") ||
 	    streq(text, "balloon") || streq(text, "watchdog") ||
 	    streq(text, "console-log") || streq(text, "device-failed") ||
-	    streq(text, "nic-failed"))
+	    streq(text, "nic-failed") || streq(text, "io-error"))
 		vm_event(vm, text,
 			 detail ? json_object_get_string(detail) : "");
 	if (streq(text, "reset") && vm->state == VM_SHUTTING_DOWN)

@@ -111,6 +111,13 @@ static const struct json_field attach_fields[] = {
 	JSON_END,
 };
 
+static const struct json_field resize_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(device, JSON_STRING, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
 static const struct json_field detach_fields[] = {
 	TYPE_FIELD,
 	ID_FIELD,
@@ -324,6 +331,7 @@ static const struct {
 	[WIRE_STATS] = {handle_stats, stats_fields},
 	[WIRE_ATTACH] = {handle_attach, attach_fields},
 	[WIRE_DETACH] = {handle_detach, detach_fields},
+	[WIRE_RESIZE] = {handle_resize, resize_fields},
 	[WIRE_LINK] = {handle_link, link_fields},
 	[WIRE_DEVICES] = {handle_devices, bare_fields},
 };

@@ -44,6 +44,7 @@ handler_fn handle_console, handle_console_take;
 
 /* handle_devices.c */
 handler_fn handle_attach, handle_detach, handle_devices, handle_link;
+handler_fn handle_resize;
 /* handle_stats.c */
 handler_fn handle_stats;
 

@@ -158,6 +158,20 @@ static void watchdog(struct supervisor *s)
 		log_vm(LOG_LEVEL_WARNING, s->name, "watchdog: %s", e.message);
 }
 
+/* By the disk's on_error: the guest stands still until somebody has seen to the
+ * host, and resumes it. */
+static void io_held(struct supervisor *s, const char *detail)
+{
+	struct error e = ERROR_INIT;
+
+	tell_event(s, "io-error", detail);
+	if (s->state == VM_PAUSED)
+		return;
+	snprintf(s->pause_reason, sizeof(s->pause_reason), "%s", detail);
+	if (s->ops->pause(s->vmm, &e) < 0)
+		log_vm(LOG_LEVEL_WARNING, s->name, "io-error: %s", e.message);
+}
+
 static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 			 const char *detail)
 {
@@ -171,7 +185,9 @@ static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 		supervisor_set_state(s, VM_RUNNING, detail);
 		break;
 	case VMM_EVENT_PAUSED:
-		supervisor_set_state(s, VM_PAUSED, detail);
+		supervisor_set_state(s, VM_PAUSED,
+				     detail[0] ? detail : s->pause_reason);
+		s->pause_reason[0] = '\0';
 		break;
 	case VMM_EVENT_RESET:
 		if (s->console_log)
@@ -193,6 +209,12 @@ static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 		break;
 	case VMM_EVENT_BALLOON:
 		tell_event(s, "balloon", detail);
+		break;
+	case VMM_EVENT_IO_ERROR:
+		tell_event(s, "io-error", detail);
+		break;
+	case VMM_EVENT_IO_HELD:
+		io_held(s, detail);
 		break;
 	case VMM_EVENT_POWEROFF:
 		supervisor_rest(s, VM_STOPPED,

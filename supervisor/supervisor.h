@@ -51,7 +51,8 @@ struct supervisor {
 
 	enum vm_state state;
 	char reason[ERROR_MESSAGE_MAX];
-	enum vm_state final_state; /* once at_rest */
+	char pause_reason[ERROR_MESSAGE_MAX]; /* of the pause that begins */
+	enum vm_state final_state;	      /* once at_rest */
 
 	struct handover handover; /* descriptors of unfinished configures */
 	struct vm_config config;

@@ -59,6 +59,21 @@ static void on_note(void *cookie, enum board_note note, uint64_t value)
 	uv_async_send(&v->async);
 }
 
+static void on_fence(void *cookie, bool up)
+{
+	struct vmm *v = cookie;
+
+	run_gate_fence(&v->machine.gate, up);
+}
+
+static void on_io_error(void *cookie, const char *what, bool held)
+{
+	struct vmm *v = cookie;
+
+	notes_io_error(&v->notes, what, held);
+	uv_async_send(&v->async);
+}
+
 static void on_device_failed(void *cookie, const char *why)
 {
 	struct vmm *v = cookie;
@@ -118,6 +133,9 @@ static void tell_notes(struct vmm *v)
 	enum vmm_event_kind kind;
 
 	while (v->phase < PHASE_RESTING && notes_take(&v->notes, &kind, detail))
+		tell(v, kind, detail);
+	if (v->phase < PHASE_RESTING &&
+	    notes_take_io(&v->notes, uv_hrtime(), &kind, detail))
 		tell(v, kind, detail);
 }
 
@@ -261,6 +279,7 @@ static int build(struct vmm *v, struct error *e)
 		.abi = &abi,
 		.set_mapped = on_set_mapped,
 		.commit = on_commit,
+		.io_error = on_io_error,
 		.note = on_note,
 		.device_failed = on_device_failed,
 		.slots_changed = on_slots_changed,
@@ -268,6 +287,7 @@ static int build(struct vmm *v, struct error *e)
 		.nic_failed = on_nic_failed,
 		.cookie = v,
 	};
+	const struct bus_fence fence = {on_fence, v};
 	unsigned ipa_bits;
 	int r = check_params(p, e);
 
@@ -300,6 +320,8 @@ static int build(struct vmm *v, struct error *e)
 	board.msi = kvm_irq_msi(v->machine.irq);
 	board.doorbells = kvm_irq_doorbells(v->machine.irq);
 	r = board_new(&board, &v->board, e);
+	if (!r)
+		bus_use_fence(board_bus(v->board), &fence);
 	return r ? r : machine_assemble(&v->machine, v->board, e);
 }
 
@@ -367,6 +389,7 @@ static int kvm_resume(struct vmm *v, struct error *e)
 	if (r)
 		return r;
 	board_hold(v->board, false);
+	board_retry(v->board);
 	v->phase = PHASE_RUNNING;
 	v->announce.resumed = true;
 	v->announce.paused = false;
@@ -401,14 +424,6 @@ static int kvm_reset(struct vmm *v, struct error *e)
 	return 0;
 }
 
-static int kvm_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
-{
-	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
-		return backend_check_phase(v, PHASE_RUNNING, "balloon", e);
-	board_set_balloon(v->board, bytes);
-	return 0;
-}
-
 const struct vmm_ops vmm_kvm_ops = {
 	.name = "kvm",
 	.create = kvm_create,
@@ -418,7 +433,8 @@ const struct vmm_ops vmm_kvm_ops = {
 	.shutdown = kvm_shutdown,
 	.button_heard = kvm_button_heard,
 	.reset = kvm_reset,
-	.set_balloon = kvm_set_balloon,
+	.resize = backend_resize,
+	.set_balloon = backend_set_balloon,
 	.nvram_committed = kvm_nvram_committed,
 	.stats = backend_stats,
 	.attach = backend_attach,

@@ -61,3 +61,18 @@ int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e)
 		r = board_stats(v->board, ret);
 	return r ? error_set(e, r, "out of memory for statistics") : 0;
 }
+
+int backend_resize(struct vmm *v, const char *id, struct error *e)
+{
+	return backend_alive(v) ? board_resize(v->board, id, e)
+				: backend_check_phase(v, PHASE_RUNNING,
+						      "resize a disk of", e);
+}
+
+int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
+{
+	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
+		return backend_check_phase(v, PHASE_RUNNING, "balloon", e);
+	board_set_balloon(v->board, bytes);
+	return 0;
+}

@@ -1,6 +1,5 @@
 #include "lib/model/vm_config_internal.h"
 
-#define PATH_BYTES_MAX	       4095
 #define DESCRIPTION_BYTES_MAX  1024
 #define AUTOSTART_ORDER_MAX    1000
 #define AUTOSTART_DELAY_MAX_MS 3600000
@@ -29,70 +28,12 @@ const char *vm_name_check(const char *name)
 	       "letter or digit";
 }
 
-static const char *serial_check(const char *serial)
-{
-	if (vm_is_word(serial) && strlen(serial) <= VM_DEVICE_ID_MAX)
-		return NULL;
-	return "a serial: up to 20 letters, digits, '.', '_' or '-', first a "
-	       "letter or digit";
-}
-
-static const char *path_check(const char *path)
+const char *vm_path_check(const char *path)
 {
 	return *path == '/' ? NULL : "an absolute path";
 }
 
-#define DISK(member) offsetof(struct disk_config, member)
-#define VM(member)   offsetof(struct vm_config, member)
-
-const struct json_field vm_disk_fields[] = {
-	{.name = "id",
-	 .kind = JSON_STRING,
-	 .offset = DISK(id),
-	 .check = vm_device_id_check,
-	 .doc = "unique in the VM; default disk0, disk1, ...",
-	 .example = "\"data1\""},
-	{.name = "path",
-	 .kind = JSON_STRING,
-	 .offset = DISK(path),
-	 .flags = JSON_REQUIRED,
-	 .max = PATH_BYTES_MAX,
-	 .check = path_check,
-	 .doc = "absolute path of a raw image or block device",
-	 .example = "\"/srv/vm/web.raw\""},
-	{.name = "serial",
-	 .kind = JSON_STRING,
-	 .offset = DISK(serial),
-	 .check = serial_check,
-	 .doc = "what the guest sees as the serial; default the id",
-	 .example = "\"root\""},
-	{.name = "readonly",
-	 .kind = JSON_BOOL,
-	 .offset = DISK(readonly),
-	 .flags = JSON_OMIT_EMPTY,
-	 .doc = "the guest cannot write to it"},
-	{.name = "bus",
-	 .kind = JSON_ENUM,
-	 .offset = DISK(bus),
-	 .flags = JSON_OMIT_EMPTY,
-	 .names = vm_device_buses,
-	 .doc = "how the guest reaches it; default pcie"},
-	{.name = "queues",
-	 .kind = JSON_U32,
-	 .offset = DISK(queues),
-	 .flags = JSON_OMIT_EMPTY,
-	 .min = 1,
-	 .max = VM_QUEUES_MAX,
-	 .doc = "request queues, at best one per vCPU; default 1"},
-	{.name = "slot",
-	 .kind = JSON_U32,
-	 .offset = DISK(slot),
-	 .flags = JSON_OMIT_EMPTY,
-	 .min = 1,
-	 .max = VM_SLOTS_MAX,
-	 .doc = "where it is plugged in; default the lowest one free"},
-	JSON_END,
-};
+#define VM(member) offsetof(struct vm_config, member)
 
 #define FEATURE(member, text)                                           \
 	{                                                               \
@@ -209,7 +150,7 @@ const struct json_field vm_config_fields[] = {
 	 .offset = VM(firmware),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = PATH_BYTES_MAX,
-	 .check = path_check,
+	 .check = vm_path_check,
 	 .doc = "absolute path; default the distribution's for arch",
 	 .example = "\"/usr/share/AAVMF/AAVMF_CODE.fd\""},
 	{.name = "kernel",
@@ -217,7 +158,7 @@ const struct json_field vm_config_fields[] = {
 	 .offset = VM(kernel),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = PATH_BYTES_MAX,
-	 .check = path_check,
+	 .check = vm_path_check,
 	 .doc = "absolute path of a Linux kernel to start without firmware",
 	 .example = "\"/boot/vmlinuz\""},
 	{.name = "initrd",
@@ -225,7 +166,7 @@ const struct json_field vm_config_fields[] = {
 	 .offset = VM(initrd),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = PATH_BYTES_MAX,
-	 .check = path_check,
+	 .check = vm_path_check,
 	 .doc = "absolute path; only with kernel",
 	 .example = "\"/boot/initrd.img\""},
 	{.name = "cmdline",

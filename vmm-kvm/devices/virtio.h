@@ -119,6 +119,9 @@ bool virtio_live(const struct virtio_dev *d);
 
 /* As virtqueue_pop(), but a malformed ring ends in virtio_fail() and 0. */
 bool virtio_pop(struct virtio_dev *d, unsigned index, struct virtq_chain *ret);
+/* As virtqueue_again(), likewise: false then. */
+bool virtio_again(struct virtio_dev *d, unsigned index, uint16_t head,
+		  struct virtq_chain *ret);
 void virtio_push(struct virtio_dev *d, unsigned index, uint16_t head,
 		 uint32_t written);
 /* Interrupt the driver if it wants to hear of what was pushed. */
