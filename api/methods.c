@@ -218,7 +218,7 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(HOST_INFO, empty, false,
 	       "{version, machine, kernel, cpus, memory, hypervisors: [{name, "
 	       "available, reason}], firmware: {path, found}, state_dir, "
-	       "boot_id}",
+	       "boot_id, vms}",
 	       "What this host and this daemon are and can do."),
 	METHOD(VM_DEFINE, define, false, "the VM",
 	       "Define a VM. Its disks and firmware are judged now; nothing "

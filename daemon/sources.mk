@@ -15,4 +15,9 @@ SRCS += daemon/access.c daemon/conf.c daemon/listen.c daemon/metrics.c daemon/me
 	daemon/vm_stats.c \
 	daemon/scope.c daemon/service.c
 TESTS += tests/unit/test_conf.c
+SRCS += daemon/dbus.c daemon/dbus_api.c daemon/dbus_auth.c \
+	daemon/dbus_objects.c daemon/dbus_polkit.c daemon/dbus_read.c \
+	daemon/dbus_signal.c \
+	daemon/dbus_table.c daemon/dbus_value.c daemon/machine.c
+TESTS += tests/unit/test_dbus_table.c tests/unit/test_dbus_value.c
 SRCS += daemon/vm_vsock.c

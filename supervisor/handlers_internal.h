@@ -39,6 +39,12 @@ typedef int handler_fn(struct supervisor *s, const struct request *q,
 int handlers_check_request(struct supervisor *s, enum vm_request request,
 			   struct error *e) must_check;
 
+/* By the button and by the agent, as far as the guest has them, which is what
+ * is returned: a second request does no harm to one that follows the first.
+ * -EPROTO in a state that does not allow it. */
+int handlers_shutdown(struct supervisor *s, bool *ret_button, bool *ret_agent,
+		      struct error *e) must_check;
+
 /* handle_console.c */
 handler_fn handle_console, handle_console_take;
 

@@ -1,8 +1,8 @@
-#include <signal.h>
 #include <stdio.h>
 
 #include "lib/base/log.h"
 #include "supervisor/handlers.h"
+#include "supervisor/signals.h"
 
 json_object *supervisor_message(enum wire_message m)
 {
@@ -27,7 +27,7 @@ void supervisor_tell(struct supervisor *s, json_object *message)
 		       "a message to the daemon is lost: %s", strerror(-r));
 }
 
-static void close_all(struct supervisor *s)
+void supervisor_leave(struct supervisor *s)
 {
 	if (s->ending)
 		return;
@@ -43,12 +43,12 @@ static void close_all(struct supervisor *s)
 	handover_done(&s->handover);
 	control_done(&s->control);
 	uv_close((uv_handle_t *)&s->timer, NULL);
-	uv_close((uv_handle_t *)&s->sigterm, NULL);
+	signals_end(s);
 }
 
 static void on_farewell(uv_timer_t *timer)
 {
-	close_all(timer->data);
+	supervisor_leave(timer->data);
 }
 
 void supervisor_told(struct supervisor *s)
@@ -74,7 +74,7 @@ static void on_rest(uv_timer_t *timer)
 	if (s->greeted)
 		supervisor_told(s);
 	else if (s->dismissed)
-		close_all(s);
+		supervisor_leave(s);
 }
 
 void supervisor_rest(struct supervisor *s, enum vm_state final_state,
@@ -337,19 +337,6 @@ static void on_orphan(uv_timer_t *timer)
 	supervisor_rest(s, VM_CRASHED, "no daemon came to configure the VM");
 }
 
-static void on_sigterm(uv_signal_t *signal, int number)
-{
-	struct supervisor *s = signal->data;
-
-	log_vm(LOG_LEVEL_INFO, s->name, "told to terminate");
-	s->dismissed = true;
-	if (s->at_rest)
-		close_all(s);
-	else
-		supervisor_rest(s, VM_STOPPED,
-				"the supervisor was told to terminate");
-}
-
 static int supervisor_init(struct supervisor *s, int control_fd, uid_t owner,
 			   struct error *e)
 {
@@ -369,9 +356,7 @@ static int supervisor_init(struct supervisor *s, int control_fd, uid_t owner,
 	uv_timer_init(&s->loop, &s->timer);
 	s->timer.data = s;
 	uv_timer_start(&s->timer, on_orphan, SUPERVISOR_ORPHAN_MS, 0);
-	uv_signal_init(&s->loop, &s->sigterm);
-	s->sigterm.data = s;
-	uv_signal_start(&s->sigterm, on_sigterm, SIGTERM);
+	signals_begin(s);
 	return 0;
 }
 

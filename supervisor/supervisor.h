@@ -37,6 +37,8 @@
 /* The final state and the guest's last words leave through the loop. */
 #define SUPERVISOR_FAREWELL_MS 50
 
+#define SUPERVISOR_SIGNALS 3
+
 struct supervisor {
 	uv_loop_t loop;
 	const char *name; /* of the VM; borrowed from argv */
@@ -67,7 +69,7 @@ struct supervisor {
 	struct device *devices; /* of the guest; see devices.h */
 
 	uv_timer_t timer; /* orphan, then rest, then farewell */
-	uv_signal_t sigterm;
+	uv_signal_t signals[SUPERVISOR_SIGNALS];
 	int exit_status;
 };
 
@@ -87,6 +89,8 @@ void supervisor_set_state(struct supervisor *s, enum vm_state state,
 /* A message to the daemon: new, and (consuming it) sent if there is one. */
 json_object *supervisor_message(enum wire_message m);
 void supervisor_tell(struct supervisor *s, json_object *message);
+/* End now; at rest only. */
+void supervisor_leave(struct supervisor *s);
 /* The connected daemon knows the final state: end soon. */
 void supervisor_told(struct supervisor *s);
 

@@ -163,6 +163,7 @@ struct vm_config {
 	int console;	/* enum vm_console */
 	struct vm_features features;
 	uint32_t vcpus;
+	uint32_t cpu_weight; /* 1 to 10000; 0: systemd's own default */
 	uint64_t memory_bytes;
 	int memory_backing; /* enum vm_memory_backing */
 	bool free_page_reporting;

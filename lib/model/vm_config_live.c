@@ -1,13 +1,13 @@
 #include "lib/model/vm_config.h"
 
-/* Looked at by the daemon alone, whenever it needs them. */
+/* Of the daemon's alone, at any time. */
 bool vm_config_field_is_live(const char *field)
 {
 	static const char *const live[] = {
 		"description",	      "labels",
 		"autostart",	      "autostart_order",
 		"autostart_delay_ms", "on_crash",
-		"on_reboot"};
+		"on_reboot",	      "cpu_weight"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(live); i++)
 		if (streq(field, live[i]))
