@@ -6,3 +6,4 @@ TESTS += tests/unit/test_host_caps.c tests/unit/test_vm_config.c \
 	tests/unit/test_vm_device.c tests/unit/test_vm_state.c \
 	tests/unit/test_vm_stats.c
 SRCS += lib/model/vm_config_shared.c
+SRCS += lib/model/vm_config_live.c
