@@ -59,6 +59,11 @@ enum api_role {
 	X(NIC_ADD, "nic.add", ADMIN, "POST /v1/vms/{name}/nics")               \
 	X(NIC_REMOVE, "nic.remove", ADMIN, "DELETE /v1/vms/{name}/nics/{id}")  \
 	X(NIC_LIST, "nic.list", VIEWER, "GET /v1/vms/{name}/nics")             \
+	X(SNAPSHOT_SAVE, "snapshot.save", ADMIN,                               \
+	  "POST /v1/vms/{name}/snapshot")                                      \
+	X(SNAPSHOT_RESTORE, "snapshot.restore", ADMIN,                         \
+	  "POST /v1/snapshots/restore")                                        \
+	X(SNAPSHOT_SHOW, "snapshot.show", ADMIN, "GET /v1/snapshots")          \
 	X(VAR_LIST, "var.list", VIEWER, "GET /v1/vms/{name}/variables")        \
 	X(VAR_KEPT, "var.kept", VIEWER, "GET /v1/kept-variables")              \
 	X(VAR_FORGET, "var.forget", ADMIN, "DELETE /v1/kept-variables/{uuid}") \
@@ -132,6 +137,18 @@ struct api_device_remove_params {
 	char *name, *id;
 	uint64_t timeout_ms;
 	bool live, force;
+};
+struct api_snapshot_save_params {
+	char *name, *path;
+	bool stop, freeze, compress, overwrite;
+};
+struct api_snapshot_restore_params {
+	char *path;
+	char *new_name; /* NULL: as it was */
+	bool paused, changed_disks;
+};
+struct api_snapshot_show_params {
+	char *path;
 };
 struct api_subscribe_params {
 	int64_t since; /* replay events with seq > since; -1: only new ones */

@@ -12,3 +12,6 @@ SRCS += daemon/rpc_define.c daemon/rpc_list.c daemon/tidy.c daemon/turn.c \
 SRCS += daemon/access.c daemon/conf.c daemon/listen.c daemon/metrics.c \
 	daemon/scope.c daemon/service.c
 TESTS += tests/unit/test_conf.c
+SRCS += daemon/job_steer.c daemon/rpc_snapshot.c daemon/save_file.c \
+	daemon/snapshot_file.c daemon/snapshot_lead.c daemon/snapshot_vars.c \
+	daemon/vm_restore.c daemon/vm_save.c

@@ -8,6 +8,7 @@
 #include "daemon/vm_devices.h"
 #include "daemon/vm_nvram.h"
 #include "daemon/vm_policy.h"
+#include "daemon/vm_save.h"
 #include "daemon/vm_run.h"
 #include "daemon/vm_wait.h"
 #include "lib/base/fd.h"
@@ -172,7 +173,8 @@ static void handle_state(struct vm *vm, json_object *message)
 	if (vm->state == VM_SHUTTING_DOWN && next == VM_RUNNING)
 		return;
 	vm_set_state(vm, next, "");
-	if (next == VM_RUNNING)
+	/* One that was saved may be restored paused. */
+	if (next == VM_RUNNING || next == VM_PAUSED)
 		vm_start_running(vm);
 }
 
@@ -286,6 +288,7 @@ void vm_supervisor_message(struct vm *vm, json_object *message, int *fds,
 		{WIRE_EVENT, handle_event},
 		{WIRE_NVRAM, handle_nvram},
 		{WIRE_DEVICE, vm_device_message},
+		{WIRE_SAVING, vm_save_message},
 	};
 	json_object *type = NULL;
 	enum wire_message which;

@@ -3,7 +3,8 @@
 #include "supervisor/supervisor.h"
 
 static const char *const fixed_roles[] = {
-	"kvm", "firmware", "kernel", "initrd", "nvram", "spill", "console-log",
+	"kvm",	 "firmware", "kernel",	    "initrd",
+	"nvram", "spill",    "console-log", "snapshot",
 };
 
 static bool role_is_known(const char *role)
@@ -20,7 +21,8 @@ int handover_add(struct handover *h, const char *role, int *fd, struct error *e)
 		return error_set(e, -EINVAL,
 				 "role \"%.*s\" is not accepted: kvm, "
 				 "firmware, kernel, initrd, nvram, spill, "
-				 "console-log, disk:ID and nic:ID are",
+				 "console-log, snapshot, disk:ID and nic:ID "
+				 "are",
 				 HANDOVER_ROLE_MAX, role);
 	for (size_t i = 0; i < h->n; i++)
 		if (streq(h->items[i].role, role))
@@ -84,6 +86,7 @@ static void params_close(struct vmm_params *p)
 	fd_close(p->kernel_fd);
 	fd_close(p->initrd_fd);
 	fd_close(p->nvram_fd);
+	fd_close(p->snapshot_fd);
 	for (size_t i = 0; i < VM_DISKS_MAX; i++)
 		fd_close(p->disks[i].fd);
 	for (size_t i = 0; i < VM_NICS_MAX; i++)
@@ -101,6 +104,7 @@ static int params_fill(struct vmm_params *p, struct handover *h,
 	p->kernel_fd = handover_take(h, "kernel", "");
 	p->initrd_fd = handover_take(h, "initrd", "");
 	p->nvram_fd = handover_take(h, "nvram", "");
+	p->snapshot_fd = handover_take(h, "snapshot", "");
 	for (size_t i = 0; i < VM_DISKS_MAX; i++)
 		p->disks[i].fd = -1;
 	for (size_t i = 0; i < VM_NICS_MAX; i++)
@@ -166,8 +170,8 @@ static int open_console(struct supervisor *s, struct error *e)
 	return r < 0 ? error_set(e, r, "console: %s", strerror(-r)) : 0;
 }
 
-static int create_backend(struct supervisor *s, uint64_t nvram_size,
-			  struct error *e)
+static int create_backend(struct supervisor *s,
+			  const struct configure_request *q, struct error *e)
 {
 	const struct backend *backend;
 	struct vmm_params p = {
@@ -175,7 +179,8 @@ static int create_backend(struct supervisor *s, uint64_t nvram_size,
 		.loop = &s->loop,
 		.events = &supervisor_vmm_events,
 		.cookie = s,
-		.nvram_size = nvram_size,
+		.nvram_size = q->nvram_size,
+		.paused = q->paused,
 	};
 	int r;
 
@@ -215,7 +220,7 @@ static int configure_whole(struct supervisor *s,
 				 "config is of VM %s, but this is the "
 				 "supervisor of %s",
 				 s->config.name, s->name);
-	return create_backend(s, q->nvram_size, e);
+	return create_backend(s, q, e);
 }
 
 int supervisor_configure(struct supervisor *s,

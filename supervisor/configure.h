@@ -13,9 +13,9 @@
 struct supervisor;
 
 #define HANDOVER_ROLE_MAX 128
-/* kvm, firmware, kernel, initrd, nvram, spill, console-log; disks; network
- * interfaces */
-#define HANDOVER_MAX (7 + VM_DISKS_MAX + VM_NICS_MAX)
+/* kvm, firmware, kernel, initrd, nvram, spill, console-log, snapshot; disks;
+ * network interfaces */
+#define HANDOVER_MAX (8 + VM_DISKS_MAX + VM_NICS_MAX)
 
 /* Descriptors that arrived and wait for their use. Zeroed is empty. */
 struct handover {
@@ -38,6 +38,7 @@ struct configure_request {
 	json_object *config; /* borrowed; may be NULL when `more` */
 	json_object *roles;  /* borrowed */
 	uint64_t nvram_size;
+	bool paused; /* is how it shall be started */
 	bool more;
 	int *fds; /* owned by the caller; what is taken becomes -1 */
 	size_t n_fds;

@@ -13,7 +13,8 @@ struct request {
 	uint64_t id;
 	uint32_t version;
 	uint64_t seq, nvram_size, target;
-	bool more;
+	bool more, paused;
+	bool compress, hold;
 	int console_device, command;
 	json_object *config, *roles;
 	char *kind, *device;
@@ -36,6 +37,11 @@ typedef int handler_fn(struct supervisor *s, const struct request *q,
 /* The guest is there and the state table allows the request. */
 int handlers_check_request(struct supervisor *s, enum vm_request request,
 			   struct error *e) must_check;
+
+/* handle_save.c */
+handler_fn handle_save;
+/* -EBUSY while the machine is being saved. */
+int save_check(const struct supervisor *s, struct error *e) must_check;
 
 /* handle_devices.c */
 handler_fn handle_attach, handle_detach, handle_devices;

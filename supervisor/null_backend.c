@@ -7,6 +7,7 @@
 #include "lib/host/chardev.h"
 #include "supervisor/null_backend.h"
 #include "supervisor/null_devices.h"
+#include "supervisor/null_save.h"
 
 #define LINE_MAX_BYTES 1024
 #define INPUT_BYTES    256
@@ -17,7 +18,12 @@ struct vmm {
 	const struct vm_config *config;
 	const struct vmm_events *events;
 	void *cookie;
+	uv_loop_t *loop;
 	struct chardev *console; /* borrowed */
+	struct null_memory memory;
+	struct null_save *save; /* NULL: none is under way */
+	struct vmm_save saving; /* then, the owner's */
+	bool restored, start_paused;
 	struct null_devices *devices;
 	uint8_t *nvram; /* shared with the daemon; NULL for none */
 	uint64_t nvram_size;
@@ -57,7 +63,11 @@ static void on_timer(uv_timer_t *timer)
 
 	if (v->next == VMM_EVENT_RUNNING) {
 		v->running = true;
-		say(v, "null: VM %s started\n", v->config->name);
+		if (v->restored)
+			say(v, "null: VM %s goes on: %s\n", v->config->name,
+			    v->memory.note);
+		else
+			say(v, "null: VM %s started\n", v->config->name);
 		chardev_guest_ready(v->console);
 	} else if (v->next == VMM_EVENT_POWEROFF) {
 		detail = "the guest powered off";
@@ -72,6 +82,8 @@ static void on_timer(uv_timer_t *timer)
 		say(v, "null: VM %s restarted\n", v->config->name);
 	}
 	v->events->event(v->cookie, v->next, detail);
+	if (v->next == VMM_EVENT_RUNNING && v->start_paused)
+		v->events->event(v->cookie, VMM_EVENT_PAUSED, "");
 }
 
 static void announce(struct vmm *v, enum vmm_event_kind kind, uint64_t ms)
@@ -139,6 +151,7 @@ static void run_line(struct vmm *v)
 	v->line_size = 0;
 	if (strncmp(v->line, "nvram ", 6) == 0)
 		run_nvram(v, v->line + 6);
+	null_memory_word(&v->memory, v->line);
 	if (streq(v->line, "ignore"))
 		v->ignoring = true;
 	if (streq(v->line, "hotplug on") || streq(v->line, "hotplug off"))
@@ -243,6 +256,7 @@ static void close_all(const struct vmm_params *params)
 	fd_close(params->kernel_fd);
 	fd_close(params->initrd_fd);
 	fd_close(params->nvram_fd);
+	fd_close(params->snapshot_fd);
 	for (size_t i = 0; i < params->config->n_disks; i++)
 		fd_close(params->disks[i].fd);
 	for (size_t i = 0; i < params->config->n_nics; i++)
@@ -263,7 +277,12 @@ static int null_create(const struct vmm_params *params, struct vmm **ret,
 	v->events = params->events;
 	v->cookie = params->cookie;
 	v->console = params->console;
+	v->loop = params->loop;
+	v->restored = params->snapshot_fd >= 0;
+	v->paused = v->start_paused = params->paused;
 	r = map_nvram(v, params->nvram_fd, params->nvram_size, e);
+	if (r == 0 && v->restored)
+		r = null_load(params->snapshot_fd, &v->memory, e);
 	close_all(params);
 	if (r == 0)
 		r = null_devices_new(params, &v->devices, e);
@@ -348,11 +367,39 @@ static void null_destroy(struct vmm *v)
 {
 	if (!v)
 		return;
+	null_save_drop(v->save);
 	chardev_set_guest(v->console, NULL, NULL);
 	null_devices_free(v->devices);
 	if (v->nvram)
 		munmap(v->nvram, v->nvram_size);
 	uv_close((uv_handle_t *)&v->timer, on_closed);
+}
+
+static void on_saved(void *cookie, const struct error *e)
+{
+	struct vmm *v = cookie;
+
+	v->save = NULL;
+	v->saving.done(v->saving.cookie, e);
+}
+
+static int null_save(struct vmm *v, const struct vmm_save *params,
+		     struct error *e)
+{
+	struct vmm_save own = *params;
+
+	own.done = on_saved;
+	own.cookie = v;
+	v->saving = *params;
+	return null_save_begin(v->loop, &v->memory, &own, &v->save, e);
+}
+
+static bool null_progress(struct vmm *v, uint64_t *ret_done,
+			  uint64_t *ret_total)
+{
+	if (v->save)
+		null_save_progress(v->save, ret_done, ret_total);
+	return v->save;
 }
 
 static int null_attach(struct vmm *v, const struct vmm_device *device,
@@ -394,5 +441,7 @@ const struct vmm_ops null_vmm_ops = {
 	.detach = null_detach,
 	.give_up = null_give_up,
 	.device_status = null_device_status,
+	.save = null_save,
+	.save_progress = null_progress,
 	.destroy = null_destroy,
 };

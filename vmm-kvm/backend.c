@@ -14,6 +14,7 @@ static void close_params(struct vmm_params *p)
 	p->kernel_fd = fd_close(p->kernel_fd);
 	p->initrd_fd = fd_close(p->initrd_fd);
 	p->nvram_fd = fd_close(p->nvram_fd);
+	p->snapshot_fd = fd_close(p->snapshot_fd);
 	for (size_t i = 0; i < p->config->n_disks; i++)
 		p->disks[i].fd = fd_close(p->disks[i].fd);
 	for (size_t i = 0; i < p->config->n_nics; i++)
@@ -161,6 +162,7 @@ static void on_async(uv_async_t *async)
 	start_commit(v);
 	if (backend_alive(v))
 		board_slots_poll(v->board);
+	backend_save_turn(v);
 	/* A machine is off when its last variable is safe. */
 	if (v->phase != PHASE_DEAD && v->announce.poweroff &&
 	    !nvram_commits_busy(&v->commits)) {
@@ -187,6 +189,7 @@ static void kvm_destroy(struct vmm *v)
 {
 	if (!v || v->phase == PHASE_DEAD)
 		return;
+	backend_save_drop(v);
 	v->phase = PHASE_DEAD;
 	if (v->machine_made)
 		machine_end_vcpus(&v->machine);
@@ -237,6 +240,7 @@ static int build(struct vmm *v, struct error *e)
 	struct board_space space;
 	struct host_caps caps;
 	struct guest_abi abi;
+	struct kvm_load *load = NULL;
 	struct board_params board = {
 		.vmm = p,
 		.space = &space,
@@ -272,14 +276,23 @@ static int build(struct vmm *v, struct error *e)
 	kvm_features_probe(v->machine.kvm_fd, v->machine.vm->fd, &caps);
 	caps.memory_max = board_space_ram_max(caps.ipa_bits);
 	r = host_caps_choose(&caps, p->config, &abi, e);
+	if (!r && p->snapshot_fd >= 0)
+		r = backend_load_begin(v, &caps, &space, &load, e);
 	if (r)
 		return r;
+	if (load)
+		abi = load->abi;
+	board.n_slots = load ? load->n_slots : 0;
 	machine_choose(&v->machine, &abi);
 	board.line = kvm_irq_line(v->machine.irq, 0);
 	board.msi = kvm_irq_msi(v->machine.irq);
 	board.doorbells = kvm_irq_doorbells(v->machine.irq);
 	r = board_new(&board, &v->board, e);
-	return r ? r : machine_assemble(&v->machine, v->board, e);
+	if (!r)
+		r = machine_assemble(&v->machine, v->board, !load, e);
+	if (load)
+		r = backend_load_end(v, load, r, e);
+	return r;
 }
 
 static int kvm_create(const struct vmm_params *params, struct vmm **ret,
@@ -305,6 +318,7 @@ static int kvm_create(const struct vmm_params *params, struct vmm **ret,
 	/* Mapped by now; the page cache keeps what they name. */
 	v->params.firmware_fd = fd_close(v->params.firmware_fd);
 	v->params.nvram_fd = fd_close(v->params.nvram_fd);
+	v->params.snapshot_fd = fd_close(v->params.snapshot_fd);
 	*ret = v;
 	return 0;
 }
@@ -317,10 +331,15 @@ static int kvm_start(struct vmm *v, struct error *e)
 		r = machine_start(&v->machine, e);
 	if (r)
 		return r;
-	v->phase = PHASE_RUNNING;
+	v->phase = v->params.paused ? PHASE_PAUSED : PHASE_RUNNING;
 	v->announce.running = true;
+	v->announce.paused = v->params.paused;
 	uv_async_send(&v->async);
-	machine_open(&v->machine);
+	/* One that was saved has waited for this. */
+	board_still(v->board, false);
+	board_hold(v->board, v->params.paused);
+	if (!v->params.paused)
+		machine_open(&v->machine);
 	return 0;
 }
 
@@ -356,20 +375,6 @@ static int kvm_resume(struct vmm *v, struct error *e)
 	return 0;
 }
 
-static int kvm_shutdown(struct vmm *v, struct error *e)
-{
-	int r = backend_check_phase(v, PHASE_RUNNING, "shut down", e);
-
-	if (!r)
-		board_press_power(v->board);
-	return r;
-}
-
-static bool kvm_button_heard(struct vmm *v)
-{
-	return board_power_watched(v->board);
-}
-
 static int kvm_reset(struct vmm *v, struct error *e)
 {
 	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
@@ -377,14 +382,6 @@ static int kvm_reset(struct vmm *v, struct error *e)
 	/* Goes the way a guest's own reset goes. */
 	run_gate_close(&v->machine.gate);
 	post_stop(v, KVM_VCPU_RESET, "");
-	return 0;
-}
-
-static int kvm_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
-{
-	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
-		return backend_check_phase(v, PHASE_RUNNING, "balloon", e);
-	board_set_balloon(v->board, bytes);
 	return 0;
 }
 
@@ -407,15 +404,17 @@ const struct vmm_ops vmm_kvm_ops = {
 	.start = kvm_start,
 	.pause = kvm_pause,
 	.resume = kvm_resume,
-	.shutdown = kvm_shutdown,
-	.button_heard = kvm_button_heard,
+	.shutdown = backend_shutdown,
+	.button_heard = backend_button_heard,
 	.reset = kvm_reset,
-	.set_balloon = kvm_set_balloon,
+	.set_balloon = backend_set_balloon,
 	.nvram_committed = kvm_nvram_committed,
 	.stats = kvm_stats,
 	.attach = backend_attach,
 	.detach = backend_detach,
 	.give_up = backend_give_up,
 	.device_status = backend_device_status,
+	.save = backend_save,
+	.save_progress = backend_save_progress,
 	.destroy = kvm_destroy,
 };

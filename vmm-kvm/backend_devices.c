@@ -46,3 +46,25 @@ int backend_device_status(struct vmm *v, const char *id,
 {
 	return board_device_status(v->board, id, ret);
 }
+
+int backend_shutdown(struct vmm *v, struct error *e)
+{
+	int r = backend_check_phase(v, PHASE_RUNNING, "shut down", e);
+
+	if (!r)
+		board_press_power(v->board);
+	return r;
+}
+
+bool backend_button_heard(struct vmm *v)
+{
+	return board_power_watched(v->board);
+}
+
+int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
+{
+	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
+		return backend_check_phase(v, PHASE_RUNNING, "balloon", e);
+	board_set_balloon(v->board, bytes);
+	return 0;
+}

@@ -175,5 +175,7 @@ int vm_config_complete_slots(struct vm_config *c, struct error *e) must_check;
 /* How many slots the machine has: all in use and max_hotplug free ones. */
 unsigned vm_config_slots(const struct vm_config *c);
 bool vm_config_slot_used(const struct vm_config *c, uint32_t slot);
+/* The highest one in use; 0: none. */
+unsigned vm_config_slots_used(const struct vm_config *c);
 
 #endif

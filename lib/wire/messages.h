@@ -11,9 +11,10 @@
  *                                              + the nvram descriptor, once
  *                                              configured (a daemon that
  *                                              restarted has none)
- *  D configure    {config, nvram_size, roles[]} + fds, roles[i] says what fd i
- *                 is: "kvm", "firmware", "kernel", "initrd", "nvram",
- *                 "spill", "console-log", "disk:ID", "nic:ID". May be repeated
+ *  D configure    {config, nvram_size, paused, roles[]} + fds; paused: is how
+ * it shall be started; roles[i] says what fd i is: "kvm", "firmware", "kernel",
+ * "initrd", "nvram", "spill", "console-log", "snapshot", "disk:ID", "nic:ID".
+ *                 With "snapshot" the machine is the one in it. May be repeated
  *                 to hand over more than FD_PASS_MAX descriptors ("more": true
  *                 on all but the last).
  *  D start        {}                        → {} once the guest is started
@@ -30,6 +31,15 @@
  *  D balloon      {target}                  → {} the guest was asked to make do
  *                                              with that many bytes
  *  D nvram-ack    {seq}                     no reply
+ *  D save         {compress, hold} + fd (a blocking stream socket)
+ *                                           → {} once the paused machine has
+ *                                           been written to it, as
+ *                                           lib/snapshot/snapshot.h has it
+ *                                           from MACHINE on; meanwhile
+ *                                           "saving". Then a guest that ran
+ *                                           runs on; with hold only after
+ *                                           "resume", or when it failed, or
+ *                                           the daemon has gone.
  *  D stats        {}                        → {exits_mmio, exits_total,
  *                                              vcpu_ns}
  *  D attach       {kind, config, timeout_ms} + fd (of the disk or tap)
@@ -55,6 +65,7 @@
  *                                           one is told again
  *  S event        {kind, detail}            "reset", "panic", "balloon",
  *                                           "watchdog"
+ *  S saving       {done, total}             bytes of memory looked at
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged
  */
@@ -79,6 +90,7 @@
 	X(AGENT, "agent", 'D', 0)                   \
 	X(BALLOON, "balloon", 'D', 0)               \
 	X(NVRAM_ACK, "nvram-ack", 'D', 0)           \
+	X(SAVE, "save", 'D', 1)                     \
 	X(STATS, "stats", 'D', 0)                   \
 	X(ATTACH, "attach", 'D', 1)                 \
 	X(DETACH, "detach", 'D', 0)                 \
@@ -87,6 +99,7 @@
 	X(DEVICE, "device", 'S', 0)                 \
 	X(STATE, "state", 'S', 0)                   \
 	X(EVENT, "event", 'S', 0)                   \
+	X(SAVING, "saving", 'S', 0)                 \
 	X(NVRAM, "nvram", 'S', 0)
 
 enum wire_message {

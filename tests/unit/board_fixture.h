@@ -108,6 +108,7 @@ static int setup(void **state)
 		.hypervisor_fd = -1,
 		.firmware_fd = file_of(FIRMWARE_SIZE),
 		.kernel_fd = -1,
+		.snapshot_fd = -1,
 		.initrd_fd = -1,
 		.nvram_fd = file_of(NVRAM_SIZE),
 		.nvram_size = NVRAM_SIZE,

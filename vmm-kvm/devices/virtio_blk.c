@@ -347,6 +347,31 @@ static void config_write(struct virtio_dev *d, uint64_t offset, unsigned size,
 		from_dev(d)->config.writeback = value & 1;
 }
 
+/* All that was asked for is done and told. */
+static void hold(struct virtio_dev *d, bool held)
+{
+	if (held)
+		blockdev_settle(from_dev(d)->blockdev);
+}
+
+static void save(const struct virtio_dev *d, struct state_out *out)
+{
+	const struct virtio_blk *blk = container_of(d, struct virtio_blk, dev);
+
+	state_put_u64(out, blk->config.capacity_sectors);
+	state_put_u8(out, blk->config.writeback);
+}
+
+static int load(struct virtio_dev *d, struct state_in *in, struct error *e)
+{
+	struct virtio_blk *blk = from_dev(d);
+
+	if (state_get_u64(in) != blk->config.capacity_sectors)
+		return state_bad(in, e, "is of a disk of another size");
+	blk->config.writeback = state_get_bool(in);
+	return 0;
+}
+
 static void blk_free(struct virtio_dev *d)
 {
 	struct virtio_blk *blk = from_dev(d);
@@ -362,6 +387,9 @@ static const struct virtio_dev_ops ops = {
 	.kick = kick,
 	.reset = reset,
 	.config_write = config_write,
+	.hold = hold,
+	.save = save,
+	.load = load,
 	.free = blk_free,
 };
 

@@ -179,6 +179,12 @@ static void reset(struct virtio_dev *d)
 	from_dev(d)->frame_bytes = 0;
 }
 
+/* A frame that found no room is lost, as on any medium. */
+static void hold(struct virtio_dev *d, bool held)
+{
+	netdev_poll(from_dev(d)->netdev, !held);
+}
+
 static void net_free(struct virtio_dev *d)
 {
 	struct virtio_net *net = from_dev(d);
@@ -193,6 +199,7 @@ static const struct virtio_dev_ops ops = {
 	.pci_class = 0x020000,
 	.kick = kick,
 	.reset = reset,
+	.hold = hold,
 	.free = net_free,
 };
 
