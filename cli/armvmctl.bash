@@ -1,6 +1,6 @@
 # bash completion of armvmctl, made by: armvmctl completion bash
 # shellcheck shell=bash
-_armvmctl_commands="create list show set edit rename clone start console shutdown wait stop reset pause resume balloon freeze thaw delete disk nic var events job host image completion help"
+_armvmctl_commands="create list show set edit rename clone start console shutdown wait stop reset pause resume balloon freeze thaw delete disk nic snapshot var events job host image completion help"
 
 # The words of $list that begin as $cur does.
 _armvmctl_words()
@@ -22,7 +22,7 @@ _armvmctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --timeout | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
+		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --timeout | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --timeout | --name | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+="${words:+ }${COMP_WORDS[i]}" ;;
 		esac
@@ -53,6 +53,9 @@ _armvmctl()
 	"nic add" | "nic add "*) command="nic add" ;;
 	"nic remove" | "nic remove "*) command="nic remove" ;;
 	"nic list" | "nic list "*) command="nic list" ;;
+	"snapshot save" | "snapshot save "*) command="snapshot save" ;;
+	"snapshot restore" | "snapshot restore "*) command="snapshot restore" ;;
+	"snapshot show" | "snapshot show "*) command="snapshot show" ;;
 	"var list" | "var list "*) command="var list" ;;
 	"var kept" | "var kept "*) command="var kept" ;;
 	"var forget" | "var forget "*) command="var forget" ;;
@@ -104,6 +107,9 @@ _armvmctl()
 		"nic add --id" | \
 		"nic add --timeout" | \
 		"nic remove --timeout" | \
+		"snapshot save --timeout" | \
+		"snapshot restore --name" | \
+		"snapshot restore --timeout" | \
 		"events --since")
 		return
 		;;
@@ -154,6 +160,9 @@ _armvmctl()
 		"nic add") list="--id --timeout --live --persistent --output --socket --help --version" ;;
 		"nic remove") list="--timeout --force --live --persistent --output --socket --help --version" ;;
 		"nic list") list="--output --socket --help --version" ;;
+		"snapshot save") list="--stop --freeze --compress --overwrite --timeout --no-wait --output --socket --help --version" ;;
+		"snapshot restore") list="--name --paused --changed-disks --timeout --no-wait --output --socket --help --version" ;;
+		"snapshot show") list="--output --socket --help --version" ;;
 		"var list") list="--output --socket --help --version" ;;
 		"var kept") list="--output --socket --help --version" ;;
 		"var forget") list="--output --socket --help --version" ;;
@@ -180,6 +189,9 @@ _armvmctl()
 		nic) list+=" add" ;;&
 		nic) list+=" remove" ;;&
 		nic) list+=" list" ;;&
+		snapshot) list+=" save" ;;&
+		snapshot) list+=" restore" ;;&
+		snapshot) list+=" show" ;;&
 		var) list+=" list" ;;&
 		var) list+=" kept" ;;&
 		var) list+=" forget" ;;&
@@ -214,6 +226,15 @@ _armvmctl()
 	"nic add") list=$(armvmctl list --names 2>/dev/null) ;;
 	"nic remove") list=$(armvmctl list --names 2>/dev/null) ;;
 	"nic list") list=$(armvmctl list --names 2>/dev/null) ;;
+	"snapshot save") list=$(armvmctl list --names 2>/dev/null) ;;
+	"snapshot restore")
+		_armvmctl_files
+		return
+		;;
+	"snapshot show")
+		_armvmctl_files
+		return
+		;;
 	"var list") list=$(armvmctl list --names 2>/dev/null) ;;
 	"image check")
 		_armvmctl_files

@@ -51,8 +51,7 @@ static void start_fail(struct start_op *op, const struct error *e)
 
 void vm_start_running(struct vm *vm)
 {
-	if (vm->starting &&
-	    (vm->state == VM_PAUSED || !vm->starting->paused))
+	if (vm->starting && (vm->state == VM_PAUSED || !vm->starting->paused))
 		start_finish(vm->starting, NULL);
 }
 

@@ -20,3 +20,4 @@ TESTS += tests/unit/test_boot.c tests/unit/test_board.c \
 TOOLS += vmm-run
 MAIN_vmm-run := tests/host/vmm-run.c
 LIBS_vmm-run := libuv json-c liburing zlib libzstd
+TESTS += tests/unit/test_board_state.c

@@ -142,7 +142,7 @@ int snapshot_next(struct snapshot_reader *r, struct snapshot_section *ret,
 	err = read_at(r, r->at, &b, sizeof(b), e);
 	if (err)
 		return err;
-	if (le32toh(b.magic) != SECTION_MAGIC ||
+	if (le32toh(b.magic) != SECTION_MAGIC || b.zero ||
 	    le32toh(b.crc) !=
 		    snapshot_sum(&b, offsetof(struct section_bytes, crc)))
 		return damaged(r, e, "a section should begin");
