@@ -52,6 +52,9 @@ enum api_role {
 	X(VM_UPDATE, "vm.update", ADMIN, "PUT /v1/vms/{name} config")          \
 	X(VM_RENAME, "vm.rename", ADMIN, "POST /v1/vms/{name}/rename")         \
 	X(VM_CLONE, "vm.clone", ADMIN, "POST /v1/vms/{name}/clone")            \
+	X(VM_STATS, "vm.stats", VIEWER, "GET /v1/vms/{name}/stats")            \
+	X(STATS_LIST, "stats.list", VIEWER, "GET /v1/stats")                   \
+	X(HOST_METRICS, "host.metrics", VIEWER, "GET /metrics")                \
 	X(DISK_ADD, "disk.add", ADMIN, "POST /v1/vms/{name}/disks")            \
 	X(DISK_REMOVE, "disk.remove", ADMIN,                                   \
 	  "DELETE /v1/vms/{name}/disks/{id}")                                  \
@@ -94,6 +97,11 @@ struct api_list_params {
 	char *state;	     /* NULL: any */
 	json_object *labels; /* NULL: any; else an object of strings */
 	char *fields;	     /* "name,state"; NULL: all */
+};
+struct api_stats_list_params {
+	char *cursor; /* of the page before; NULL: from the start */
+	uint32_t limit;
+	json_object *labels; /* NULL: any; else an object of strings */
 };
 struct api_update_params {
 	char *name;
@@ -181,6 +189,10 @@ struct api_empty_params {
  * A disk or nic as disk.add, nic.list and their like show it: what its
  * definition has, and { state ("defined": only in the definition), slot,
  * address, driver, persistent (in the definition) }.
+ *
+ * The statistics of a VM, as vm.stats and stats.list show them: { name, uuid,
+ * state, vcpus, memory (bytes, defined), resident (bytes of its process now),
+ * stats (lib/model/vm_stats.h) or error (why there are none) }.
  *
  * host.info: { version, machine, kernel, cpus, memory (bytes), hypervisors:
  * [{ name, available, reason }], firmware: { path, found }, state_dir,
@@ -296,9 +308,6 @@ struct api_handlers {
 	void (*audit)(void *cookie, const struct api_identity *who,
 		      const char *method, const char *vm,
 		      const struct error *why);
-	/* Prometheus text of what they may see. NULL: nothing. */
-	void (*metrics)(void *cookie, const struct api_identity *who,
-			FILE *out);
 	void *cookie;
 };
 

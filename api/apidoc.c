@@ -18,11 +18,17 @@ static void write_params(FILE *out, const struct json_field *fields)
 static const char *kind_text(const struct json_field *f)
 {
 	static const char *const kinds[] = {
-		[JSON_STRING] = "string", [JSON_BOOL] = "boolean",
-		[JSON_U32] = "number",	  [JSON_U64] = "number",
-		[JSON_I64] = "number",	  [JSON_SIZE] = "bytes, or \"2GiB\"",
-		[JSON_ENUM] = "one of",	  [JSON_OBJECT] = "object",
-		[JSON_ARRAY] = "list",	  [JSON_ANY] = "any",
+		[JSON_STRING] = "string",
+		[JSON_BOOL] = "boolean",
+		[JSON_U32] = "number",
+		[JSON_U64] = "number",
+		[JSON_I64] = "number",
+		[JSON_SIZE] = "bytes, or \"2GiB\"",
+		[JSON_ENUM] = "one of",
+		[JSON_OBJECT] = "object",
+		[JSON_U32_AUTO] = "number, or \"auto\"",
+		[JSON_ARRAY] = "list",
+		[JSON_ANY] = "any",
 	};
 
 	return kinds[f->kind];

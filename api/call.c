@@ -246,6 +246,8 @@ static int check_labels(const struct api_call *call, struct error *e)
 	switch (call->method) {
 	case API_HOST_INFO:
 	case API_VM_LIST:
+	case API_STATS_LIST:
+	case API_HOST_METRICS:
 	case API_EVENT_SUBSCRIBE:
 	case API_RPC_DISCOVER:
 		return 0;

@@ -96,7 +96,10 @@ static void connection_update(struct api_connection *c)
 		events |= UV_READABLE;
 	if (c->out)
 		events |= UV_WRITABLE;
-	uv_poll_start(&c->poll, events, on_poll);
+	/* libuv asks the kernel anew, two calls, also for what it polls for. */
+	if (events != c->polled)
+		uv_poll_start(&c->poll, events, on_poll);
+	c->polled = events;
 }
 
 static void connection_flush(struct api_connection *c)
@@ -349,6 +352,7 @@ int connection_new(struct api_server *server, uv_loop_t *loop, int fd,
 	c->caller.who = &c->who;
 	server_identify(server, &peer, &c->who);
 	c->fd = fd;
+	c->polled = -1;
 	c->out_tail = &c->out;
 	c->next = *list;
 	c->link = list;

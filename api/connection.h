@@ -36,6 +36,7 @@ struct api_connection {
 	struct api_identity who;
 	struct api_connection *next, **link; /* in the server's list */
 	int fd;				     /* -1 once closed */
+	int polled; /* events it is polled for; -1: none yet */
 	unsigned refs;
 	uv_poll_t poll;
 	uv_timer_t linger;

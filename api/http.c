@@ -27,6 +27,9 @@ struct http_server {
 	uv_timer_t retry;
 	uv_idle_t closing;
 	unsigned closing_turns;
+	uv_prepare_t before_poll;
+	uv_check_t after_poll;
+	bool polling;  /* the loop looks at descriptors */
 	unsigned refs; /* handles of libuv, connections */
 	struct http_client *clients;
 	unsigned n_clients, max_clients, n_strangers;
@@ -35,6 +38,21 @@ struct http_server {
 struct api_server *http_api(const struct http_server *s)
 {
 	return s->api;
+}
+
+bool http_read_ahead(const struct http_client *c)
+{
+	return c->reused && !c->server->polling;
+}
+
+static void on_before_poll(uv_prepare_t *prepare)
+{
+	((struct http_server *)prepare->data)->polling = true;
+}
+
+static void on_after_poll(uv_check_t *check)
+{
+	((struct http_server *)check->data)->polling = false;
 }
 
 static void client_free(struct http_client *c)
@@ -342,8 +360,16 @@ int http_server_new(struct api_server *api, uv_loop_t *loop,
 		.server = s, .fd = p->tcp_fd, .tls = true};
 	uv_timer_init(loop, &s->retry);
 	uv_idle_init(loop, &s->closing);
+	uv_prepare_init(loop, &s->before_poll);
+	uv_check_init(loop, &s->after_poll);
 	s->retry.data = s->closing.data = s;
-	s->refs = 2;
+	s->before_poll.data = s->after_poll.data = s;
+	uv_prepare_start(&s->before_poll, on_before_poll);
+	uv_check_start(&s->after_poll, on_after_poll);
+	/* They only accompany what keeps the loop running. */
+	uv_unref((uv_handle_t *)&s->before_poll);
+	uv_unref((uv_handle_t *)&s->after_poll);
+	s->refs = 4;
 	r = context_new(s, loop, e);
 	for (size_t i = 0; i < ARRAY_SIZE(s->listeners) && r == 0; i++)
 		if (s->listeners[i].fd >= 0)
@@ -366,7 +392,7 @@ static void on_handle_closed(uv_handle_t *handle)
 	server_unref(s);
 }
 
-static void on_idle_closed(uv_handle_t *handle)
+static void on_own_closed(uv_handle_t *handle)
 {
 	server_unref(handle->data);
 }
@@ -383,7 +409,9 @@ static void on_closing(uv_idle_t *idle)
 	if (++s->closing_turns < CLOSING_TURNS)
 		return;
 	lws_context_destroy(s->context);
-	uv_close((uv_handle_t *)idle, on_idle_closed);
+	uv_close((uv_handle_t *)idle, on_own_closed);
+	uv_close((uv_handle_t *)&s->before_poll, on_own_closed);
+	uv_close((uv_handle_t *)&s->after_poll, on_own_closed);
 }
 
 struct http_server *http_server_free(struct http_server *s)

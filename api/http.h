@@ -57,7 +57,8 @@ struct http_request {
 	size_t body_size; /* announced */
 	char if_match[64], if_none_match[64], last_event_id[32];
 	bool has_if_match;
-	bool close; /* the connection cannot be used again afterwards */
+	bool body_unknown; /* whether one follows: its length was not said */
+	bool close;	   /* the connection cannot be used again afterwards */
 };
 
 struct http_client {
@@ -69,6 +70,7 @@ struct http_client {
 	unsigned refs, calls;
 	enum http_mode mode;
 	bool identified, stranger;
+	bool reused; /* a request was answered on it before */
 	struct http_request request;
 	/* If-Match is judged by a vm.get; then these go to the call itself. */
 	json_object *params;
@@ -91,6 +93,8 @@ void http_client_unref(struct http_client *c);
 void http_wake(struct http_client *c);
 /* Close from outside of a callback. */
 void http_abort(struct http_client *c);
+/* The request that begins now was read together with one before it. */
+bool http_read_ahead(const struct http_client *c);
 
 /* api/http_request.c: LWS_CALLBACK_HTTP and the body. Negative: hang up. */
 int http_request_begin(struct http_client *c, const char *path);

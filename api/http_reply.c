@@ -84,6 +84,7 @@ static int complete(struct http_client *c)
 	buf_done(&c->out);
 	*c->etag = *c->location = '\0';
 	c->mode = HTTP_IDLE;
+	c->reused = true;
 	if (close || lws_http_transaction_completed(c->wsi))
 		return -1;
 	lws_rx_flow_control(c->wsi, 1);
@@ -287,6 +288,17 @@ static void answer_judged(struct http_client *c, json_object *result,
 			    TAKE_PTR(c->params), NULL);
 }
 
+/* For Prometheus, which does not speak JSON. */
+static void reply_text(struct http_client *c, json_object *result)
+{
+	json_object *text = NULL;
+
+	json_object_object_get_ex(result, "text", &text);
+	http_reply(c, 200, "text/plain; version=0.0.4; charset=utf-8",
+		   text ? json_object_get_string(text) : "",
+		   text ? (size_t)json_object_get_string_len(text) : 0);
+}
+
 static void rest_answer(struct api_caller *caller, json_object *result, int fd,
 			const struct error *e)
 {
@@ -301,6 +313,8 @@ static void rest_answer(struct api_caller *caller, json_object *result, int fd,
 		answer_judged(c, result, e);
 	} else if (e) {
 		http_reply_error(c, error_code_http(e->code), e);
+	} else if (c->request.match.method == API_HOST_METRICS) {
+		reply_text(c, result);
 	} else {
 		set_etag(c, result);
 		if (c->request.verb == HTTP_GET && *c->etag &&

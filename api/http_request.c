@@ -95,7 +95,9 @@ static int read_length(struct http_request *r, struct lws *wsi, struct error *e)
 			      "Content-Length", text, sizeof(text), e);
 
 	/* Without a length libwebsockets would wait for a body without end. */
-	r->close = !*text && r->verb != HTTP_GET && r->verb != HTTP_DELETE;
+	r->body_unknown = !*text && r->verb != HTTP_GET &&
+			  r->verb != HTTP_DELETE;
+	r->close = r->body_unknown;
 	if (ret == 0 &&
 	    lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING))
 		ret = error_set_code(e, ERROR_BAD_REQUEST,
@@ -106,6 +108,9 @@ static int read_length(struct http_request *r, struct lws *wsi, struct error *e)
 	if (ret == 0 && n > HTTP_BODY_MAX)
 		ret = error_set_code(e, ERROR_BAD_REQUEST,
 				     "a body may be at most 1 MiB long");
+	/* What is no number to us may be one to libwebsockets. */
+	if (ret < 0 && n == 0)
+		r->body_unknown = true;
 	if (ret < 0 && (n == 0 || n > HTTP_DISCARD_MAX))
 		r->close = true;
 	r->body_size = (size_t)n;
@@ -171,22 +176,6 @@ static void running(struct http_client *c)
 	c->mode = HTTP_RUNNING;
 	lws_rx_flow_control(c->wsi, 0);
 	lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0);
-}
-
-static void run_metrics(struct http_client *c)
-{
-	const struct api_handlers *h = server_handlers(http_api(c->server));
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
-
-	if (out && h->metrics)
-		h->metrics(h->cookie, &c->who, out);
-	if (out)
-		fclose(out);
-	http_reply(c, 200, "text/plain; version=0.0.4; charset=utf-8",
-		   text ? text : "", size);
-	free(text);
 }
 
 /* The revision of If-Match, as in `"7"`; -1 for what is no revision. */
@@ -272,9 +261,6 @@ static void request_run(struct http_client *c)
 			       r->body.size);
 		c->caller.ops->call_done(&c->caller);
 		break;
-	case HTTP_TARGET_METRICS:
-		run_metrics(c);
-		break;
 	case HTTP_TARGET_HEALTH:
 		http_reply(c, 200, "text/plain", "ok\n", 3);
 		break;
@@ -310,6 +296,11 @@ static int refusal(struct http_client *c, const struct error *e)
 	return error_code_http(e->code);
 }
 
+static bool may_have_body(const struct http_request *r)
+{
+	return r->body_size > 0 || r->body_unknown;
+}
+
 int http_request_begin(struct http_client *c, const char *path)
 {
 	struct error e = ERROR_INIT;
@@ -319,6 +310,14 @@ int http_request_begin(struct http_client *c, const char *path)
 	if (c->mode != HTTP_IDLE)
 		return -1;
 	r = http_request_read(c, path, &e);
+	/*
+	 * libwebsockets 4.1 hands over the head of such a request as
+	 * its body, and then never comes back from looking for the rest. Who
+	 * sends one without awaiting the answer to the last is hung up on, as
+	 * RFC 9112, section 9.3.2, lets us.
+	 */
+	if (http_read_ahead(c) && may_have_body(&c->request))
+		return -1;
 	if (r == 0)
 		r = http_may(c, &e);
 	if (r < 0) {

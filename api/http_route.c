@@ -13,7 +13,6 @@ static const struct {
 	enum http_target target;
 } fixed[] = {
 	{"/rpc", HTTP_POST, HTTP_TARGET_RPC},
-	{"/metrics", HTTP_GET, HTTP_TARGET_METRICS},
 	{"/healthz", HTTP_GET, HTTP_TARGET_HEALTH},
 	{"/openapi.json", HTTP_GET, HTTP_TARGET_OPENAPI},
 };
@@ -161,6 +160,7 @@ static json_object *value_of(const struct json_field *f, const char *text)
 			return json_object_new_boolean(*text == 't');
 		break;
 	case JSON_U32:
+	case JSON_U32_AUTO:
 	case JSON_U64:
 	case JSON_I64:
 	case JSON_SIZE: {

@@ -292,6 +292,17 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(VM_CLONE, clone, false, "the new VM, with config",
 	       "Define a copy of a VM with a uuid, MAC addresses and a "
 	       "variable store of its own."),
+	METHOD(VM_STATS, name, false,
+	       "{name, uuid, state, vcpus, memory, resident, stats: "
+	       "lib/model/vm_stats.h}",
+	       "What a running VM did so far: counters that grow from its "
+	       "start on; two answers and their time_ns make rates."),
+	METHOD(STATS_LIST, stats_list, false,
+	       "{vms: as vm.stats has each, or with error; cursor: for the "
+	       "next page, if there is one}",
+	       "The same of all active VMs, in the order of their names."),
+	METHOD(HOST_METRICS, empty, false, "{text}; over HTTP the text itself",
+	       "Prometheus text of the daemon and of active VMs."),
 	METHOD(DISK_ADD, disk_add, false, "the disk",
 	       "Add a disk: to a VM at rest in its definition; to a running "
 	       "one now, and the reply comes when a driver of the guest uses "

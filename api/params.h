@@ -26,4 +26,12 @@ extern const struct json_field snapshot_show_params[];
 #define api_disk_add_params api_device_add_params
 #define api_nic_add_params  api_device_add_params
 
+/* api/params_job.c */
+extern const struct json_field job_params[], job_wait_params[];
+extern const struct json_field job_list_params[];
+#define api_job_wait_params api_job_params
+
+/* api/params_stats.c */
+extern const struct json_field stats_list_params[];
+
 #endif

@@ -113,6 +113,8 @@ static int take_long(int argc, char *const *argv, int *at,
 		return add_option(args, option, "", e);
 	if (equals)
 		return add_option(args, option, equals + 1, e);
+	if (option->implied)
+		return add_option(args, option, option->implied, e);
 	if (*at + 1 >= argc)
 		return error_set(e, -EINVAL, "--%s needs a value: --%s %s",
 				 option->name, option->name, option->arg);

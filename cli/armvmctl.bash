@@ -1,6 +1,6 @@
 # bash completion of armvmctl, made by: armvmctl completion bash
 # shellcheck shell=bash
-_armvmctl_commands="create list show set edit rename clone start console shutdown wait stop reset pause resume balloon freeze thaw delete disk nic snapshot var events job host image completion help"
+_armvmctl_commands="create list show set edit rename clone start console shutdown wait stop reset pause resume balloon stats freeze thaw delete disk nic snapshot var events job host image completion help"
 
 # The words of $list that begin as $cur does.
 _armvmctl_words()
@@ -22,7 +22,7 @@ _armvmctl()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --timeout | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --timeout | --name | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
+		--disk | --memory | --vcpus | --max-hotplug | --nic | --firmware | --kernel | --initrd | --cmdline | --hypervisor | --arch | --gic | --feature | --memory-backing | --console | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --from | --state | --label | --description | --label | --autostart | --autostart-order | --autostart-delay | --on-crash | --on-reboot | --memory | --vcpus | --max-hotplug | --disk | --device | --timeout | --interval | --serial | --id | --timeout | --timeout | --id | --timeout | --timeout | --timeout | --name | --timeout | --since | --output | --socket | -o) i=$((i + 1)) ;;
 		-*) ;;
 		*) words+="${words:+ }${COMP_WORDS[i]}" ;;
 		esac
@@ -44,6 +44,7 @@ _armvmctl()
 	"pause" | "pause "*) command="pause" ;;
 	"resume" | "resume "*) command="resume" ;;
 	"balloon" | "balloon "*) command="balloon" ;;
+	"stats" | "stats "*) command="stats" ;;
 	"freeze" | "freeze "*) command="freeze" ;;
 	"thaw" | "thaw "*) command="thaw" ;;
 	"delete" | "delete "*) command="delete" ;;
@@ -100,6 +101,7 @@ _armvmctl()
 		"set --vcpus" | \
 		"set --max-hotplug" | \
 		"shutdown --timeout" | \
+		"stats --interval" | \
 		"disk add --serial" | \
 		"disk add --id" | \
 		"disk add --timeout" | \
@@ -135,7 +137,7 @@ _armvmctl()
 	if [[ $cur == -* ]]; then
 		case $command in
 		"") list="--output --socket --help --version " ;;
-		"create") list="--disk --memory --vcpus --max-hotplug --nic --firmware --kernel --initrd --cmdline --hypervisor --arch --gic --feature --memory-backing --console --description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
+		"create") list="--disk --memory --vcpus --max-hotplug --nic --vsock --firmware --kernel --initrd --cmdline --hypervisor --arch --gic --feature --memory-backing --console --description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --transient --from --output --socket --help --version" ;;
 		"list") list="--names --state --label --output --socket --help --version" ;;
 		"show") list="--output --socket --help --version" ;;
 		"set") list="--description --label --autostart --autostart-order --autostart-delay --on-crash --on-reboot --memory --vcpus --max-hotplug --output --socket --help --version" ;;
@@ -151,6 +153,7 @@ _armvmctl()
 		"pause") list="--output --socket --help --version" ;;
 		"resume") list="--output --socket --help --version" ;;
 		"balloon") list="--output --socket --help --version" ;;
+		"stats") list="--watch --interval --output --socket --help --version" ;;
 		"freeze") list="--output --socket --help --version" ;;
 		"thaw") list="--output --socket --help --version" ;;
 		"delete") list="--force --keep-variables --output --socket --help --version" ;;
@@ -217,6 +220,7 @@ _armvmctl()
 	"pause") list=$(armvmctl list --names 2>/dev/null) ;;
 	"resume") list=$(armvmctl list --names 2>/dev/null) ;;
 	"balloon") list=$(armvmctl list --names 2>/dev/null) ;;
+	"stats") list=$(armvmctl list --names 2>/dev/null) ;;
 	"freeze") list=$(armvmctl list --names 2>/dev/null) ;;
 	"thaw") list=$(armvmctl list --names 2>/dev/null) ;;
 	"delete") list=$(armvmctl list --names 2>/dev/null) ;;

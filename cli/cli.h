@@ -25,6 +25,9 @@ struct cli_option {
 	const char *const *values; /* the only ones accepted; NULL: any */
 	bool repeatable;
 	enum cli_complete complete;
+	/* The value where none is given: it then takes one behind '=' only.
+	 * NULL: without '=' its value is the next word. */
+	const char *implied;
 };
 
 struct cli;

@@ -20,6 +20,7 @@
 	X(pause)            \
 	X(resume)           \
 	X(balloon)          \
+	X(stats)            \
 	X(freeze)           \
 	X(thaw)             \
 	X(delete)           \

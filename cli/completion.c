@@ -94,7 +94,7 @@ static void option_values(FILE *out, enum value_kind kind)
 		o = cli_commands[i] ? cli_commands[i]->options
 				    : cli_global_options;
 		for (; o && o->name; o++) {
-			if (!o->arg || value_kind(o) != kind)
+			if (!o->arg || o->implied || value_kind(o) != kind)
 				continue;
 			if (kind == VALUE_LISTED) {
 				listed_value(out, cli_commands[i], o);
@@ -145,7 +145,7 @@ static void valued_options(FILE *out)
 	for (size_t i = 0; cli_commands[i]; i++)
 		for (const struct cli_option *o = cli_commands[i]->options;
 		     o && o->name; o++)
-			if (o->arg) {
+			if (o->arg && !o->implied) {
 				fprintf(out, "%s--%s", gap, o->name);
 				gap = " | ";
 			}

@@ -35,6 +35,8 @@ static const struct cli_option options[] = {
 	{"vcpus", "N", "number of virtual CPUs"},
 	{"max-hotplug", "N", "disks and nics to add while it runs (default 8)"},
 	{"nic", "tap=IF|bridge=IF", "a network card", .repeatable = true},
+	{"vsock", "CID", "sockets between host and guest (default: a free CID)",
+	 .implied = "auto"},
 	{"firmware", "PATH", "UEFI code (default: the distribution's)",
 	 .complete = COMPLETE_FILE},
 	{"kernel", "PATH", "start this Linux kernel, without firmware",
@@ -79,7 +81,8 @@ const struct cli_command cli_command_create = {
 		"  armvmctl show web --output json | jq .config |\n"
 		"      armvmctl create web2 --from -\n"
 		"  armvmctl create tiny --kernel vmlinuz --initrd initrd.img "
-		"--cmdline quiet\n",
+		"--cmdline quiet\n"
+		"  armvmctl create db --disk db.raw --vsock\n",
 	.options = options,
 	.run = run,
 };

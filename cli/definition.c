@@ -190,6 +190,18 @@ static int set_feature(json_object *config, const char *value, struct error *e)
 	return set_part(features, "feature", value, accepted, e);
 }
 
+static int set_vsock(json_object *config, const char *value, struct error *e)
+{
+	json_object *vsock = json_object_new_object();
+	int r = 0;
+
+	json_object_object_add(config, "vsock", vsock);
+	json_object_object_add(vsock, "cid", json_object_new_string(value));
+	if (!streq(value, "auto"))
+		r = part_to_number(vsock, "cid", "--vsock", e);
+	return r;
+}
+
 static const char *const path_options[] = {"firmware", "kernel", "initrd"};
 
 static bool is_path(const char *name)
@@ -217,6 +229,8 @@ static int apply_option(json_object *config, const char *name,
 		return cli_set_path(config, name, value, e);
 	if (streq(name, "feature"))
 		return set_feature(config, value, e);
+	if (streq(name, "vsock"))
+		return set_vsock(config, value, e);
 	if (streq(name, "memory-backing"))
 		name = "memory_backing";
 	if (streq(name, "memory")) {

@@ -5,8 +5,10 @@ static void print_options(FILE *out, const struct cli_option *list)
 	char left[40];
 
 	for (; list && list->name; list++) {
-		snprintf(left, sizeof(left), "--%s%s%s", list->name,
-			 list->arg ? " " : "", list->arg ? list->arg : "");
+		snprintf(left, sizeof(left),
+			 list->implied ? "--%s[=%s%s]" : "--%s%s%s", list->name,
+			 list->arg && !list->implied ? " " : "",
+			 list->arg ? list->arg : "");
 		fprintf(out, "  %-26s %s%s\n", left, list->help,
 			list->repeatable ? " (may be repeated)" : "");
 	}

@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/table.h"
 
 #include "lib/base/parse.h"
 
@@ -46,14 +47,46 @@ static const struct output_column columns[] = {
 	{"NICS", nics},	  {"UPTIME", field_uptime},
 };
 
-static int print_names(json_object *vms, struct error *e)
-{
-	size_t n = json_object_array_length(vms);
+/* What has come so far: a table keeps its text alone, JSON is kept whole. */
+struct listing {
+	bool names; /* printed as they come */
+	bool as_table;
+	struct table table;
+	json_object *all;
+	size_t count;
+};
 
-	for (size_t i = 0; i < n; i++)
-		output_line(
-			stdout, "%s",
-			field_text(json_object_array_get_idx(vms, i), "name"));
+static int keep(struct listing *l, json_object *vms, struct error *e)
+{
+	size_t n = field_count(vms);
+	int r = output_check_list(vms, e);
+
+	if (r < 0)
+		return r;
+	l->count += n;
+	if (l->as_table)
+		return table_add(&l->table, vms) < 0
+			       ? error_set(e, -ENOMEM, "out of memory")
+			       : 0;
+	for (size_t i = 0; i < n; i++) {
+		json_object *vm = json_object_array_get_idx(vms, i);
+
+		if (l->names)
+			output_line(stdout, "%s", field_text(vm, "name"));
+		else
+			json_object_array_add(l->all, json_object_get(vm));
+	}
+	return 0;
+}
+
+static int print(const struct cli *cli, const struct listing *l,
+		 struct error *e)
+{
+	if (!l->names && !l->as_table)
+		return output_rows(cli->format, l->all, l->all, columns,
+				   ARRAY_SIZE(columns), e);
+	if (l->as_table)
+		table_print(&l->table, stdout);
 	return output_flush(e);
 }
 
@@ -112,10 +145,10 @@ static int send_page(struct cli *cli, const struct cli_args *args,
 
 /* The next page is asked for before this one is looked at. */
 static int add_page(struct cli *cli, const struct cli_args *args,
-		    json_object *all, int64_t *id, struct error *e)
+		    struct listing *l, int64_t *id, struct error *e)
 {
 	_cleanup_json_ json_object *result = NULL;
-	json_object *vms, *cursor;
+	json_object *cursor;
 	int r = api_client_wait(cli->client, *id, -1, &result, NULL, e);
 
 	if (r < 0)
@@ -124,32 +157,41 @@ static int add_page(struct cli *cli, const struct cli_args *args,
 	*id = -1;
 	if (cursor)
 		r = send_page(cli, args, cursor, id, e);
-	vms = field_get(result, "vms");
-	for (size_t i = 0; i < field_count(vms); i++)
-		json_object_array_add(
-			all,
-			json_object_get(json_object_array_get_idx(vms, i)));
-	return r;
+	return r < 0 ? r : keep(l, field_get(result, "vms"), e);
 }
 
-static int run(struct cli *cli, const struct cli_args *args, struct error *e)
+static int add_pages(struct cli *cli, const struct cli_args *args,
+		     struct listing *l, struct error *e)
 {
-	_cleanup_json_ json_object *vms = json_object_new_array();
 	int64_t id = -1;
 	int r = cli_connect(cli, e);
 
 	if (r == 0)
 		r = send_page(cli, args, NULL, &id, e);
 	while (r == 0 && id >= 0)
-		r = add_page(cli, args, vms, &id, e);
-	if (r < 0)
-		return r;
-	if (cli_option(args, "names"))
-		return print_names(vms, e);
-	r = output_rows(cli->format, vms, vms, columns, ARRAY_SIZE(columns), e);
-	if (r == 0 && cli->format == OUTPUT_TABLE && field_count(vms) == 0 &&
+		r = add_page(cli, args, l, &id, e);
+	return r;
+}
+
+static int run(struct cli *cli, const struct cli_args *args, struct error *e)
+{
+	struct listing l = {.names = cli_option(args, "names"),
+			    .all = json_object_new_array()};
+	int r;
+
+	l.as_table = !l.names && cli->format == OUTPUT_TABLE;
+	r = table_init(&l.table, columns, ARRAY_SIZE(columns));
+	if (r < 0 || !l.all)
+		r = error_set(e, -ENOMEM, "out of memory");
+	if (r == 0)
+		r = add_pages(cli, args, &l, e);
+	if (r == 0)
+		r = print(cli, &l, e);
+	if (r == 0 && l.as_table && l.count == 0 &&
 	    !cli_option(args, "state") && !cli_option(args, "label"))
 		fputs("No VM yet; make one with: armvmctl create\n", stderr);
+	table_done(&l.table);
+	json_object_put(l.all);
 	return r;
 }
 

@@ -1,9 +1,9 @@
 #include "cli/output.h"
 
-#include <libsmartcols/libsmartcols.h>
 #include <stdarg.h>
 #include <time.h>
 
+#include "cli/table.h"
 #include "lib/base/parse.h"
 
 const char *const output_format_names[] = {"table", "json", "jsonl", NULL};
@@ -49,10 +49,10 @@ const char *field_uptime(json_object *vm, char *buf, size_t size)
 }
 
 /* C0 and C1 (in UTF-8: C2 80 to C2 9F) could move the cursor or worse. */
-static void clean(char *text)
+void output_clean(char *text, const char *keep)
 {
 	for (unsigned char *p = (unsigned char *)text; *p; p++) {
-		if ((*p < 0x20 && *p != '\n') || *p == 0x7f)
+		if ((*p < 0x20 && !strchr(keep, *p)) || *p == 0x7f)
 			*p = '?';
 		else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
 			p[0] = p[1] = '?';
@@ -72,7 +72,7 @@ void output_line(FILE *out, const char *fmt, ...)
 		text = NULL;
 		return;
 	}
-	clean(text);
+	output_clean(text, "\n");
 	while (n > 0 && text[n - 1] == ' ')
 		text[--n] = 0;
 	fprintf(out, "%s\n", text);
@@ -98,54 +98,26 @@ int output_object(enum output_format format, json_object *object,
 	return output_flush(e);
 }
 
-static int table_row(struct libscols_table *table, json_object *row,
-		     const struct output_column *columns, size_t n_columns)
+int output_check_list(json_object *rows, struct error *e)
 {
-	struct libscols_line *line = scols_table_new_line(table, NULL);
-	char buf[OUTPUT_CELL_SIZE];
-	int r = line ? 0 : -ENOMEM;
-
-	for (size_t i = 0; i < n_columns && r == 0; i++)
-		r = scols_line_set_data(line, i,
-					columns[i].text(row, buf, sizeof(buf)));
-	return r;
+	if (json_object_is_type(rows, json_type_array))
+		return 0;
+	return error_set_code(e, ERROR_INTERNAL,
+			      "armvmd's reply is not a list; are armvmd and "
+			      "armvmctl of the same version?");
 }
 
-static int table_fill(struct libscols_table *table, json_object *rows,
-		      const struct output_column *columns, size_t n_columns)
+static int output_table(json_object *rows, const struct output_column *columns,
+			size_t n_columns)
 {
-	size_t n_rows = json_object_array_length(rows);
-	int r = 0;
+	struct table t;
+	int r = table_init(&t, columns, n_columns);
 
-	for (size_t i = 0; i < n_columns; i++)
-		if (!scols_table_new_column(table, columns[i].title, 0,
-					    columns[i].right ? SCOLS_FL_RIGHT
-							     : 0))
-			return -ENOMEM;
-	for (size_t i = 0; i < n_rows && r == 0; i++)
-		r = table_row(table, json_object_array_get_idx(rows, i),
-			      columns, n_columns);
-	return r;
-}
-
-static int table_print(json_object *rows, const struct output_column *columns,
-		       size_t n_columns)
-{
-	struct libscols_table *table = scols_new_table();
-	int r;
-
-	if (!table)
-		return -ENOMEM;
-	scols_table_set_column_separator(table, "  ");
-	/* With no rows the headings still say what would stand here. */
-	r = table_fill(table, rows, columns, n_columns);
-	if (r == 0 && json_object_array_length(rows) > 0)
-		r = scols_print_table(table);
-	else if (r == 0)
-		for (size_t i = 0; i < n_columns; i++)
-			printf("%s%s", columns[i].title,
-			       i + 1 < n_columns ? "  " : "\n");
-	scols_unref_table(table);
+	if (r == 0)
+		r = table_add(&t, rows);
+	if (r == 0)
+		table_print(&t, stdout);
+	table_done(&t);
 	return r;
 }
 
@@ -156,17 +128,15 @@ int output_rows(enum output_format format, json_object *rows,
 	size_t n_rows;
 	int r = 0;
 
-	if (!json_object_is_type(rows, json_type_array))
-		return error_set_code(
-			e, ERROR_INTERNAL,
-			"armvmd's reply is not a list; are armvmd "
-			"and armvmctl of the same version?");
+	r = output_check_list(rows, e);
+	if (r < 0)
+		return r;
 	if (format == OUTPUT_JSON)
 		return output_object(format, whole ? whole : rows, e);
 	if (format == OUTPUT_TABLE) {
-		if (table_print(rows, columns, n_columns) < 0)
-			return error_set(e, -ENOMEM, "out of memory");
-		return output_flush(e);
+		r = output_table(rows, columns, n_columns);
+		return r < 0 ? error_set(e, r, "out of memory")
+			     : output_flush(e);
 	}
 	n_rows = json_object_array_length(rows);
 	for (size_t i = 0; i < n_rows && r == 0; i++)

@@ -33,9 +33,15 @@ int output_rows(enum output_format format, json_object *rows,
 		json_object *whole, const struct output_column *columns,
 		size_t n_columns, struct error *e) must_check;
 
+/* Whether a reply's `rows` are an array: only that may be gone through. */
+int output_check_list(json_object *rows, struct error *e) must_check;
+
 /* One object; only for the JSON formats. */
 int output_object(enum output_format format, json_object *object,
 		  struct error *e) must_check;
+
+/* Control characters but those in `keep` become '?'. */
+void output_clean(char *text, const char *keep);
 
 /* printf with control characters in the result replaced, newline excepted. */
 void output_line(FILE *out, const char *fmt, ...) printf_like(2, 3);

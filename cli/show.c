@@ -30,6 +30,13 @@ static void print_nic(json_object *nic)
 		    *bridge ? "bridge " : "", bridge);
 }
 
+static void print_vsock(json_object *vsock)
+{
+	if (vsock)
+		output_line(stdout, "%-12s CID %s", "Vsock",
+			    field_text(vsock, "cid"));
+}
+
 static void print_each(json_object *list, void (*print_one)(json_object *))
 {
 	for (size_t i = 0; i < field_count(list); i++)
@@ -89,6 +96,7 @@ static void print_vm(json_object *vm)
 	print("Firmware", field_text(config, "firmware"));
 	print_each(field_get(config, "disks"), print_disk);
 	print_each(field_get(config, "nics"), print_nic);
+	print_vsock(field_get(config, "vsock"));
 	print_labels(field_get(config, "labels"));
 	if (json_object_get_boolean(field_get(config, "autostart")))
 		print("Autostart", "yes");

@@ -1,4 +1,5 @@
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -181,6 +182,14 @@ static void raise_limits(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Each turn of the loop takes and gives back the memory of many answers; the
+ * kernel need not hear of it. */
+static void keep_memory(void)
+{
+	mallopt(M_TRIM_THRESHOLD, (int)MIB(4));
+	mallopt(M_MMAP_THRESHOLD, (int)MIB(1));
+}
+
 static int serve(const struct manager_params *params, struct error *e)
 {
 	uv_signal_t term, interrupt;
@@ -237,6 +246,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	umask(0022);
 	raise_limits();
+	keep_memory();
 	r = read_config(&a, &conf, &e);
 	if (r == 0)
 		r = serve(&a.params, &e);

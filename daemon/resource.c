@@ -6,6 +6,7 @@
 
 #include "daemon/resource.h"
 #include "daemon/vm_nvram.h"
+#include "daemon/vm_vsock.h"
 #include "lib/base/fd.h"
 #include "lib/image/image.h"
 
@@ -206,6 +207,22 @@ static int disks_open(struct vm *vm, struct resources *res, struct error *e)
 	return 0;
 }
 
+/* What only a guest that really runs has a use for. */
+static int host_open(struct vm *vm, struct resources *res, struct error *e)
+{
+	int fd, r = kvm_open(&fd, e);
+
+	if (r < 0)
+		return r;
+	resources_add(res, "kvm", "", fd);
+	if (!vm->config.vsock.cid)
+		return 0;
+	r = vm_vsock_open(&vm->config, &fd, e);
+	if (r == 0)
+		resources_add(res, "vsock", "", fd);
+	return r;
+}
+
 static int nics_open(struct vm *vm, struct resources *res, struct error *e)
 {
 	for (size_t i = 0; i < vm->config.n_nics; i++) {
@@ -231,11 +248,8 @@ static int open_into(struct vm *vm, int hypervisor, struct resources *res,
 		r = disks_open(vm, res, e);
 	if (r == 0)
 		r = nics_open(vm, res, e);
-	if (r == 0 && hypervisor == VM_HYPERVISOR_KVM) {
-		r = kvm_open(&fd, e);
-		if (r == 0)
-			resources_add(res, "kvm", "", fd);
-	}
+	if (r == 0 && hypervisor == VM_HYPERVISOR_KVM)
+		r = host_open(vm, res, e);
 	if (r == 0)
 		r = resources_open_boot(&vm->config, hypervisor, res, e);
 	if (r == 0)

@@ -1,7 +1,7 @@
 /*
- * Everything a supervisor must have opened for it: disks, taps, firmware or
- * kernel, variable store, spill file, the hypervisor's device. The daemon opens
- * and judges, the supervisor receives.
+ * Everything a supervisor must have opened for it: disks, taps, sockets,
+ * firmware or kernel, variable store, spill file, the hypervisor's device. The
+ * daemon opens and judges, the supervisor receives.
  */
 #ifndef DAEMON_RESOURCE_H
 #define DAEMON_RESOURCE_H

@@ -52,6 +52,9 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 		rpc_handler *handle;
 	} table[] = {
 		{API_HOST_INFO, rpc_host_info},
+		{API_HOST_METRICS, rpc_host_metrics},
+		{API_VM_STATS, rpc_vm_stats},
+		{API_STATS_LIST, rpc_stats_list},
 		{API_VM_DEFINE, rpc_vm_define},
 		{API_VM_LIST, rpc_vm_list},
 		{API_VM_GET, rpc_vm_get},
@@ -95,8 +98,7 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 				     .identify = identify,
 				     .check_vm = check_vm,
 				     .may_see = may_see,
-				     .audit = audit,
-				     .metrics = rpc_metrics};
+				     .audit = audit};
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		ret->handle[table[i].id] = table[i].handle;
 	*ret_inner = *ret;

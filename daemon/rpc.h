@@ -19,10 +19,9 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 /* cookie is the manager. */
 typedef void rpc_handler(void *cookie, struct api_call *c);
 
-/* Prometheus text (daemon/metrics.c); cookie is the manager. */
-void rpc_metrics(void *cookie, const struct api_identity *who, FILE *out);
-
 rpc_handler rpc_host_info;
+rpc_handler rpc_host_metrics; /* daemon/metrics.c */
+rpc_handler rpc_vm_stats, rpc_stats_list;
 /* The VM a call names, if the request may be made of it now; else the call has
  * been answered and NULL returned. Its params begin with the name. */
 struct vm *rpc_vm_of_call(struct manager *m, struct api_call *c,

@@ -6,6 +6,7 @@
 #include "daemon/vm.h"
 #include "daemon/vm_files.h"
 #include "daemon/vm_nvram.h"
+#include "daemon/vm_vsock.h"
 
 static void answer(struct api_call *c, struct vm *vm, int r,
 		   const struct error *e)
@@ -16,12 +17,16 @@ static void answer(struct api_call *c, struct vm *vm, int r,
 		api_call_reply(c, vm_to_json(vm, true), -1);
 }
 
-/* What a new definition has to be; *ret_text is what is stored. */
-static int judge(const struct manager *m, json_object *config,
-		 struct vm_config *ret, json_object **ret_text, struct error *e)
+/* What a new definition has to be; *ret_text is what is stored. `before` is
+ * what it replaces, or NULL. */
+static int judge(struct manager *m, json_object *config,
+		 const struct vm_config *before, struct vm_config *ret,
+		 json_object **ret_text, struct error *e)
 {
 	int r = vm_config_from_json(config, ret, e);
 
+	if (r == 0)
+		r = vm_vsock_choose(m, ret, before ? before->vsock.cid : 0, e);
 	if (r == 0)
 		r = resources_check(m, ret, e);
 	if (r < 0)
@@ -38,16 +43,13 @@ static int define(struct manager *m, json_object *config, struct vm **ret,
 	int64_t id;
 	int r;
 
-	r = judge(m, config, &parsed, &canonical, e);
+	r = judge(m, config, NULL, &parsed, &canonical, e);
 	if (r == 0)
 		r = store_vm_add(m->store, parsed.uuid, parsed.name,
 				 json_text(canonical), &id, e);
-	if (r < 0)
-		return r;
-	*ret = vm_by_id(m, id, e);
-	if (!*ret)
-		return -e->err;
-	return manager_event(m, *ret, "defined", NULL);
+	if (r == 0)
+		r = vm_defined(m, id, &parsed, ret, e);
+	return r < 0 ? r : manager_event(m, *ret, "defined", NULL);
 }
 
 void rpc_vm_define(void *cookie, struct api_call *c)
@@ -138,7 +140,8 @@ static int update(struct vm *vm, const struct api_update_params *p,
 				json_object_new_string(vm->config.name));
 	}
 	if (r == 0)
-		r = judge(vm->manager, p->config, &next, &canonical, e);
+		r = judge(vm->manager, p->config, &vm->config, &next,
+			  &canonical, e);
 	if (r == 0)
 		r = check_same(vm, &next, e);
 	return r < 0 ? r
@@ -223,9 +226,12 @@ static int set_disks(json_object *config, json_object *paths, struct error *e)
 /* The guest must be another one to its network, too. */
 static void drop_identity(json_object *config)
 {
-	json_object *nics = NULL;
+	json_object *nics = NULL, *vsock = NULL;
 
 	json_object_object_del(config, "uuid");
+	if (json_object_object_get_ex(config, "vsock", &vsock))
+		json_object_object_add(vsock, "cid",
+				       json_object_new_string("auto"));
 	json_object_object_get_ex(config, "nics", &nics);
 	for (size_t i = 0; nics && i < json_object_array_length(nics); i++)
 		json_object_object_del(json_object_array_get_idx(nics, i),
@@ -247,15 +253,14 @@ static int clone_vm(struct vm *vm, const struct api_clone_params *p,
 	if (r < 0)
 		return r;
 	drop_identity(config);
-	r = judge(m, config, &next, &canonical, e);
+	r = judge(m, config, NULL, &next, &canonical, e);
 	if (r == 0)
 		r = store_vm_clone(m->store, vm->id, next.uuid, next.name,
 				   json_text(canonical), &id, e);
+	if (r == 0)
+		r = vm_defined(m, id, &next, ret, e);
 	if (r < 0)
 		return r;
-	*ret = vm_by_id(m, id, e);
-	if (!*ret)
-		return -e->err;
 	fields = json_object_new_object();
 	json_object_object_add(fields, "from",
 			       json_object_new_string(vm->config.uuid));

@@ -9,9 +9,11 @@ SRCS += daemon/job.c daemon/job_resume.c daemon/rpc_job.c
 SRCS += daemon/rpc_define.c daemon/rpc_list.c daemon/tidy.c daemon/turn.c \
 	daemon/vm_autostart.c daemon/vm_files.c daemon/vm_json.c \
 	daemon/vm_policy.c
-SRCS += daemon/access.c daemon/conf.c daemon/listen.c daemon/metrics.c \
+SRCS += daemon/access.c daemon/conf.c daemon/listen.c daemon/metrics.c daemon/metrics_vm.c daemon/rpc_stats.c \
+	daemon/vm_stats.c \
 	daemon/scope.c daemon/service.c
 TESTS += tests/unit/test_conf.c
 SRCS += daemon/job_steer.c daemon/rpc_snapshot.c daemon/save_file.c \
 	daemon/snapshot_file.c daemon/snapshot_lead.c daemon/snapshot_vars.c \
 	daemon/vm_restore.c daemon/vm_save.c
+SRCS += daemon/vm_vsock.c

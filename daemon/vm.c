@@ -56,36 +56,63 @@ static void vm_leave(struct vm *vm)
 		}
 }
 
+/* Consumes `config` on success. */
+static struct vm *vm_make(struct manager *m, int64_t id, int64_t revision,
+			  struct vm_config *config, struct error *e)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+
+	if (!vm) {
+		error_set(e, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	vm->id = id;
+	vm->revision = revision;
+	vm->config = *config;
+	*config = (struct vm_config){0};
+	vm->state = VM_STOPPED;
+	uv_timer_init(m->loop, &vm->shutdown_timer);
+	vm->shutdown_timer.data = vm;
+	vm_join(m, vm);
+	return vm;
+}
+
 int vm_load(struct manager *m, const struct store_vm *row, struct vm **ret,
 	    struct error *e)
 {
-	_cleanup_json_ json_object *config = NULL;
+	_cleanup_vm_config_ struct vm_config config = {0};
+	_cleanup_json_ json_object *json = NULL;
 	struct vm *vm;
 	int r;
 
-	r = json_parse(row->config, strlen(row->config), &config, e);
+	r = json_parse(row->config, strlen(row->config), &json, e);
 	if (r < 0)
 		return r;
-	vm = calloc(1, sizeof(*vm));
-	if (!vm)
-		return error_set(e, -ENOMEM, "out of memory");
-	r = vm_config_from_json(config, &vm->config, e);
-	if (r < 0) {
-		free(vm);
+	r = vm_config_from_json(json, &config, e);
+	if (r < 0)
 		return error_prefix(e, r, "%s: its stored definition",
 				    row->name);
-	}
-	vm->id = row->id;
-	vm->revision = row->revision;
+	vm = vm_make(m, row->id, row->revision, &config, e);
+	if (!vm)
+		return -ENOMEM;
 	if (vm_state_by_name(row->state, &vm->state) < 0 ||
 	    vm_state_active(vm->state))
 		vm->state = VM_CRASHED;
 	snprintf(vm->reason, sizeof(vm->reason), "%s", row->reason);
-	uv_timer_init(m->loop, &vm->shutdown_timer);
-	vm->shutdown_timer.data = vm;
-	vm_join(m, vm);
 	*ret = vm;
 	return 0;
+}
+
+int vm_defined(struct manager *m, int64_t id, struct vm_config *config,
+	       struct vm **ret, struct error *e)
+{
+	int64_t revision;
+	int r = store_vm_revision(m->store, id, &revision, e);
+
+	if (r < 0)
+		return r;
+	*ret = vm_make(m, id, revision, config, e);
+	return *ret ? 0 : -ENOMEM;
 }
 
 /* The definition did not become durable: the stored one counts. */

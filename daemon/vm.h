@@ -67,6 +67,11 @@ struct vm {
 int vm_load(struct manager *m, const struct store_vm *row, struct vm **ret,
 	    struct error *e) must_check;
 
+/* What store_vm_add() has just stored under `id`, without reading it again;
+ * `config` is consumed. */
+int vm_defined(struct manager *m, int64_t id, struct vm_config *config,
+	       struct vm **ret, struct error *e) must_check;
+
 /* Another definition under the same row, from the store; `config` is consumed.
  */
 void vm_redefine(struct vm *vm, struct vm_config *config, int64_t revision);

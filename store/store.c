@@ -98,6 +98,8 @@ static int open_database(struct store *s, struct error *e)
 			  "PRAGMA synchronous = FULL;"
 			  "PRAGMA foreign_keys = ON;"
 			  "PRAGMA cache_size = -16384;" /* KiB */
+			  /* What savepoints undo; a batch has many. */
+			  "PRAGMA temp_store = MEMORY;"
 			  "PRAGMA trusted_schema = OFF;",
 			  "configure the database", e);
 }

@@ -77,9 +77,9 @@ void store_vm_done(struct store_vm *vm);
 
 /*
  * *ret_id is the new row, or, when a variable store was kept under this uuid,
- * the row that has it. -EEXIST names what is taken (name or uuid). `config` is
- * JSON; what lists show and filter by is read from it (hypervisor, vcpus,
- * memory, disks, nics, labels, autostart, autostart_order).
+ * the row that has it. -EEXIST names what is taken (name, uuid or vsock.cid).
+ * `config` is JSON; what lists show and filter by is read from it (hypervisor,
+ * vcpus, memory, disks, nics, labels, autostart, autostart_order).
  */
 int store_vm_add(struct store *s, const char *uuid, const char *name,
 		 const char *config, int64_t *ret_id,
@@ -89,6 +89,10 @@ int store_vm_add(struct store *s, const char *uuid, const char *name,
 int store_vm_update(struct store *s, int64_t vm_id, const char *name,
 		    const char *config, int64_t *ret_revision,
 		    struct error *e) must_check;
+/* A vsock's context id from `min` to `max` that no VM has; -ENOSPC. One that
+ * was given back lately is not the first to be had again. */
+int store_vsock_cid_free(struct store *s, uint32_t min, uint32_t max,
+			 uint32_t *ret, struct error *e) must_check;
 /* The state a list shows, and a restarted daemon begins from. */
 int store_vm_state(struct store *s, int64_t vm_id, const char *state,
 		   const char *reason, int64_t started_ms,
@@ -98,7 +102,9 @@ int store_vm_get(struct store *s, const char *name, struct store_vm *ret,
 		 struct error *e) must_check;
 int store_vm_get_id(struct store *s, int64_t vm_id, struct store_vm *ret,
 		    struct error *e) must_check;
-/* Its row alone, cheaper. -ENOENT. */
+/* Its revision alone; its row alone: cheaper. -ENOENT. */
+int store_vm_revision(struct store *s, int64_t vm_id, int64_t *ret,
+		      struct error *e) must_check;
 int store_vm_id(struct store *s, const char *name, int64_t *ret_id,
 		struct error *e) must_check;
 /* Names that `name` may be a slip of, NULL-terminated, at most `max`; one

@@ -39,17 +39,21 @@
 	"deadline_ms, finished_ms, result, error, message, key"
 
 /* The columns of a list, made from the definition in parameter ?1. */
-#define STORE_VM_SUMMARY                                       \
-	"coalesce(json_extract(?1, '$.hypervisor'), 'auto'), " \
-	"coalesce(json_extract(?1, '$.vcpus'), 1), "           \
-	"coalesce(json_extract(?1, '$.memory'), 0), "          \
-	"coalesce(json_array_length(?1, '$.disks'), 0), "      \
-	"coalesce(json_array_length(?1, '$.nics'), 0), "       \
-	"coalesce(json_extract(?1, '$.labels'), '{}'), "       \
-	"iif(json_extract(?1, '$.autostart'), "                \
-	"1 + coalesce(json_extract(?1, '$.autostart_order'), 0), 0)"
+#define STORE_VM_SUMMARY                                               \
+	"coalesce(json_extract(?1, '$.hypervisor'), 'auto'), "         \
+	"coalesce(json_extract(?1, '$.vcpus'), 1), "                   \
+	"coalesce(json_extract(?1, '$.memory'), 0), "                  \
+	"coalesce(json_array_length(?1, '$.disks'), 0), "              \
+	"coalesce(json_array_length(?1, '$.nics'), 0), "               \
+	"coalesce(json_extract(?1, '$.labels'), '{}'), "               \
+	"iif(json_extract(?1, '$.autostart'), "                        \
+	"1 + coalesce(json_extract(?1, '$.autostart_order'), 0), 0), " \
+	"json_extract(?1, '$.vsock.cid')"
 
-/* X(NAME, SQL) */
+#define STORE_VM_OTHER "AND kept_ms = 0 AND id != ?3 "
+
+/* X(NAME, SQL). A statement of every request had better not use IN or
+ * RETURNING: for those SQLite makes a table each time. */
 #define STORE_STMT_TABLE(X)                                                    \
 	X(BEGIN, "BEGIN IMMEDIATE")                                            \
 	X(COMMIT, "COMMIT")                                                    \
@@ -58,21 +62,35 @@
 	X(RELEASE, "RELEASE inner_write")                                      \
 	X(ROLLBACK_TO, "ROLLBACK TO inner_write")                              \
 	X(VM_TAKEN,                                                            \
-	  "SELECT name, uuid FROM vm WHERE kept_ms = 0 AND id != ?3 "          \
-	  "AND (name IN (?1, ?2) OR uuid IN (?1, ?2)) LIMIT 1")                \
+	  "SELECT name, uuid FROM vm WHERE name = ?1 " STORE_VM_OTHER          \
+	  "UNION ALL SELECT name, uuid FROM vm WHERE uuid = "                  \
+	  "?2 " STORE_VM_OTHER "UNION ALL SELECT name, uuid FROM vm WHERE "    \
+	  "name = ?2 " STORE_VM_OTHER                                          \
+	  "UNION ALL SELECT name, uuid FROM vm WHERE uuid = "                  \
+	  "?1 " STORE_VM_OTHER "LIMIT 1")                                      \
+	X(VM_CID_TAKEN, "SELECT name, vsock_cid FROM vm WHERE id != ?2 "       \
+			"AND vsock_cid = json_extract(?1, '$.vsock.cid')")     \
+	X(VM_CID_LAST, "SELECT coalesce(max(vsock_cid), 0) FROM vm")           \
+	X(VM_CID_GAP, "SELECT min(cid) FROM (SELECT ?1 AS cid UNION ALL "      \
+		      "SELECT vsock_cid + 1 FROM vm WHERE vsock_cid BETWEEN "  \
+		      "?1 AND ?2 - 1) "                                        \
+		      "WHERE cid NOT IN (SELECT vsock_cid FROM vm "            \
+		      "WHERE vsock_cid IS NOT NULL)")                          \
 	X(VM_ADD,                                                              \
 	  "INSERT INTO vm (config, uuid, name, created_ms, "                   \
-	  "hypervisor, vcpus, memory, disks, nics, labels, autostart) "        \
+	  "hypervisor, vcpus, memory, disks, nics, labels, autostart, "        \
+	  "vsock_cid) "                                                        \
 	  "VALUES (?1, ?2, ?3, ?4, " STORE_VM_SUMMARY ")")                     \
 	X(VM_UPDATE, "UPDATE vm SET revision = revision + 1, config = ?1, "    \
 		     "name = ?3, (hypervisor, vcpus, memory, disks, nics, "    \
-		     "labels, autostart) = (" STORE_VM_SUMMARY ") "            \
+		     "labels, autostart, vsock_cid) = (" STORE_VM_SUMMARY ") " \
 		     "WHERE id = ?2 RETURNING revision")                       \
 	X(VM_GET, "SELECT " STORE_VM_COLUMNS " FROM vm "                       \
 		  "WHERE (name = ?1 OR uuid = ?1) AND kept_ms = 0")            \
 	X(VM_GET_ID, "SELECT " STORE_VM_COLUMNS " FROM vm WHERE id = ?1")      \
 	X(VM_ID, "SELECT id FROM vm "                                          \
 		 "WHERE (name = ?1 OR uuid = ?1) AND kept_ms = 0")             \
+	X(VM_REVISION, "SELECT revision FROM vm WHERE id = ?1")                \
 	X(VM_EACH, "SELECT " STORE_VM_COLUMNS " FROM vm WHERE kept_ms = 0 "    \
 		   "ORDER BY name")                                            \
 	X(VM_LEFT,                                                             \
@@ -91,10 +109,11 @@
 	X(VM_DELETE, "DELETE FROM vm WHERE id = ?1")                           \
 	X(VM_KEEP, "UPDATE vm SET kept_ms = ?2, kept_name = name, "            \
 		   "name = '~' || uuid, autostart = 0, state = 'stopped', "    \
+		   "vsock_cid = NULL, "                                        \
 		   "reason = '' WHERE id = ?1 AND kept_ms = 0")                \
+	X(VM_KEPT, "SELECT id FROM vm WHERE uuid = ?1 AND kept_ms != 0")       \
 	X(VM_UNKEEP, "UPDATE vm SET kept_ms = 0, kept_name = '', name = ?2, "  \
-		     "created_ms = ?3 WHERE uuid = ?1 AND kept_ms != 0 "       \
-		     "RETURNING id")                                           \
+		     "created_ms = ?3 WHERE id = ?1")                          \
 	X(KEPT_EACH, "SELECT id, uuid, kept_name, kept_ms, "                   \
 		     "(SELECT count(*) FROM variable WHERE vm_id = vm.id) "    \
 		     "FROM vm WHERE kept_ms != 0 ORDER BY kept_ms, id")        \
@@ -216,6 +235,11 @@ static inline void store_stmt_resetp(sqlite3_stmt **stmt)
 	}
 }
 #define _cleanup_stmt_ _cleanup_(store_stmt_resetp)
+
+/* The row of a statement that looks a VM up by ?1, its row; *ret is borrowed
+ * as from store_stmt(). -ENOENT. */
+int store_row_by_id(struct store *s, enum store_stmt_id id, int64_t vm_id,
+		    sqlite3_stmt **ret, struct error *e) must_check;
 
 /* Step a statement that returns no row. */
 int store_step_done(struct store *s, sqlite3_stmt *stmt, const char *doing,

@@ -109,6 +109,11 @@ const char *const store_migrations[] = {
 	") STRICT;"
 	"CREATE INDEX job_running ON job (state) WHERE state = 'running';"
 	"CREATE INDEX job_finished ON job (finished_ms) WHERE finished_ms > 0;",
+
+	/* 3: context ids of vsock are unique; definitions had none before. */
+	"ALTER TABLE vm ADD COLUMN vsock_cid INTEGER;"
+	"CREATE UNIQUE INDEX vm_vsock ON vm (vsock_cid) "
+	"WHERE vsock_cid IS NOT NULL;",
 };
 
 const int store_migrations_count = ARRAY_SIZE(store_migrations);

@@ -96,6 +96,21 @@ int store_stmt(struct store *s, enum store_stmt_id id, sqlite3_stmt **ret,
 	return 0;
 }
 
+int store_row_by_id(struct store *s, enum store_stmt_id id, int64_t vm_id,
+		    sqlite3_stmt **ret, struct error *e)
+{
+	int r = store_stmt(s, id, ret, e), rc;
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(*ret, 1, vm_id);
+	rc = sqlite3_step(*ret);
+	if (rc == SQLITE_DONE)
+		return error_set(e, -ENOENT, "no VM with row %lld",
+				 (long long)vm_id);
+	return rc == SQLITE_ROW ? 0 : store_error(s->db, rc, "read the VM", e);
+}
+
 int store_step_done(struct store *s, sqlite3_stmt *stmt, const char *doing,
 		    struct error *e)
 {

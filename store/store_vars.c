@@ -9,20 +9,11 @@ static int get_generation(struct store *s, int64_t vm_id, int64_t *ret,
 			  struct error *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
-	int r, rc;
+	int r = store_row_by_id(s, STMT_GENERATION, vm_id, &q, e);
 
-	r = store_stmt(s, STMT_GENERATION, &q, e);
-	if (r < 0)
-		return r;
-	sqlite3_bind_int64(q, 1, vm_id);
-	rc = sqlite3_step(q);
-	if (rc == SQLITE_DONE)
-		return error_set(e, -ENOENT, "no VM with row %lld",
-				 (long long)vm_id);
-	if (rc != SQLITE_ROW)
-		return store_error(s->db, rc, "read the generation", e);
-	*ret = sqlite3_column_int64(q, 0);
-	return 0;
+	if (r == 0)
+		*ret = sqlite3_column_int64(q, 0);
+	return r;
 }
 
 /* A blob column of length 0 reads as NULL; data is then still one byte long,

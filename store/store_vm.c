@@ -43,21 +43,51 @@ static int check_free(struct store *s, const char *uuid, const char *name,
 			 what, other);
 }
 
-static int set_labels(struct store *s, int64_t vm_id, const char *config,
-		      struct error *e)
+/*
+ * Why a row was refused: two guests with one address, of which only one could
+ * be started. Looked for afterwards, since few have any. `r` is the refusal.
+ */
+static int explain_cid(struct store *s, const char *config, int64_t but_id,
+		       int r, struct error *e)
 {
-	_cleanup_stmt_ sqlite3_stmt *drop = NULL, *add = NULL;
-	int r = store_stmt(s, STMT_LABELS_DROP, &drop, e);
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
 
-	if (r == 0)
-		r = store_stmt(s, STMT_LABELS_ADD, &add, e);
+	if (r != -EEXIST || store_stmt(s, STMT_VM_CID_TAKEN, &q, e) < 0)
+		return r;
+	sqlite3_bind_text(q, 1, config, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(q, 2, but_id);
+	if (sqlite3_step(q) != SQLITE_ROW)
+		return r;
+	return error_set(e, -EEXIST,
+			 "vsock.cid: %lld is the one of VM \"%s\" already; "
+			 "use auto, or another",
+			 (long long)sqlite3_column_int64(q, 1),
+			 (const char *)sqlite3_column_text(q, 0));
+}
+
+static int drop_labels(struct store *s, int64_t vm_id, struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, STMT_LABELS_DROP, &q, e);
+
 	if (r < 0)
 		return r;
-	sqlite3_bind_int64(drop, 1, vm_id);
-	sqlite3_bind_int64(add, 1, vm_id);
-	sqlite3_bind_text(add, 2, config, -1, SQLITE_STATIC);
-	r = store_step_done(s, drop, "drop labels", e);
-	return r < 0 ? r : store_step_done(s, add, "save labels", e);
+	sqlite3_bind_int64(q, 1, vm_id);
+	return store_step_done(s, q, "drop labels", e);
+}
+
+/* To a VM that has none. */
+static int add_labels(struct store *s, int64_t vm_id, const char *config,
+		      struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, STMT_LABELS_ADD, &q, e);
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(q, 1, vm_id);
+	sqlite3_bind_text(q, 2, config, -1, SQLITE_STATIC);
+	return store_step_done(s, q, "save labels", e);
 }
 
 static int insert(struct store *s, const char *uuid, const char *name,
@@ -74,9 +104,9 @@ static int insert(struct store *s, const char *uuid, const char *name,
 	sqlite3_bind_int64(q, 4, store_now_ms());
 	r = store_step_done(s, q, "add the VM", e);
 	if (r < 0)
-		return r;
+		return explain_cid(s, config, 0, r, e);
 	*ret_id = sqlite3_last_insert_rowid(s->db);
-	return set_labels(s, *ret_id, config, e);
+	return add_labels(s, *ret_id, config, e);
 }
 
 static int update(struct store *s, int64_t vm_id, const char *name,
@@ -94,36 +124,50 @@ static int update(struct store *s, int64_t vm_id, const char *name,
 	if (rc == SQLITE_DONE)
 		return error_set(e, -ENOENT, "no VM with row %lld",
 				 (long long)vm_id);
-	if (rc != SQLITE_ROW)
-		return store_error(s->db, rc, "change the VM", e);
+	if (rc != SQLITE_ROW) {
+		r = store_error(s->db, rc, "change the VM", e);
+		return explain_cid(s, config, vm_id, r, e);
+	}
 	*ret_revision = sqlite3_column_int64(q, 0);
 	/* RETURNING gives its row before the statement has ended. */
 	rc = sqlite3_step(q);
 	if (rc != SQLITE_DONE)
 		return store_error(s->db, rc, "change the VM", e);
-	return set_labels(s, vm_id, config, e);
+	r = drop_labels(s, vm_id, e);
+	return r < 0 ? r : add_labels(s, vm_id, config, e);
 }
 
-/* A variable store that was kept under this uuid becomes a VM again; 0 in
- * *ret_id when there is none. */
-static int unkeep(struct store *s, const char *uuid, const char *name,
-		  int64_t *ret_id, struct error *e)
+/* 0 in *ret_id when none is kept under this uuid. */
+static int find_kept(struct store *s, const char *uuid, int64_t *ret_id,
+		     struct error *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
-	int r = store_stmt(s, STMT_VM_UNKEEP, &q, e), rc;
+	int r = store_stmt(s, STMT_VM_KEPT, &q, e), rc;
 
 	if (r < 0)
 		return r;
 	sqlite3_bind_text(q, 1, uuid, -1, SQLITE_STATIC);
-	sqlite3_bind_text(q, 2, name, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(q, 3, store_now_ms());
 	rc = sqlite3_step(q);
 	*ret_id = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : 0;
-	if (rc == SQLITE_ROW)
-		rc = sqlite3_step(q);
-	return rc == SQLITE_DONE ? 0
-				 : store_error(s->db, rc,
-					       "pick up the variable store", e);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE
+		       ? 0
+		       : store_error(s->db, rc,
+				     "look for a kept variable store", e);
+}
+
+/* A variable store that was kept becomes a VM again. */
+static int unkeep(struct store *s, int64_t id, const char *name,
+		  struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, STMT_VM_UNKEEP, &q, e);
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(q, 1, id);
+	sqlite3_bind_text(q, 2, name, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(q, 3, store_now_ms());
+	return store_step_done(s, q, "pick up the variable store", e);
 }
 
 int store_vm_add(struct store *s, const char *uuid, const char *name,
@@ -137,7 +181,9 @@ int store_vm_add(struct store *s, const char *uuid, const char *name,
 	if (r == 0)
 		r = check_free(s, uuid, name, 0, e);
 	if (r == 0)
-		r = unkeep(s, uuid, name, &id, e);
+		r = find_kept(s, uuid, &id, e);
+	if (r == 0 && id)
+		r = unkeep(s, id, name, e);
 	if (r == 0 && id)
 		r = update(s, id, name, config, &revision, e);
 	else if (r == 0)
@@ -222,22 +268,31 @@ int store_vm_copy(const struct store_vm *from, struct store_vm *ret,
 	return 0;
 }
 
+/* The row of a statement that looks a VM up by ?1, its name or uuid. */
+static int row_by_name(struct store *s, enum store_stmt_id id, const char *name,
+		       sqlite3_stmt **ret, struct error *e)
+{
+	int r = store_stmt(s, id, ret, e), rc;
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_text(*ret, 1, name, -1, SQLITE_STATIC);
+	rc = sqlite3_step(*ret);
+	if (rc == SQLITE_DONE)
+		return error_set(e, -ENOENT, "no VM named \"%s\"", name);
+	return rc == SQLITE_ROW ? 0
+				: store_error(s->db, rc, "look for the VM", e);
+}
+
 int store_vm_get(struct store *s, const char *name, struct store_vm *ret,
 		 struct error *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
 	struct store_vm row;
-	int r, rc;
+	int r = row_by_name(s, STMT_VM_GET, name, &q, e);
 
-	r = store_stmt(s, STMT_VM_GET, &q, e);
 	if (r < 0)
 		return r;
-	sqlite3_bind_text(q, 1, name, -1, SQLITE_STATIC);
-	rc = sqlite3_step(q);
-	if (rc == SQLITE_DONE)
-		return error_set(e, -ENOENT, "no VM named \"%s\"", name);
-	if (rc != SQLITE_ROW)
-		return store_error(s->db, rc, "read the VM", e);
 	row = store_vm_of_row(q);
 	return store_vm_copy(&row, ret, e);
 }
@@ -247,18 +302,10 @@ int store_vm_get_id(struct store *s, int64_t vm_id, struct store_vm *ret,
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
 	struct store_vm row;
-	int r, rc;
+	int r = store_row_by_id(s, STMT_VM_GET_ID, vm_id, &q, e);
 
-	r = store_stmt(s, STMT_VM_GET_ID, &q, e);
 	if (r < 0)
 		return r;
-	sqlite3_bind_int64(q, 1, vm_id);
-	rc = sqlite3_step(q);
-	if (rc == SQLITE_DONE)
-		return error_set(e, -ENOENT, "no VM with row %lld",
-				 (long long)vm_id);
-	if (rc != SQLITE_ROW)
-		return store_error(s->db, rc, "read the VM", e);
 	row = store_vm_of_row(q);
 	return store_vm_copy(&row, ret, e);
 }
@@ -267,19 +314,22 @@ int store_vm_id(struct store *s, const char *name, int64_t *ret_id,
 		struct error *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
-	int r, rc;
+	int r = row_by_name(s, STMT_VM_ID, name, &q, e);
 
-	r = store_stmt(s, STMT_VM_ID, &q, e);
-	if (r < 0)
-		return r;
-	sqlite3_bind_text(q, 1, name, -1, SQLITE_STATIC);
-	rc = sqlite3_step(q);
-	if (rc == SQLITE_DONE)
-		return error_set(e, -ENOENT, "no VM named \"%s\"", name);
-	if (rc != SQLITE_ROW)
-		return store_error(s->db, rc, "look for the VM", e);
-	*ret_id = sqlite3_column_int64(q, 0);
-	return 0;
+	if (r == 0)
+		*ret_id = sqlite3_column_int64(q, 0);
+	return r;
+}
+
+int store_vm_revision(struct store *s, int64_t vm_id, int64_t *ret,
+		      struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_row_by_id(s, STMT_VM_REVISION, vm_id, &q, e);
+
+	if (r == 0)
+		*ret = sqlite3_column_int64(q, 0);
+	return r;
 }
 
 int store_vm_delete(struct store *s, int64_t vm_id, struct error *e)
@@ -301,4 +351,41 @@ int store_vm_delete(struct store *s, int64_t vm_id, struct error *e)
 		return error_set(e, -ENOENT, "no VM with row %lld",
 				 (long long)vm_id);
 	return store_txn_commit(&t, e);
+}
+
+static int query_cid(struct store *s, enum store_stmt_id id, uint32_t min,
+		     uint32_t max, int64_t *ret, struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, id, &q, e), rc;
+
+	if (r < 0)
+		return r;
+	if (id == STMT_VM_CID_GAP) {
+		sqlite3_bind_int64(q, 1, min);
+		sqlite3_bind_int64(q, 2, max);
+	}
+	rc = sqlite3_step(q);
+	if (rc != SQLITE_ROW)
+		return store_error(s->db, rc, "look for a cid", e);
+	*ret = sqlite3_column_int64(q, 0);
+	return 0;
+}
+
+int store_vsock_cid_free(struct store *s, uint32_t min, uint32_t max,
+			 uint32_t *ret, struct error *e)
+{
+	int64_t cid;
+	int r = query_cid(s, STMT_VM_CID_LAST, min, max, &cid, e);
+
+	cid++;
+	/* Someone chose the highest there is: then the first gap. */
+	if (r == 0 && cid > max)
+		r = query_cid(s, STMT_VM_CID_GAP, min, max, &cid, e);
+	if (r < 0)
+		return r;
+	if (cid == 0)
+		return error_set(e, -ENOSPC, "all cids are taken");
+	*ret = (uint32_t)MAX(cid, (int64_t)min);
+	return 0;
 }

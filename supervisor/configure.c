@@ -3,8 +3,8 @@
 #include "supervisor/supervisor.h"
 
 static const char *const fixed_roles[] = {
-	"kvm",	 "firmware", "kernel",	    "initrd",
-	"nvram", "spill",    "console-log", "snapshot",
+	"kvm",	 "firmware",	"kernel", "initrd",   "nvram",
+	"spill", "console-log", "vsock",  "snapshot",
 };
 
 static bool role_is_known(const char *role)
@@ -21,8 +21,8 @@ int handover_add(struct handover *h, const char *role, int *fd, struct error *e)
 		return error_set(e, -EINVAL,
 				 "role \"%.*s\" is not accepted: kvm, "
 				 "firmware, kernel, initrd, nvram, spill, "
-				 "console-log, snapshot, disk:ID and nic:ID "
-				 "are",
+				 "console-log, vsock, snapshot, disk:ID and "
+				 "nic:ID are",
 				 HANDOVER_ROLE_MAX, role);
 	for (size_t i = 0; i < h->n; i++)
 		if (streq(h->items[i].role, role))
@@ -87,6 +87,7 @@ static void params_close(struct vmm_params *p)
 	fd_close(p->initrd_fd);
 	fd_close(p->nvram_fd);
 	fd_close(p->snapshot_fd);
+	fd_close(p->vsock_fd);
 	for (size_t i = 0; i < VM_DISKS_MAX; i++)
 		fd_close(p->disks[i].fd);
 	for (size_t i = 0; i < VM_NICS_MAX; i++)
@@ -105,6 +106,7 @@ static int params_fill(struct vmm_params *p, struct handover *h,
 	p->initrd_fd = handover_take(h, "initrd", "");
 	p->nvram_fd = handover_take(h, "nvram", "");
 	p->snapshot_fd = handover_take(h, "snapshot", "");
+	p->vsock_fd = handover_take(h, "vsock", "");
 	for (size_t i = 0; i < VM_DISKS_MAX; i++)
 		p->disks[i].fd = -1;
 	for (size_t i = 0; i < VM_NICS_MAX; i++)

@@ -13,9 +13,9 @@
 struct supervisor;
 
 #define HANDOVER_ROLE_MAX 128
-/* kvm, firmware, kernel, initrd, nvram, spill, console-log, snapshot; disks;
- * network interfaces */
-#define HANDOVER_MAX (8 + VM_DISKS_MAX + VM_NICS_MAX)
+/* kvm, firmware, kernel, initrd, nvram, spill, console-log, vsock, snapshot;
+ * disks; network interfaces */
+#define HANDOVER_MAX (9 + VM_DISKS_MAX + VM_NICS_MAX)
 
 /* Descriptors that arrived and wait for their use. Zeroed is empty. */
 struct handover {

@@ -86,6 +86,13 @@ static const struct json_field ack_fields[] = {
 	JSON_END,
 };
 
+static const struct json_field stats_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(from, JSON_U64),
+	JSON_END,
+};
+
 static const struct json_field attach_fields[] = {
 	TYPE_FIELD,
 	ID_FIELD,
@@ -309,24 +316,6 @@ static int handle_nvram_ack(struct supervisor *s, const struct request *q,
 	return nvram_ack(s->nvram, q->seq, e);
 }
 
-static int handle_stats(struct supervisor *s, const struct request *q,
-			struct reply *reply, struct error *e)
-{
-	struct vmm_stats stats = {0};
-
-	if (!s->vmm)
-		return error_set_code(e, ERROR_STATE, "VM %s is not running",
-				      s->name);
-	s->ops->stats(s->vmm, &stats);
-	json_object_object_add(reply->object, "exits_mmio",
-			       json_object_new_uint64(stats.exits_mmio));
-	json_object_object_add(reply->object, "exits_total",
-			       json_object_new_uint64(stats.exits_total));
-	json_object_object_add(reply->object, "vcpu_ns",
-			       json_object_new_uint64(stats.vcpu_ns));
-	return 0;
-}
-
 /* Rows without a handler are messages a supervisor sends. */
 static const struct {
 	handler_fn *handle;
@@ -346,7 +335,7 @@ static const struct {
 	[WIRE_BALLOON] = {handle_balloon, balloon_fields},
 	[WIRE_NVRAM_ACK] = {handle_nvram_ack, ack_fields, true},
 	[WIRE_SAVE] = {handle_save, save_fields},
-	[WIRE_STATS] = {handle_stats, bare_fields},
+	[WIRE_STATS] = {handle_stats, stats_fields},
 	[WIRE_ATTACH] = {handle_attach, attach_fields},
 	[WIRE_DETACH] = {handle_detach, detach_fields},
 	[WIRE_DEVICES] = {handle_devices, bare_fields},

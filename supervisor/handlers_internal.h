@@ -12,7 +12,7 @@ struct request {
 	char *type;
 	uint64_t id;
 	uint32_t version;
-	uint64_t seq, nvram_size, target;
+	uint64_t seq, nvram_size, target, from;
 	bool more, paused;
 	bool compress, hold;
 	int console_device, command;
@@ -45,5 +45,7 @@ int save_check(const struct supervisor *s, struct error *e) must_check;
 
 /* handle_devices.c */
 handler_fn handle_attach, handle_detach, handle_devices;
+/* handle_stats.c */
+handler_fn handle_stats;
 
 #endif

@@ -61,6 +61,22 @@ static void on_timer(uv_timer_t *timer)
 	}
 }
 
+void null_devices_close(const struct vmm_params *params)
+{
+	fd_close(params->hypervisor_fd);
+	fd_close(params->firmware_fd);
+	if (params->config->vsock.cid)
+		fd_close(params->vsock_fd);
+	fd_close(params->kernel_fd);
+	fd_close(params->initrd_fd);
+	fd_close(params->nvram_fd);
+	fd_close(params->snapshot_fd);
+	for (size_t i = 0; i < params->config->n_disks; i++)
+		fd_close(params->disks[i].fd);
+	for (size_t i = 0; i < params->config->n_nics; i++)
+		fd_close(params->nics[i].tap_fd);
+}
+
 int null_devices_new(const struct vmm_params *params, struct null_devices **ret,
 		     struct error *e)
 {
@@ -186,5 +202,23 @@ int null_devices_status(struct null_devices *n, const char *id,
 	if (!s)
 		return -ENOENT;
 	*ret = *s;
+	return 0;
+}
+
+int null_devices_stats(const struct null_devices *n, struct vm_stats *ret)
+{
+	for (unsigned i = 0; i < n->n_slots; i++) {
+		const struct vmm_device_status *s = &n->slots[i];
+		bool added;
+
+		if (!s->id[0])
+			continue;
+		if (s->kind == VM_DEVICE_DISK)
+			added = vm_stats_add_disk(ret, s->id);
+		else
+			added = vm_stats_add_nic(ret, s->id);
+		if (!added)
+			return -ENOMEM;
+	}
 	return 0;
 }

@@ -11,6 +11,9 @@
 
 struct null_devices;
 
+/* No hypervisor, no devices: the backend wants none of the descriptors. */
+void null_devices_close(const struct vmm_params *params);
+
 /* `params` is borrowed during the call; its descriptors are left alone. */
 int null_devices_new(const struct vmm_params *params, struct null_devices **ret,
 		     struct error *e) must_check;
@@ -29,5 +32,9 @@ void null_devices_give_up(struct null_devices *n, const char *id,
 			  struct error *why);
 int null_devices_status(struct null_devices *n, const char *id,
 			struct vmm_device_status *ret) must_check;
+
+/* Those that are attached, which never move a byte. -ENOMEM. */
+int null_devices_stats(const struct null_devices *n,
+		       struct vm_stats *ret) must_check;
 
 #endif

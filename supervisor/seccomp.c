@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/if_tun.h>
+#include <linux/vhost.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -186,6 +187,20 @@ static const struct {
 	{SCMP_SYS(ioctl), ARG_IS(1, TUNSETOFFLOAD)},
 	{SCMP_SYS(ioctl), ARG_IS(1, TUNSETVNETHDRSZ)},
 	{SCMP_SYS(ioctl), ARG_IS(1, TUNGETVNETHDRSZ)},
+	/* vhost_kernel: our memory, rings and eventfds for a kernel thread of
+	 * ours. Not the context id of vsock: the daemon has set it. */
+	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_SET_OWNER)},
+	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_GET_FEATURES)},
+	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_SET_FEATURES)},
+	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_SET_MEM_TABLE)},
+	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_SET_VRING_NUM)},
+	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_SET_VRING_BASE)},
+	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_GET_VRING_BASE)},
+	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_SET_VRING_ADDR)},
+	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_SET_VRING_KICK)},
+	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_SET_VRING_CALL)},
+	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_SET_VRING_ERR)},
+	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_VSOCK_SET_RUNNING)},
 };
 
 static int add_refused(scmp_filter_ctx ctx)

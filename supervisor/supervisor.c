@@ -172,6 +172,9 @@ static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 	case VMM_EVENT_PANIC:
 		tell_event(s, "panic", detail);
 		break;
+	case VMM_EVENT_DEVICE_FAILED:
+		tell_event(s, "device-failed", detail);
+		break;
 	case VMM_EVENT_WATCHDOG:
 		watchdog(s);
 		break;

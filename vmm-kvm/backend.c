@@ -15,6 +15,8 @@ static void close_params(struct vmm_params *p)
 	p->initrd_fd = fd_close(p->initrd_fd);
 	p->nvram_fd = fd_close(p->nvram_fd);
 	p->snapshot_fd = fd_close(p->snapshot_fd);
+	if (p->config->vsock.cid)
+		p->vsock_fd = fd_close(p->vsock_fd);
 	for (size_t i = 0; i < p->config->n_disks; i++)
 		p->disks[i].fd = fd_close(p->disks[i].fd);
 	for (size_t i = 0; i < p->config->n_nics; i++)
@@ -55,6 +57,14 @@ static void on_note(void *cookie, enum board_note note, uint64_t value)
 	struct vmm *v = cookie;
 
 	notes_leave(&v->notes, note, value);
+	uv_async_send(&v->async);
+}
+
+static void on_device_failed(void *cookie, const char *why)
+{
+	struct vmm *v = cookie;
+
+	notes_device_failed(&v->notes, why);
 	uv_async_send(&v->async);
 }
 
@@ -212,6 +222,9 @@ static int check_params(const struct vmm_params *p, struct error *e)
 		return error_set(e, -EINVAL,
 				 "a KVM machine needs a firmware and a "
 				 "variable store, or a kernel");
+	if (c->vsock.cid && p->vsock_fd < 0)
+		return error_set(e, -EINVAL,
+				 "no descriptor came for the vsock");
 	if ((p->kernel_fd >= 0) != (c->kernel != NULL) ||
 	    (p->initrd_fd >= 0) != (c->initrd != NULL) ||
 	    (p->kernel_fd >= 0 && p->firmware_fd >= 0))
@@ -248,6 +261,7 @@ static int build(struct vmm *v, struct error *e)
 		.set_mapped = on_set_mapped,
 		.commit = on_commit,
 		.note = on_note,
+		.device_failed = on_device_failed,
 		.slots_changed = on_slots_changed,
 		.device_event = on_device,
 		.cookie = v,
@@ -385,19 +399,6 @@ static int kvm_reset(struct vmm *v, struct error *e)
 	return 0;
 }
 
-static void kvm_stats(struct vmm *v, struct vmm_stats *ret)
-{
-	struct kvm_vcpu_stats sum;
-
-	machine_stats(&v->machine, &sum);
-	*ret = (struct vmm_stats){
-		.exits_mmio = sum.exits_mmio,
-		.exits_total = sum.exits_total,
-		.vcpu_ns = sum.cpu_ns,
-		.accesses_unanswered = sum.unanswered,
-	};
-}
-
 const struct vmm_ops vmm_kvm_ops = {
 	.name = "kvm",
 	.create = kvm_create,
@@ -409,7 +410,7 @@ const struct vmm_ops vmm_kvm_ops = {
 	.reset = kvm_reset,
 	.set_balloon = backend_set_balloon,
 	.nvram_committed = kvm_nvram_committed,
-	.stats = kvm_stats,
+	.stats = backend_stats,
 	.attach = backend_attach,
 	.detach = backend_detach,
 	.give_up = backend_give_up,

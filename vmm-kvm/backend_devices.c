@@ -68,3 +68,12 @@ int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
 	board_set_balloon(v->board, bytes);
 	return 0;
 }
+
+int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e)
+{
+	int r = machine_stats(&v->machine, ret);
+
+	if (!r)
+		r = board_stats(v->board, ret);
+	return r ? error_set(e, r, "out of memory for statistics") : 0;
+}

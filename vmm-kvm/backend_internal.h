@@ -50,6 +50,8 @@ void backend_give_up(struct vmm *v, const char *id, struct error *why);
 int backend_device_status(struct vmm *v, const char *id,
 			  struct vmm_device_status *ret);
 
+int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e);
+
 int backend_shutdown(struct vmm *v, struct error *e);
 bool backend_button_heard(struct vmm *v);
 int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e);

@@ -211,6 +211,7 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 	b->set_mapped = p->set_mapped;
 	b->commit = p->commit;
 	b->note = p->note;
+	b->device_failed = p->device_failed;
 	b->slots_changed = p->slots_changed;
 	b->device_event = p->device_event;
 	b->cookie = p->cookie;
@@ -292,8 +293,9 @@ void board_reset(struct board *b)
 {
 	uv_timer_stop(&b->power_timer);
 	/* Reads under way would land in the RAM of the next boot. */
-	for (unsigned i = 0; i < b->n_blockdevs; i++)
-		blockdev_drain(b->blockdevs[i]);
+	for (unsigned i = 0; i < b->n_mmio; i++)
+		if (b->mmio_devices[i].blockdev)
+			blockdev_drain(b->mmio_devices[i].blockdev);
 	board_slots_drain(b);
 	bus_lock(b->bus);
 	pl061_set_input(b->pl061, BOARD_POWER_KEY_PIN, false);

@@ -27,11 +27,12 @@ enum board_note {
 	BOARD_NOTE_PANIC,    /* the guest's kernel says so */
 	BOARD_NOTE_WATCHDOG, /* the guest let it expire */
 	BOARD_NOTE_BALLOON,  /* the balloon's target is reached; bytes left */
+	BOARD_NOTE_DEVICE,   /* not by note(), but by device_failed() */
 	BOARD_NOTE_COUNT
 };
 
 struct board_params {
-	struct vmm_params *vmm; /* disk and tap descriptors are consumed */
+	struct vmm_params *vmm; /* descriptors of devices are consumed */
 	const struct board_space *space;
 	const struct guest_abi *abi;
 	unsigned n_slots;     /* 0: as the definition says */
@@ -45,6 +46,8 @@ struct board_params {
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
 	/* Likewise. */
 	void (*note)(void *cookie, enum board_note note, uint64_t value);
+	/* Likewise: a sentence that names the device. */
+	void (*device_failed)(void *cookie, const char *why);
 	/* With the device lock held, on any thread: board_slots_poll() is due,
 	 * on the loop thread. */
 	void (*slots_changed)(void *cookie);
@@ -83,6 +86,12 @@ void board_hold(struct board *b, bool held);
 /* Memory to be left to the guest; see devices/virtio_balloon.h. vCPUs may run.
  */
 void board_set_balloon(struct board *b, uint64_t bytes);
+
+/*
+ * What its devices did, into `ret`; and ask the guest for what its balloon
+ * knows, which is in the next answer. -ENOMEM. vCPUs may run.
+ */
+int board_stats(struct board *b, struct vm_stats *ret) must_check;
 
 /* A driver in the guest watches the power button. vCPUs may run. */
 bool board_power_watched(struct board *b);

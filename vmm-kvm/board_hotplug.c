@@ -19,12 +19,13 @@ static void status_fill(struct board *b, struct board_slot *s,
 	uint8_t bus = pcie_port_bus_number(s->port);
 
 	*ret = (struct vmm_device_status){
-		.kind = s->kind,
+		.kind = s->device.kind,
 		.state = state,
 		.slot = (uint32_t)(s - b->slots) + 1,
 	};
-	snprintf(ret->id, sizeof(ret->id), "%s", s->id);
-	snprintf(ret->driver, sizeof(ret->driver), "%s", drivers[s->kind]);
+	snprintf(ret->id, sizeof(ret->id), "%s", s->device.id);
+	snprintf(ret->driver, sizeof(ret->driver), "%s",
+		 drivers[s->device.kind]);
 	if (bus)
 		snprintf(ret->address, sizeof(ret->address), "0000:%02x:00.0",
 			 bus);
@@ -153,8 +154,8 @@ static void slot_take(struct board *b, struct board_slot *s)
 	bus_lock(b->bus);
 	virtio_pci_doom(s->function);
 	bus_unlock(b->bus);
-	if (s->blockdev)
-		blockdev_drain(s->blockdev);
+	if (s->device.blockdev)
+		blockdev_drain(s->device.blockdev);
 	bus_lock(b->bus);
 	listened = pcie_port_listened(s->port) && pcie_port_powered(s->port);
 	pcie_port_leave(s->port);

@@ -30,12 +30,18 @@ enum board_slot_op {
 	BOARD_SLOT_TAKE,   /* the guest was told */
 };
 
+/* A disk or network interface; borrowed from the transport that owns it. */
+struct board_device {
+	enum vm_device_kind kind;
+	char id[VM_DEVICE_ID_MAX + 1];
+	struct virtio_dev *virtio;
+	struct blockdev *blockdev; /* of a disk; the device's own */
+};
+
 struct board_slot {
 	struct pcie_port *port;
 	struct virtio_pci *function; /* NULL: the slot is empty */
-	struct blockdev *blockdev;   /* of a disk; the function's own */
-	enum vm_device_kind kind;
-	char id[VM_DEVICE_ID_MAX + 1];
+	struct board_device device;  /* then zeroed */
 	enum board_slot_op op;
 	enum vm_device_state told; /* the last step of an attach */
 	bool pressed;		   /* a detach: the button was */
@@ -60,10 +66,8 @@ struct board {
 	struct pci_host *pci;
 	struct virtio_pci *functions[BOARD_FUNCTIONS_MAX];
 	unsigned n_functions;
-	/* Of disks on MMIO; borrowed from the devices that own them. */
-	struct blockdev *blockdevs[VM_DISKS_MAX];
-	unsigned n_blockdevs;
 	struct virtio_mmio *mmio[BOARD_VIRTIO_MMIO_MAX];
+	struct board_device mmio_devices[BOARD_VIRTIO_MMIO_MAX];
 	unsigned n_mmio;
 	struct board_slot *slots; /* slots[0] is slot 1 */
 	unsigned n_slots;
@@ -73,11 +77,13 @@ struct board {
 	const struct vm_config *config; /* borrowed */
 	int kernel_fd, initrd_fd;	/* borrowed; -1 for none */
 	uv_timer_t power_timer;
+	struct virtio_dev *vsock;   /* likewise; NULL: none */
 	struct virtio_dev *balloon; /* borrowed from its function */
 	/* Of board_params. */
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
 	void (*note)(void *cookie, enum board_note note, uint64_t value);
+	void (*device_failed)(void *cookie, const char *why);
 	void (*slots_changed)(void *cookie);
 	void (*device_event)(void *cookie,
 			     const struct vmm_device_status *status);
@@ -93,9 +99,10 @@ static inline struct irq_line board_line(const struct board_params *p,
 	return line;
 }
 
-/* Devices on virtio over MMIO. The device is consumed. */
+/* Devices on virtio over MMIO. device->virtio is consumed. */
 int board_add_mmio(struct board *b, const struct board_params *p,
-		   struct virtio_dev *device, struct error *e) must_check;
+		   const struct board_device *device,
+		   struct error *e) must_check;
 void board_reset_mmio(struct board *b); /* with the device lock held */
 void board_free_mmio(struct board *b);
 
@@ -115,11 +122,9 @@ void board_slots_drain(struct board *b);
 /* board_hotplug.c, at the end of board_reset(): no guest holds any more what
  * it was asked for. */
 void board_slots_reset(struct board *b);
-/* The virtio end; device->fd is consumed. *ret_blockdev, of a disk, is the
- * device's own. */
+/* The virtio end, owned by the caller; device->fd is consumed. */
 int board_device_new(struct board *b, const struct vmm_device *device,
-		     struct virtio_dev **ret, struct blockdev **ret_blockdev,
-		     struct error *e) must_check;
+		     struct board_device *ret, struct error *e) must_check;
 struct board_slot *board_slot_find(struct board *b, const char *id);
 /* Into the slot asked for or another; device->fd is consumed. */
 int board_slot_fill(struct board *b, const struct vmm_device *device, bool cold,

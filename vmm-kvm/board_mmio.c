@@ -1,10 +1,10 @@
 #include "vmm-kvm/board_internal.h"
 
 int board_add_mmio(struct board *b, const struct board_params *p,
-		   struct virtio_dev *device, struct error *e)
+		   const struct board_device *device, struct error *e)
 {
 	const struct virtio_mmio_params params = {
-		.device = device,
+		.device = device->virtio,
 		.mem = &b->guest_mem,
 		.bus = b->bus,
 		.base = BOARD_VIRTIO_MMIO_BASE + b->n_mmio * VIRTIO_MMIO_SIZE,
@@ -16,7 +16,7 @@ int board_add_mmio(struct board *b, const struct board_params *p,
 	int r = virtio_mmio_new(&params, &b->mmio[b->n_mmio], e);
 
 	if (!r)
-		b->n_mmio++;
+		b->mmio_devices[b->n_mmio++] = *device;
 	return r;
 }
 

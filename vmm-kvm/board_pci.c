@@ -1,7 +1,11 @@
+#include <stdio.h>
+
 #include "lib/base/fd.h"
+#include "lib/host/vhost_kernel.h"
 #include "vmm-kvm/board_internal.h"
 #include "vmm-kvm/devices/virtio_console.h"
 #include "vmm-kvm/devices/virtio_rng.h"
+#include "vmm-kvm/devices/virtio_vsock.h"
 
 /* Where the stock agent looks for its host. */
 #define AGENT_PORT "org.qemu.guest_agent.0"
@@ -56,15 +60,10 @@ static int add_rng(struct board *b, struct error *e)
 static int add_fixed(struct board *b, const struct board_params *p,
 		     const struct vmm_device *device, struct error *e)
 {
-	struct virtio_dev *virtio;
-	struct blockdev *blockdev;
-	int r = board_device_new(b, device, &virtio, &blockdev, e);
+	struct board_device made;
+	int r = board_device_new(b, device, &made, e);
 
-	if (!r)
-		r = board_add_mmio(b, p, virtio, e);
-	if (!r && blockdev)
-		b->blockdevs[b->n_blockdevs++] = blockdev;
-	return r;
+	return r ? r : board_add_mmio(b, p, &made, e);
 }
 
 static int add_device(struct board *b, const struct board_params *p, int bus,
@@ -110,6 +109,38 @@ static int add_balloon(struct board *b, const struct board_params *p,
 	if (r)
 		return r;
 	b->balloon = device;
+	return add_function(b, device, e);
+}
+
+static void vsock_failed(void *cookie, const char *why)
+{
+	struct board *b = cookie;
+	char text[ERROR_MESSAGE_MAX];
+
+	snprintf(text, sizeof(text), "vsock: %s", why);
+	b->device_failed(b->cookie, text);
+}
+
+static int add_vsock(struct board *b, const struct board_params *p,
+		     struct error *e)
+{
+	struct virtio_vsock_params params = {
+		.loop = p->vmm->loop,
+		.cid = p->vmm->config->vsock.cid,
+		.failed = vsock_failed,
+		.cookie = b,
+	};
+	struct virtio_dev *device;
+	int r;
+
+	if (!params.cid)
+		return 0;
+	r = vhost_vsock_open(TAKE_FD(p->vmm->vsock_fd), &params.vhost, e);
+	if (!r)
+		r = virtio_vsock_new(&params, &device, e);
+	if (r)
+		return r;
+	b->vsock = device;
 	return add_function(b, device, e);
 }
 
@@ -185,6 +216,8 @@ int board_add_pci(struct board *b, const struct board_params *p,
 		r = add_console(b, p, e);
 	if (!r)
 		r = add_balloon(b, p, e);
+	if (!r)
+		r = add_vsock(b, p, e);
 	if (!r)
 		r = add_pvpanic(b, e);
 	return r;

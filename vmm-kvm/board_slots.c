@@ -60,20 +60,19 @@ void board_slot_empty(struct board *b, struct board_slot *s)
 	if (!s->function)
 		return;
 	s->function = virtio_pci_free(s->function);
-	s->blockdev = NULL;
+	s->device = (struct board_device){0};
 	bus_lock(b->bus);
 	pcie_port_eject(s->port);
 	bus_unlock(b->bus);
 	s->op = BOARD_SLOT_IDLE;
-	s->id[0] = '\0';
 	s->emptied_ns = uv_hrtime();
 }
 
 void board_slots_drain(struct board *b)
 {
 	for (unsigned i = 0; i < b->n_slots; i++)
-		if (b->slots[i].blockdev)
-			blockdev_drain(b->slots[i].blockdev);
+		if (b->slots[i].device.blockdev)
+			blockdev_drain(b->slots[i].device.blockdev);
 }
 
 void board_slots_free(struct board *b)
@@ -119,27 +118,33 @@ static int nic_new(struct board *b, const struct nic_config *nic, int tap_fd,
 	return r ? error_prefix(e, r, "nic \"%s\"", nic->id) : 0;
 }
 
-int board_device_new(struct board *b, const struct vmm_device *device,
-		     struct virtio_dev **ret, struct blockdev **ret_blockdev,
-		     struct error *e)
-{
-	*ret_blockdev = NULL;
-	return device->kind == VM_DEVICE_DISK
-		       ? disk_new(b, device->disk, device->fd, ret,
-				  ret_blockdev, e)
-		       : nic_new(b, device->nic, device->fd, ret, e);
-}
-
 static const char *device_id(const struct vmm_device *device)
 {
 	return device->kind == VM_DEVICE_DISK ? device->disk->id
 					      : device->nic->id;
 }
 
+int board_device_new(struct board *b, const struct vmm_device *device,
+		     struct board_device *ret, struct error *e)
+{
+	struct board_device made = {.kind = device->kind};
+	int r;
+
+	snprintf(made.id, sizeof(made.id), "%s", device_id(device));
+	if (device->kind == VM_DEVICE_DISK)
+		r = disk_new(b, device->disk, device->fd, &made.virtio,
+			     &made.blockdev, e);
+	else
+		r = nic_new(b, device->nic, device->fd, &made.virtio, e);
+	if (!r)
+		*ret = made;
+	return r;
+}
+
 struct board_slot *board_slot_find(struct board *b, const char *id)
 {
 	for (unsigned i = 0; i < b->n_slots; i++)
-		if (b->slots[i].function && streq(b->slots[i].id, id))
+		if (b->slots[i].function && streq(b->slots[i].device.id, id))
 			return &b->slots[i];
 	return NULL;
 }
@@ -181,7 +186,7 @@ int board_slot_fill(struct board *b, const struct vmm_device *device, bool cold,
 {
 	struct virtio_pci_params params = b->function_params;
 	struct board_slot *s = slot_choose(b, device);
-	struct blockdev *blockdev = NULL;
+	struct board_device made;
 	int r;
 
 	if (board_slot_find(b, device_id(device)) || !s) {
@@ -194,18 +199,17 @@ int board_slot_fill(struct board *b, const struct vmm_device *device, bool cold,
 				     "max_hotplug gives more at the next start",
 				     b->n_slots);
 	}
-	r = board_device_new(b, device, &params.device, &blockdev, e);
+	r = board_device_new(b, device, &made, e);
 	if (r)
 		return r;
+	params.device = made.virtio;
 	params.behind = pcie_port_bus(s->port);
 	params.status_changed = on_changed;
 	params.cookie = b;
 	r = virtio_pci_new(&params, &s->function, e);
 	if (r)
 		return error_prefix(e, r, "device \"%s\"", device_id(device));
-	s->kind = device->kind;
-	s->blockdev = blockdev;
-	snprintf(s->id, sizeof(s->id), "%s", device_id(device));
+	s->device = made;
 	bus_lock(b->bus);
 	pcie_port_insert(s->port, cold);
 	bus_unlock(b->bus);

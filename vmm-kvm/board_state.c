@@ -44,12 +44,13 @@ int board_snapshot_check(struct board *b, struct error *e)
 
 		if (!s->function)
 			continue;
-		r = cannot(s->id, virtio_pci_no_snapshot(s->function), e);
+		r = cannot(s->device.id, virtio_pci_no_snapshot(s->function),
+			   e);
 		if (!r && s->op != BOARD_SLOT_IDLE)
 			r = error_set(e, -EBUSY,
 				      "device \"%s\" is being %s; a snapshot "
 				      "is possible when that has ended",
-				      s->id,
+				      s->device.id,
 				      s->op == BOARD_SLOT_ATTACH ? "attached"
 								 : "detached");
 	}
@@ -129,7 +130,8 @@ static int load_pci(struct board *b, struct state_in *in, struct error *e)
 		if (s->function)
 			r = virtio_pci_load(s->function, in, e);
 		if (r)
-			return error_prefix(e, r, "device \"%s\"", s->id);
+			return error_prefix(e, r, "device \"%s\"",
+					    s->device.id);
 	}
 	if (!r)
 		r = pvpanic_load(b->pvpanic, in, e);

@@ -27,6 +27,7 @@ static const unsigned long requests[] = {
 	KVM_GET_ONE_REG,
 	KVM_SET_ONE_REG,
 	KVM_SET_VCPU_EVENTS,
+	KVM_GET_STATS_FD, /* what KVM counted, for statistics */
 	KVM_RUN,
 	/* snapshots */
 	KVM_GET_DEVICE_ATTR,

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "lib/base/fd.h"
+#include "vmm-kvm/kvm_counters.h"
 #include "vmm-kvm/kvm_features.h"
 #include "vmm-kvm/kvm_vcpu.h"
 
@@ -31,10 +32,16 @@ struct kvm_vcpu {
 	int fd;
 	struct kvm_run *run;
 	size_t run_size;
+	struct kvm_counters kvm;
 	const struct kvm_vcpu_env *env;
 	bool started;
 	pthread_t thread;
-	atomic_uint_least64_t exits_mmio, exits_total, unanswered;
+	/* Written by its thread alone. */
+	struct {
+		atomic_uint_least64_t total, mmio, system_event, undecoded,
+			interrupted, unanswered;
+	} count;
+	uint64_t ended_cpu_ns; /* of its thread, once that has ended */
 };
 
 static int vcpu_get(struct kvm_vcpu *c, uint64_t id, uint64_t *ret)
@@ -93,6 +100,7 @@ static int vcpu_open(struct kvm_vcpu *c, struct kvm_vm *vm, struct error *e)
 				 strerror(errno));
 	c->run = run;
 	c->run_size = (size_t)size;
+	kvm_counters_open(&c->kvm, c->fd);
 	return kvm_features_vcpu(vm, c->fd, c->index, &c->env->abi,
 				 c->env->vls_set ? c->env->vls : NULL, e);
 }
@@ -107,7 +115,7 @@ int kvm_vcpu_new(struct kvm_vm *vm, unsigned index,
 	if (!c)
 		return error_set(e, -ENOMEM, "out of memory");
 	c->index = index;
-	c->fd = -1;
+	c->fd = c->kvm.fd = -1;
 	c->env = env;
 	r = vcpu_open(c, vm, e);
 	if (r)
@@ -124,24 +132,34 @@ int kvm_vcpu_finish(struct kvm_vcpu *c, uint32_t pmu_ppi, uint64_t pvtime_gpa,
 		pvtime_gpa + c->index * KVM_FEATURES_PVTIME_SIZE, e);
 }
 
+void kvm_vcpu_end(struct kvm_vcpu *c)
+{
+	if (!c->started)
+		return;
+	kvm_vcpu_kick(c);
+	pthread_join(c->thread, NULL);
+	c->started = false;
+}
+
 struct kvm_vcpu *kvm_vcpu_free(struct kvm_vcpu *c)
 {
 	if (!c)
 		return NULL;
-	if (c->started) {
-		kvm_vcpu_kick(c);
-		pthread_join(c->thread, NULL);
-	}
+	kvm_vcpu_end(c);
 	if (c->run)
 		munmap(c->run, c->run_size);
+	kvm_counters_close(&c->kvm);
 	fd_close(c->fd);
 	free(c);
 	return NULL;
 }
 
+/* No other thread writes it, so that it need not be one instruction. */
 static void count(atomic_uint_least64_t *counter)
 {
-	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+	uint64_t n = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, n + 1, memory_order_relaxed);
 }
 
 /*
@@ -156,7 +174,7 @@ static void exit_mmio(struct kvm_vcpu *c)
 	uint64_t value = 0;
 	bool answered;
 
-	count(&c->exits_mmio);
+	count(&c->count.mmio);
 	if (c->run->mmio.is_write) {
 		memcpy(&value, c->run->mmio.data, size);
 		answered = bus_write(c->env->bus, addr, size, value);
@@ -165,7 +183,7 @@ static void exit_mmio(struct kvm_vcpu *c)
 		memcpy(c->run->mmio.data, &value, size);
 	}
 	if (!answered)
-		count(&c->unanswered);
+		count(&c->count.unanswered);
 }
 
 static void vcpu_stop(struct kvm_vcpu *c, enum kvm_vcpu_stop why,
@@ -202,7 +220,8 @@ static void exit_nisv(struct kvm_vcpu *c)
 {
 	struct kvm_vcpu_events events = {.exception.ext_dabt_pending = 1};
 
-	count(&c->unanswered);
+	count(&c->count.undecoded);
+	count(&c->count.unanswered);
 	if (ioctl(c->fd, KVM_SET_VCPU_EVENTS, &events))
 		vcpu_fatal(c,
 			   "an access to device memory at %#llx that cannot be "
@@ -212,6 +231,7 @@ static void exit_nisv(struct kvm_vcpu *c)
 
 static void exit_system_event(struct kvm_vcpu *c)
 {
+	count(&c->count.system_event);
 	switch (c->run->system_event.type) {
 	case KVM_SYSTEM_EVENT_SHUTDOWN:
 		vcpu_stop(c, KVM_VCPU_POWEROFF, "");
@@ -243,6 +263,7 @@ static void vcpu_exit(struct kvm_vcpu *c)
 		exit_nisv(c);
 		break;
 	case KVM_EXIT_INTR:
+		count(&c->count.interrupted);
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
 		vcpu_fatal(c, "the CPU refused to enter the guest (%#llx)",
@@ -262,11 +283,22 @@ static void vcpu_run(struct kvm_vcpu *c)
 {
 	int r = ioctl(c->fd, KVM_RUN, 0) ? -errno : 0;
 
-	count(&c->exits_total);
+	count(&c->count.total);
 	if (!r)
 		vcpu_exit(c);
-	else if (r != -EINTR && r != -EAGAIN)
+	else if (r == -EINTR || r == -EAGAIN)
+		count(&c->count.interrupted);
+	else
 		vcpu_fatal(c, "KVM_RUN: %s", strerror(-r));
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	if (clock_gettime(clock, &t))
+		return 0;
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /*
@@ -293,6 +325,7 @@ static void *vcpu_main(void *arg)
 			break;
 		vcpu_run(c);
 	}
+	c->ended_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	run_gate_leave(c->env->gate);
 	return NULL;
 }
@@ -359,16 +392,19 @@ int kvm_vcpu_vls(struct kvm_vcpu *c, uint64_t ret[8], struct error *e)
 
 void kvm_vcpu_stats_add(struct kvm_vcpu *c, struct kvm_vcpu_stats *sum)
 {
-	struct timespec t;
 	clockid_t clock;
 
-	sum->exits_mmio += atomic_load(&c->exits_mmio);
-	sum->exits_total += atomic_load(&c->exits_total);
-	sum->unanswered += atomic_load(&c->unanswered);
-	if (c->started && !pthread_getcpuclockid(c->thread, &clock) &&
-	    !clock_gettime(clock, &t))
-		sum->cpu_ns += (uint64_t)t.tv_sec * 1000000000u +
-			       (uint64_t)t.tv_nsec;
+	sum->vcpu.exits += atomic_load(&c->count.total);
+	sum->exits.mmio += atomic_load(&c->count.mmio);
+	sum->exits.system_event += atomic_load(&c->count.system_event);
+	sum->exits.undecoded += atomic_load(&c->count.undecoded);
+	sum->exits.interrupted += atomic_load(&c->count.interrupted);
+	sum->unanswered += atomic_load(&c->count.unanswered);
+	kvm_counters_add(&c->kvm, &sum->vcpu);
+	if (!c->started)
+		sum->vcpu.cpu_ns += c->ended_cpu_ns;
+	else if (!pthread_getcpuclockid(c->thread, &clock))
+		sum->vcpu.cpu_ns += clock_ns(clock);
 }
 
 static void on_kick(int number)

@@ -13,6 +13,7 @@
 #define VMM_KVM_KVM_VCPU_H
 
 #include "lib/model/host_caps.h"
+#include "lib/model/vm_stats.h"
 #include "vmm-kvm/devices/bus.h"
 #include "vmm-kvm/kvm_vm.h"
 #include "vmm-kvm/run_gate.h"
@@ -41,9 +42,9 @@ struct kvm_vcpu_env {
 };
 
 struct kvm_vcpu_stats {
-	uint64_t exits_mmio, exits_total;
+	struct vm_stats_vcpu vcpu;
+	struct vm_stats_exits exits;
 	uint64_t unanswered; /* accesses that no device claimed */
-	uint64_t cpu_ns;     /* of its thread */
 };
 
 struct kvm_vcpu;
@@ -52,7 +53,9 @@ struct kvm_vcpu;
 int kvm_vcpu_new(struct kvm_vm *vm, unsigned index,
 		 const struct kvm_vcpu_env *env, struct kvm_vcpu **ret,
 		 struct error *e) must_check;
-/* Ends the thread: the gate must be stopped. */
+/* Ends the thread, if there is one: the gate must be stopped. */
+void kvm_vcpu_end(struct kvm_vcpu *c);
+/* Likewise. */
 struct kvm_vcpu *kvm_vcpu_free(struct kvm_vcpu *c);
 DEFINE_CLEANUP(kvm_vcpu_free, struct kvm_vcpu *)
 

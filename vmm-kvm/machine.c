@@ -27,7 +27,8 @@ int machine_init(struct machine *m, int kvm_fd, unsigned ipa_bits,
 	};
 	m->vcpus = calloc(n_vcpus, sizeof(struct kvm_vcpu *));
 	m->affinities = calloc(n_vcpus, sizeof(*m->affinities));
-	if (!m->vcpus || !m->affinities)
+	m->ended = calloc(n_vcpus, sizeof(*m->ended));
+	if (!m->vcpus || !m->affinities || !m->ended)
 		return error_set(e, -ENOMEM, "out of memory");
 	r = kvm_vm_new(kvm_fd, ipa_bits, &m->vm, e);
 	if (r)
@@ -53,8 +54,10 @@ void machine_end_vcpus(struct machine *m)
 {
 	run_gate_set(&m->gate, RUN_GATE_STOP);
 	for (unsigned i = 0; m->vcpus && i < m->n_vcpus; i++) {
-		if (m->vcpus[i])
-			kvm_vcpu_stats_add(m->vcpus[i], &m->ended);
+		if (m->vcpus[i]) {
+			kvm_vcpu_end(m->vcpus[i]);
+			kvm_vcpu_stats_add(m->vcpus[i], &m->ended[i]);
+		}
 		m->vcpus[i] = kvm_vcpu_free(m->vcpus[i]);
 	}
 	run_gate_set(&m->gate, RUN_GATE_CLOSED);
@@ -67,6 +70,7 @@ void machine_done(struct machine *m)
 	kvm_vm_free(m->vm);
 	free(m->vcpus);
 	free(m->affinities);
+	free(m->ended);
 	run_gate_done(&m->gate);
 	fd_close(m->kvm_fd);
 }
@@ -193,10 +197,23 @@ int machine_rebuild(struct machine *m, struct error *e)
 	return r ? r : machine_start(m, e);
 }
 
-void machine_stats(struct machine *m, struct kvm_vcpu_stats *ret)
+int machine_stats(struct machine *m, struct vm_stats *ret)
 {
-	*ret = m->ended;
-	for (unsigned i = 0; i < m->n_vcpus; i++)
+	ret->vcpus = calloc(m->n_vcpus, sizeof(*ret->vcpus));
+	if (!ret->vcpus)
+		return -ENOMEM;
+	ret->n_vcpus = m->n_vcpus;
+	for (unsigned i = 0; i < m->n_vcpus; i++) {
+		struct kvm_vcpu_stats sum = m->ended[i];
+
 		if (m->vcpus[i])
-			kvm_vcpu_stats_add(m->vcpus[i], ret);
+			kvm_vcpu_stats_add(m->vcpus[i], &sum);
+		ret->vcpus[i] = sum.vcpu;
+		ret->exits.mmio += sum.exits.mmio;
+		ret->exits.system_event += sum.exits.system_event;
+		ret->exits.undecoded += sum.exits.undecoded;
+		ret->exits.interrupted += sum.exits.interrupted;
+		ret->unanswered += sum.unanswered;
+	}
+	return 0;
 }

@@ -31,7 +31,8 @@ struct machine {
 	struct kvm_gic gic;
 	struct run_gate gate;
 	struct kvm_vcpu_env env;
-	struct kvm_vcpu_stats ended; /* of vCPUs before the last rebuild */
+	/* Per vCPU, of those before the last rebuild. */
+	struct kvm_vcpu_stats *ended;
 };
 
 /*
@@ -70,7 +71,8 @@ int machine_rebuild(struct machine *m, struct error *e) must_check;
 int machine_set_mapped(struct machine *m, enum board_bank bank, bool mapped,
 		       struct error *e) must_check;
 
-void machine_stats(struct machine *m, struct kvm_vcpu_stats *ret);
+/* Its vCPUs, exits and unanswered accesses, into `ret`. -ENOMEM. */
+int machine_stats(struct machine *m, struct vm_stats *ret) must_check;
 
 /*
  * For a snapshot (machine_state.c), halted. The two parts of a machine's state:

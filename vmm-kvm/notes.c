@@ -23,6 +23,14 @@ void notes_leave(struct notes *n, enum board_note note, uint64_t value)
 	pthread_mutex_unlock(&n->lock);
 }
 
+void notes_device_failed(struct notes *n, const char *why)
+{
+	pthread_mutex_lock(&n->lock);
+	n->left |= 1u << BOARD_NOTE_DEVICE;
+	snprintf(n->device_failed, sizeof(n->device_failed), "%s", why);
+	pthread_mutex_unlock(&n->lock);
+}
+
 static bool take(struct notes *n, enum board_note *ret, uint64_t *ret_value)
 {
 	bool any;
@@ -61,6 +69,12 @@ bool notes_take(struct notes *n, enum vmm_event_kind *ret_kind,
 		*ret_kind = VMM_EVENT_BALLOON;
 		snprintf(detail, ERROR_MESSAGE_MAX, "the guest has %s left",
 			 format_size(value, size, sizeof(size)));
+		break;
+	case BOARD_NOTE_DEVICE:
+		*ret_kind = VMM_EVENT_DEVICE_FAILED;
+		pthread_mutex_lock(&n->lock);
+		snprintf(detail, ERROR_MESSAGE_MAX, "%s", n->device_failed);
+		pthread_mutex_unlock(&n->lock);
 		break;
 	case BOARD_NOTE_COUNT:
 		return false;

@@ -25,6 +25,7 @@ struct notes {
 	pthread_mutex_t lock;
 	unsigned left; /* 1 << enum board_note */
 	uint64_t values[BOARD_NOTE_COUNT];
+	char device_failed[ERROR_MESSAGE_MAX];
 	bool stopped;
 	struct notes_stop stop;
 };
@@ -32,6 +33,9 @@ struct notes {
 void notes_init(struct notes *n);
 void notes_done(struct notes *n);
 void notes_leave(struct notes *n, enum board_note note, uint64_t value);
+
+/* Leaves BOARD_NOTE_DEVICE with its sentence; of several the last is told. */
+void notes_device_failed(struct notes *n, const char *why);
 
 /* The next one as an event with its sentence; false when there is none. */
 bool notes_take(struct notes *n, enum vmm_event_kind *ret_kind,

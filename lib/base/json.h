@@ -18,16 +18,20 @@
 #include "lib/base/error.h"
 
 enum json_kind {
-	JSON_STRING, /* char *, owned by the structure */
-	JSON_BOOL,   /* bool */
-	JSON_U32,    /* uint32_t */
-	JSON_U64,    /* uint64_t */
-	JSON_I64,    /* int64_t */
-	JSON_SIZE,   /* uint64_t bytes; number or "2GiB"; encoded as number */
-	JSON_ENUM,   /* int: index into names[] */
-	JSON_OBJECT, /* an embedded structure, described by sub */
-	JSON_ARRAY,  /* of structures described by sub; see below */
-	JSON_ANY,    /* json_object *, one reference owned */
+	JSON_STRING,   /* char *, owned by the structure */
+	JSON_BOOL,     /* bool */
+	JSON_U32,      /* uint32_t */
+	JSON_U32_AUTO, /* uint32_t; number, or "auto", which is UINT32_MAX */
+	JSON_U64,      /* uint64_t */
+	JSON_I64,      /* int64_t */
+	JSON_SIZE,     /* uint64_t bytes; number or "2GiB"; encoded as number */
+	JSON_ENUM,     /* int: index into names[] */
+	JSON_OBJECT,   /* an embedded structure, described by sub */
+	JSON_ARRAY,    /* of structures described by sub; see below */
+	JSON_ANY,      /* json_object *, one reference owned */
+	/* uint64_t[max], embedded. Missing elements at the end are 0, and
+	 * zeroes at the end are not written. */
+	JSON_U64S,
 };
 
 enum {

@@ -10,6 +10,16 @@ static const void *at_const(const void *structure, size_t offset)
 	return (const char *)structure + offset;
 }
 
+/* Up to the last that is not 0. */
+static size_t u64s_length(const struct json_field *f, const uint64_t *numbers)
+{
+	size_t n = f->max;
+
+	while (n > 0 && numbers[n - 1] == 0)
+		n--;
+	return n;
+}
+
 static bool is_empty(const struct json_field *f, const void *in)
 {
 	const void *value = at_const(in, f->offset);
@@ -23,6 +33,7 @@ static bool is_empty(const struct json_field *f, const void *in)
 	case JSON_BOOL:
 		return !*(const bool *)value;
 	case JSON_U32:
+	case JSON_U32_AUTO:
 		return *(const uint32_t *)value == 0;
 	case JSON_U64:
 	case JSON_I64:
@@ -34,6 +45,8 @@ static bool is_empty(const struct json_field *f, const void *in)
 		return *(const size_t *)at_const(in, f->count_offset) == 0;
 	case JSON_ANY:
 		return !*(json_object *const *)value;
+	case JSON_U64S:
+		return u64s_length(f, value) == 0;
 	case JSON_OBJECT:
 		/* When nothing of it would be written. */
 		for (const struct json_field *s = f->sub; s->name; s++)
@@ -65,6 +78,23 @@ static json_object *encode_array(const struct json_field *f, const void *in)
 	return TAKE_PTR(array);
 }
 
+static json_object *encode_u64s(const struct json_field *f,
+				const uint64_t *numbers)
+{
+	_cleanup_json_ json_object *array = json_object_new_array();
+	size_t n = u64s_length(f, numbers);
+
+	for (size_t i = 0; array && i < n; i++) {
+		json_object *element = json_object_new_uint64(numbers[i]);
+
+		if (!element || json_object_array_add(array, element) < 0) {
+			json_object_put(element);
+			return NULL;
+		}
+	}
+	return TAKE_PTR(array);
+}
+
 /* JSON null is NULL in json-c, so "out of memory" needs its own answer. */
 static int encode_field(const struct json_field *f, const void *in,
 			json_object **ret)
@@ -86,6 +116,12 @@ static int encode_field(const struct json_field *f, const void *in,
 	case JSON_U32:
 		*ret = json_object_new_uint64(*(const uint32_t *)value);
 		break;
+	case JSON_U32_AUTO:
+		*ret = *(const uint32_t *)value == UINT32_MAX
+			       ? json_object_new_string("auto")
+			       : json_object_new_uint64(
+					 *(const uint32_t *)value);
+		break;
 	case JSON_U64:
 	case JSON_SIZE:
 		*ret = json_object_new_uint64(*(const uint64_t *)value);
@@ -101,6 +137,9 @@ static int encode_field(const struct json_field *f, const void *in,
 		break;
 	case JSON_ARRAY:
 		*ret = encode_array(f, in);
+		break;
+	case JSON_U64S:
+		*ret = encode_u64s(f, value);
 		break;
 	}
 	return *ret ? 0 : -ENOMEM;

@@ -104,6 +104,25 @@ static void put_size(struct schema *s, const struct json_field *f)
 	put_bounds(s, f, "minimum", "maximum");
 }
 
+/* Bounds hold for the number; the word is only described. */
+static void put_u32_auto(struct schema *s, const struct json_field *f)
+{
+	const char *const types[] = {"integer", "string", NULL};
+
+	put(s, "type", names_array(types));
+	put_text(s, "pattern", "^auto$");
+	put_bounds(s, f, "minimum", "maximum");
+}
+
+static json_object *unsigned_schema(void)
+{
+	static const struct json_field any = {.kind = JSON_U64};
+	struct schema s = schema_new();
+
+	put_unsigned(&s, &any);
+	return schema_done(&s);
+}
+
 static json_object *field_schema(const struct json_field *f)
 {
 	struct schema s;
@@ -126,6 +145,9 @@ static json_object *field_schema(const struct json_field *f)
 	case JSON_U64:
 		put_unsigned(&s, f);
 		break;
+	case JSON_U32_AUTO:
+		put_u32_auto(&s, f);
+		break;
 	case JSON_I64:
 		put_signed(&s, f);
 		break;
@@ -138,6 +160,11 @@ static json_object *field_schema(const struct json_field *f)
 	case JSON_ARRAY:
 		put_text(&s, "type", "array");
 		put(&s, "items", json_schema(f->sub));
+		put_bounds(&s, f, "minItems", "maxItems");
+		break;
+	case JSON_U64S:
+		put_text(&s, "type", "array");
+		put(&s, "items", unsigned_schema());
 		put_bounds(&s, f, "minItems", "maxItems");
 		break;
 	case JSON_OBJECT:

@@ -117,8 +117,23 @@ void blockdev_requeue(struct blockdev *b, struct blockdev_request *r)
 		b->queue_end = &r->next;
 }
 
+static struct io_op_stats *stats_of(struct blockdev *b, enum blockdev_op op)
+{
+	switch (op) {
+	case BLOCKDEV_READ:
+		return &b->stats.read;
+	case BLOCKDEV_WRITE:
+		return &b->stats.write;
+	case BLOCKDEV_FLUSH:
+		return &b->stats.flush;
+	default:
+		return &b->stats.discard;
+	}
+}
+
 static void enqueue(struct blockdev *b, struct blockdev_request *r)
 {
+	r->asked_ns = uv_hrtime();
 	r->next = NULL;
 	*b->queue_end = r;
 	b->queue_end = &r->next;
@@ -150,6 +165,7 @@ static struct blockdev_request *request_new(struct blockdev *b,
 		return NULL;
 	r->dev = b;
 	r->op = op;
+	r->stats = stats_of(b, op);
 	r->iov = r->storage;
 	r->n_iov = n_room;
 	r->offset = offset;
@@ -163,6 +179,7 @@ static void accept_range(struct blockdev *b, struct blockdev_request *r)
 {
 	uint64_t end;
 
+	r->bytes = r->remaining;
 	if (__builtin_add_overflow(r->offset, r->remaining, &end) ||
 	    end > b->size_bytes) {
 		r->op = BLOCKDEV_FAIL;
@@ -262,6 +279,12 @@ int blockdev_zero(struct blockdev *b, uint64_t offset_bytes, uint64_t bytes,
 	return 0;
 }
 
+void blockdev_stats(const struct blockdev *b, struct blockdev_stats *ret)
+{
+	*ret = b->stats;
+	ret->in_flight = b->accepted;
+}
+
 static void choose_engine(struct blockdev *b)
 {
 	const char *forced = getenv("ARMVM_BLOCKDEV");
@@ -326,6 +349,8 @@ bool blockdev_request_allocated(struct blockdev_request *r, int result)
 void blockdev_request_done(struct blockdev_request *r)
 {
 	r->dev->accepted--;
+	io_op_count(r->stats, r->bytes, uv_hrtime() - r->asked_ns,
+		    r->result >= 0);
 	r->done(r->cookie, r->result);
 	free(r);
 }

@@ -19,6 +19,7 @@
 #include <uv.h>
 
 #include "lib/base/error.h"
+#include "lib/base/io_stats.h"
 
 #define BLOCKDEV_SECTOR 512
 
@@ -76,6 +77,14 @@ int blockdev_discard(struct blockdev *b, uint64_t offset_bytes, uint64_t bytes,
 #define BLOCKDEV_ZERO_MAX MIB(32)
 int blockdev_zero(struct blockdev *b, uint64_t offset_bytes, uint64_t bytes,
 		  bool unmap, blockdev_done_fn done, void *cookie);
+/* What was done since it was opened, by what was asked for. */
+struct blockdev_stats {
+	unsigned in_flight;
+	struct io_op_stats read, write, flush;
+	struct io_op_stats discard; /* and zeroing */
+};
+void blockdev_stats(const struct blockdev *b, struct blockdev_stats *ret);
+
 /* Start what was queued since the last call: once per batch. */
 void blockdev_submit(struct blockdev *b);
 

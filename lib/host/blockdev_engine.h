@@ -31,6 +31,9 @@ struct blockdev_request {
 	int fallocate_mode; /* of BLOCKDEV_DISCARD and BLOCKDEV_ZERO */
 	uint64_t offset, remaining;
 	int result;
+	/* As it was asked for: `op` and `remaining` change. */
+	struct io_op_stats *stats;
+	uint64_t bytes, asked_ns;
 	blockdev_done_fn done;
 	void *cookie;
 	struct iovec storage[];
@@ -56,7 +59,8 @@ struct blockdev {
 	bool readonly, closing;
 	uint64_t size_bytes; /* whole sectors */
 	struct blockdev_request *queue, **queue_end;
-	unsigned accepted;		      /* queued or started */
+	unsigned accepted; /* queued or started */
+	struct blockdev_stats stats;
 	const struct blockdev_engine *engine; /* NULL before the first one */
 	struct blockdev_ring *ring;	      /* io_uring's */
 	struct {			      /* the thread pool's */

@@ -15,6 +15,7 @@ struct netdev {
 	void *cookie;
 	bool polling;
 	int err; /* -errno once the interface is dead */
+	struct netdev_stats stats;
 	uv_poll_t poll;
 };
 
@@ -132,18 +133,35 @@ static ssize_t result(struct netdev *n, ssize_t moved)
 	return -err;
 }
 
+static void count_flow(struct io_flow_stats *flow, ssize_t moved)
+{
+	if (moved < HEADER_BYTES)
+		return;
+	flow->frames++;
+	flow->bytes += (size_t)moved - HEADER_BYTES;
+}
+
+void netdev_stats(const struct netdev *n, struct netdev_stats *ret)
+{
+	*ret = n->stats;
+}
+
 ssize_t netdev_recv(struct netdev *n, const struct iovec *iov, int count)
 {
-	if (n->err)
-		return n->err;
-	return result(n, readv(n->fd, iov, count));
+	ssize_t moved = n->err ? n->err : result(n, readv(n->fd, iov, count));
+
+	count_flow(&n->stats.received, moved);
+	return moved;
 }
 
 ssize_t netdev_send(struct netdev *n, const struct iovec *iov, int count)
 {
-	if (n->err)
-		return n->err;
-	return result(n, writev(n->fd, iov, count));
+	ssize_t moved = n->err ? n->err : result(n, writev(n->fd, iov, count));
+
+	if (moved < 0)
+		n->stats.sent.dropped++;
+	count_flow(&n->stats.sent, moved);
+	return moved;
 }
 
 void netdev_poll(struct netdev *n, bool enabled)
@@ -155,4 +173,19 @@ void netdev_poll(struct netdev *n, bool enabled)
 		uv_poll_start(&n->poll, UV_READABLE, on_readable);
 	else
 		uv_poll_stop(&n->poll);
+}
+
+void netdev_set_offloads(struct netdev *n, unsigned offloads)
+{
+	unsigned long flags = 0;
+
+	if (offloads & NETDEV_CSUM) {
+		flags |= TUN_F_CSUM;
+		flags |= offloads & NETDEV_TSO4 ? TUN_F_TSO4 : 0;
+		flags |= offloads & NETDEV_TSO6 ? TUN_F_TSO6 : 0;
+	}
+	if ((offloads & NETDEV_ECN) && (flags & (TUN_F_TSO4 | TUN_F_TSO6)))
+		flags |= TUN_F_TSO_ECN;
+	/* Fails for a socket, or an old tun that then offloads nothing. */
+	(void)ioctl(n->fd, TUNSETOFFLOAD, flags);
 }

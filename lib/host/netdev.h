@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "lib/base/error.h"
+#include "lib/base/io_stats.h"
 
 struct netdev;
 
@@ -26,9 +27,9 @@ struct netdev_guest {
 
 /*
  * Consumes fd: a tap opened IFF_TAP|IFF_NO_PI|IFF_VNET_HDR, which is set to the
- * 12-byte header and to no offloads; or a datagram or seqpacket socket that
- * carries one frame with such a header each. -EINVAL for anything else.
- * `guest` and `cookie` are borrowed. Polling begins enabled.
+ * 12-byte header and to no offloads (netdev_set_offloads()); or a datagram or
+ * seqpacket socket that carries one frame with such a header each. -EINVAL for
+ * anything else. `guest` and `cookie` are borrowed. Polling begins enabled.
  */
 int netdev_open(uv_loop_t *loop, int fd, const struct netdev_guest *guest,
 		void *cookie, struct netdev **ret, struct error *e) must_check;
@@ -42,6 +43,27 @@ DEFINE_CLEANUP(netdev_free, struct netdev *)
  */
 ssize_t netdev_recv(struct netdev *n, const struct iovec *iov, int count);
 ssize_t netdev_send(struct netdev *n, const struct iovec *iov, int count);
+/* Frames moved since it was opened, without their headers. What was not sent
+ * is dropped: nobody repeats it. */
+struct netdev_stats {
+	struct io_flow_stats received, sent;
+};
+void netdev_stats(const struct netdev *n, struct netdev_stats *ret);
 void netdev_poll(struct netdev *n, bool enabled);
+
+/* What a frame's header may leave to its receiver. */
+enum netdev_offload {
+	NETDEV_CSUM = 1, /* the checksum */
+	NETDEV_TSO4 = 2, /* cutting TCP into segments, by address family */
+	NETDEV_TSO6 = 4,
+	NETDEV_ECN = 8, /* the same of segments with congestion bits */
+};
+
+/*
+ * Which of them received frames may ask for from now on; frames that wait
+ * already may still ask for more. TSO needs CSUM and ECN needs TSO, or they
+ * are left out. What is sent may ask for any. Sockets take no note.
+ */
+void netdev_set_offloads(struct netdev *n, unsigned offloads);
 
 #endif

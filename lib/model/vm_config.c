@@ -47,7 +47,7 @@ const char *vm_name_check(const char *name)
 	       "letter or digit";
 }
 
-static const char *device_id_check(const char *id)
+const char *vm_device_id_check(const char *id)
 {
 	if (is_word(id) && strlen(id) <= VM_DEVICE_ID_MAX)
 		return NULL;
@@ -85,7 +85,7 @@ const struct json_field vm_disk_fields[] = {
 	{.name = "id",
 	 .kind = JSON_STRING,
 	 .offset = DISK(id),
-	 .check = device_id_check,
+	 .check = vm_device_id_check,
 	 .doc = "unique in the VM; default disk0, disk1, ..."},
 	{.name = "path",
 	 .kind = JSON_STRING,
@@ -131,7 +131,7 @@ const struct json_field vm_nic_fields[] = {
 	{.name = "id",
 	 .kind = JSON_STRING,
 	 .offset = NIC(id),
-	 .check = device_id_check,
+	 .check = vm_device_id_check,
 	 .doc = "unique in the VM; default nic0, nic1, ..."},
 	{.name = "tap",
 	 .kind = JSON_STRING,
@@ -179,6 +179,18 @@ static const struct json_field feature_fields[] = {
 	FEATURE(mte, "memory tagging; auto: off"),
 	FEATURE(steal_time, "the guest is told of time others had its CPUs; "
 			    "auto: if the host can"),
+	JSON_END,
+};
+
+static const struct json_field vsock_fields[] = {
+	{.name = "cid",
+	 .kind = JSON_U32_AUTO,
+	 .offset = offsetof(struct vsock_config, cid),
+	 .flags = JSON_REQUIRED | JSON_OMIT_EMPTY,
+	 .min = VM_VSOCK_CID_MIN,
+	 .max = VM_VSOCK_CID_MAX,
+	 .doc = "the guest's address (context id), unique on the host; auto: "
+		"one that is free, and kept"},
 	JSON_END,
 };
 
@@ -303,6 +315,12 @@ const struct json_field vm_config_fields[] = {
 	 .element_size = sizeof(struct nic_config),
 	 .count_offset = VM(n_nics),
 	 .doc = "network interfaces"},
+	{.name = "vsock",
+	 .kind = JSON_OBJECT,
+	 .offset = VM(vsock),
+	 .flags = JSON_OMIT_EMPTY,
+	 .sub = vsock_fields,
+	 .doc = "sockets between host and guest (AF_VSOCK); default none"},
 	{.name = "labels",
 	 .kind = JSON_ANY,
 	 .offset = VM(labels),

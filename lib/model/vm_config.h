@@ -27,7 +27,12 @@
 #define VM_MEMORY_MAX	      GIB(128 * 1024) /* what 48 address bits leave */
 #define VM_MEMORY_MAX_AARCH32 GIB(3)
 #define VM_MEMORY_STEP	      MIB(1)
-#define VM_CMDLINE_MAX	      2047 /* COMMAND_LINE_SIZE of Linux on ARM */
+/* Context ids of vsock: 0 to 2 are everyone's, the host's among them, and the
+ * last is "any" (Linux, vm_sockets.h). */
+#define VM_VSOCK_CID_MIN 3
+#define VM_VSOCK_CID_MAX (UINT32_MAX - 1)
+#define VM_VSOCK_AUTO	 UINT32_MAX
+#define VM_CMDLINE_MAX	 2047 /* COMMAND_LINE_SIZE of Linux on ARM */
 /* Of a disk or NIC; what virtio-blk has room for as a serial (VIRTIO 1.2,
  * 5.2.6), so that an id can serve as one. */
 #define VM_DEVICE_ID_MAX 20
@@ -106,6 +111,12 @@ struct nic_config {
 	uint32_t slot; /* as a disk's */
 };
 
+struct vsock_config {
+	/* The guest's; 0: it has no vsock. VM_VSOCK_AUTO in a definition that
+	 * is not stored yet. Unique on the host. */
+	uint32_t cid;
+};
+
 struct vm_config {
 	char *name;
 	char *uuid; /* default: random, at definition; lower case */
@@ -129,6 +140,7 @@ struct vm_config {
 	size_t n_disks;
 	struct nic_config *nics;
 	size_t n_nics;
+	struct vsock_config vsock;
 	json_object *labels; /* an object of strings; NULL: none */
 	bool transient;	     /* the definition ends with the first run */
 	bool autostart;	     /* by the daemon, after the host was started */
@@ -165,6 +177,8 @@ void vm_config_done(struct vm_config *c);
 /* NULL or what is accepted: letters, digits, '.', '_', '-'; first a letter
  * or digit; at most VM_NAME_MAX; not of the form of a uuid. */
 const char *vm_name_check(const char *name);
+/* The same for the id of a disk or network interface. */
+const char *vm_device_id_check(const char *id);
 
 /* In a structure just decoded: fill in what was left out, and judge what the
  * field tables cannot. Part of vm_config_from_json(). */

@@ -27,6 +27,7 @@
 #include "lib/model/vm_config.h"
 #include "lib/model/vm_device.h"
 #include "lib/model/vm_state.h"
+#include "lib/model/vm_stats.h"
 
 struct vmm;
 
@@ -40,7 +41,10 @@ enum vmm_event_kind {
 	VMM_EVENT_PANIC,    /* the guest reported a crash */
 	VMM_EVENT_WATCHDOG, /* the guest let its watchdog expire */
 	VMM_EVENT_BALLOON,  /* the guest gave or took what was asked */
-	VMM_EVENT_FATAL,    /* the backend cannot go on: now at rest */
+	/* A device is out of order until its driver resets it, because of what
+	 * is behind it on the host; `detail` names both. */
+	VMM_EVENT_DEVICE_FAILED,
+	VMM_EVENT_FATAL, /* the backend cannot go on: now at rest */
 };
 
 /* A disk or network interface that has a slot. */
@@ -99,6 +103,7 @@ struct vmm_params {
 	int initrd_fd;	   /* likewise; -1 for none */
 	int nvram_fd;	   /* memfd of nvram_size bytes, read-write, shared */
 	uint64_t nvram_size;
+	int vsock_fd; /* /dev/vhost-vsock with config->vsock.cid; if that */
 	struct vmm_disk disks[VM_DISKS_MAX]; /* config->n_disks of them */
 	struct vmm_nic nics[VM_NICS_MAX];    /* config->n_nics of them */
 	/* A whole snapshot, read-only: the machine is that one, which has this
@@ -109,12 +114,6 @@ struct vmm_params {
 	/* Borrowed. The first is never NULL; the others are what the
 	 * definition asks for, and the port of the guest's agent. */
 	struct chardev *console, *virtio_console, *agent;
-};
-
-struct vmm_stats {
-	uint64_t exits_mmio, exits_total;
-	uint64_t vcpu_ns;	      /* CPU time of all vCPU threads */
-	uint64_t accesses_unanswered; /* to addresses with nothing there */
 };
 
 struct vmm_save {
@@ -141,7 +140,12 @@ struct vmm_ops {
 	 * Only begins; reaching it is an event. */
 	int (*set_balloon)(struct vmm *v, uint64_t bytes, struct error *e);
 	void (*nvram_committed)(struct vmm *v);
-	void (*stats)(struct vmm *v, struct vmm_stats *ret);
+	/*
+	 * What the machine did so far, into *ret, which is zeroed and owned by
+	 * the caller, also on failure; times are the caller's. What the guest
+	 * has to be asked for is as it last said. -ENOMEM.
+	 */
+	int (*stats)(struct vmm *v, struct vm_stats *ret, struct error *e);
 	/*
 	 * Offer a device to the guest. The descriptor is consumed, also on
 	 * failure; the configuration is borrowed during the call. -ENOSPC when

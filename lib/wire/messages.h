@@ -11,10 +11,12 @@
  *                                              + the nvram descriptor, once
  *                                              configured (a daemon that
  *                                              restarted has none)
- *  D configure    {config, nvram_size, paused, roles[]} + fds; paused: is how
- * it shall be started; roles[i] says what fd i is: "kvm", "firmware", "kernel",
- * "initrd", "nvram", "spill", "console-log", "snapshot", "disk:ID", "nic:ID".
- *                 With "snapshot" the machine is the one in it. May be repeated
+ *  D configure    {config, nvram_size, paused, roles[]} + fds, roles[i] says what
+ *                 fd i is: "kvm", "firmware", "kernel", "initrd", "nvram",
+ *                 "spill", "console-log", "vsock" (with its context id set),
+ *                 "snapshot" (the machine is the one in it),
+ *                 "disk:ID", "nic:ID"; paused: is how it shall be started. May
+ *                 be repeated
  *                 to hand over more than FD_PASS_MAX descriptors ("more": true
  *                 on all but the last).
  *  D start        {}                        → {} once the guest is started
@@ -40,8 +42,10 @@
  *                                           runs on; with hold only after
  *                                           "resume", or when it failed, or
  *                                           the daemon has gone.
- *  D stats        {}                        → {exits_mmio, exits_total,
- *                                              vcpu_ns}
+ *  D stats        {from?}                   → {stats, next}: what
+ *                                              lib/model/vm_stats.h has; next:
+ *                                              from where to ask again for more
+ *                                              of its lists, 0: that was all
  *  D attach       {kind, config, timeout_ms} + fd (of the disk or tap)
  *                                           → {slot} once it is offered; then
  *                                           "device" until "active" or
@@ -64,7 +68,7 @@
  *                                           process has ended, or the next
  *                                           one is told again
  *  S event        {kind, detail}            "reset", "panic", "balloon",
- *                                           "watchdog"
+ *                                           "watchdog", "device-failed"
  *  S saving       {done, total}             bytes of memory looked at
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged

@@ -78,6 +78,33 @@ def test_update():
         host.call("vm.delete", name=name)
 
 
+def test_vsock():
+    def cid(name):
+        return host.vm(name)["config"]["vsock"]["cid"]
+    define("v1", vsock={"cid": "auto"})
+    define("v2", vsock={"cid": "auto"})
+    equal("free cids are chosen", (cid("v1"), cid("v2")), (3, 4))
+    define("v3", vsock={"cid": 100})
+    text = refused("a cid of another VM", "exists", "vm.define", config={
+        "name": "v4", "hypervisor": "null", "vsock": {"cid": 100}})
+    match("it names that VM", '"v3"', text)
+    host.call("vm.clone", name="v3", new_name="v4")
+    equal("a clone has its own", cid("v4"), 101)
+    config = host.vm("v3")["config"]
+    host.call("vm.update", name="v3",
+              config=dict(config, vsock={"cid": "auto"}))
+    equal("auto keeps the one it has", cid("v3"), 100)
+    host.call("vm.start", name="v3")
+    refused("not while it runs", "wrong-state", "vm.update", name="v3",
+            config=dict(config, vsock={"cid": 7}))
+    host.call("vm.stop", name="v3")
+    host.call("vm.update", name="v3", config=dict(config, vsock={"cid": 7}))
+    equal("another", cid("v3"), 7)
+    match("show tells it", "Vsock +CID 7", ctl("show v3", "show", "v3"))
+    for name in ("v1", "v2", "v3", "v4"):
+        host.call("vm.delete", name=name)
+
+
 def test_clone_and_kept():
     vm = define("c1", nics=[{"tap": "tapc1"}])
     host.call("vm.rename", name="c1", new_name="c0")
@@ -314,7 +341,7 @@ if len(sys.argv) == 3 and sys.argv[1] == "--touch":
     os._exit(0)
 
 host.start()
-guarded(test_update, test_clone_and_kept, test_lists, test_set_and_edit,
+guarded(test_update, test_vsock, test_clone_and_kept, test_lists, test_set_and_edit,
         test_transient_and_restart, test_restart_limit, test_autostart,
         test_states_survive, test_events_replay)
 report.end()

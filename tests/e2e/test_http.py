@@ -236,6 +236,16 @@ def test_hostile():
     equal("pipelined requests are answered in turn",
           [http.response().status for _ in range(50)], [200] * 50)
     http.close()
+    post = (b"POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+    for name, first in (("GET", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"),
+                        ("POST", post)):
+        http = Http(SOCK)
+        http.sock.sendall(first + post)
+        equal(f"a body behind a {name} that is not answered yet: the {name} is",
+              http.response().status, 200)
+        equal("and the connection ends", http.sock.recv(10), b"")
+        http.close()
+    equal("nobody else notices", ask("GET", "/healthz").status, 200)
     slow = [Http(SOCK) for _ in range(100)]
     for s in slow:
         s.sock.sendall(b"GET /heal")

@@ -125,7 +125,8 @@ def test_life():
               "started" in s.expect("hello\n"))
         late.close()
         stats = d.request("stats")
-        check("stats", stats["ok"] and stats["exits_total"] > 0, stats)
+        check("stats", stats["ok"] and stats["next"] == 0 and
+              stats["stats"]["vcpus"][0]["exits"] > 0, stats)
         check("pause", d.request("pause")["ok"]
               and d.await_message("state", state="paused"))
         refused("paused once", d.request("pause"), "wrong-state", "web")

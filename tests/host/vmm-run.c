@@ -87,23 +87,30 @@ static int open_or_die(const char *path, int flags)
 
 static void finish(struct run *r, int status)
 {
-	struct vmm_stats s;
+	struct vm_stats s = {0};
+	struct error e = ERROR_INIT;
+	uint64_t exits = 0, vcpu_ns = 0;
 
 	if (r->over)
 		return;
 	r->over = true;
 	r->status = status;
-	vmm_kvm_ops.stats(r->vmm, &s);
+	if (vmm_kvm_ops.stats(r->vmm, &s, &e))
+		die("statistics", e.message);
+	for (size_t i = 0; i < s.n_vcpus; i++) {
+		exits += s.vcpus[i].exits;
+		vcpu_ns += s.vcpus[i].cpu_ns;
+	}
 	fprintf(stderr,
 		"vmm-run: %llu exits, %llu of them mmio, %llu unanswered; "
 		"%.1f s of vCPU time; %llu commits of %llu bytes, %llu resets"
 		"\r\n",
-		(unsigned long long)s.exits_total,
-		(unsigned long long)s.exits_mmio,
-		(unsigned long long)s.accesses_unanswered,
-		(double)s.vcpu_ns / 1e9, (unsigned long long)r->commits,
+		(unsigned long long)exits, (unsigned long long)s.exits.mmio,
+		(unsigned long long)s.unanswered, (double)vcpu_ns / 1e9,
+		(unsigned long long)r->commits,
 		(unsigned long long)r->committed_bytes,
 		(unsigned long long)r->resets);
+	vm_stats_done(&s);
 	vmm_kvm_ops.destroy(r->vmm);
 	uv_close((uv_handle_t *)&r->input, NULL);
 	uv_close((uv_handle_t *)&r->output, NULL);

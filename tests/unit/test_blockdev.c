@@ -321,6 +321,37 @@ static void test_drain_waits_and_goes_on(void **state)
 	assert_int_equal(f->last, 0);
 }
 
+static void test_counts(void **state)
+{
+	struct fixture *f = *state;
+	char buf[4096] = {0};
+	struct iovec iov = {buf, sizeof(buf)};
+	struct blockdev_stats s;
+
+	assert_int_equal(blockdev_writev(f->b, &iov, 1, 0, count, f), 0);
+	assert_int_equal(blockdev_readv(f->b, &iov, 1, 0, count, f), 0);
+	assert_int_equal(blockdev_readv(f->b, &iov, 1, MIB(1), count, f), 0);
+	assert_int_equal(blockdev_flush(f->b, count, f), 0);
+	/* Zeroes may become a write; they stay what was asked for. */
+	assert_int_equal(blockdev_zero(f->b, 0, 8192, false, count, f), 0);
+	blockdev_stats(f->b, &s);
+	assert_int_equal(s.in_flight, 5);
+	wait_for(f, 5);
+	blockdev_stats(f->b, &s);
+	assert_int_equal(s.in_flight, 0);
+	assert_int_equal(s.write.requests, 1);
+	assert_int_equal(s.write.bytes, 4096);
+	assert_int_equal(s.read.requests, 2);
+	assert_int_equal(s.read.errors, 1); /* beyond the end */
+	assert_int_equal(s.read.bytes, 4096);
+	assert_int_equal(s.flush.requests, 1);
+	assert_int_equal(s.flush.bytes, 0);
+	assert_int_equal(s.discard.requests, 1);
+	assert_int_equal(s.discard.bytes, 8192);
+	assert_true(s.write.total_ns > 0);
+	assert_int_equal(histogram_total(&s.read.latency), 2);
+}
+
 static void test_readonly(void **state)
 {
 	struct fixture *f = *state;
@@ -373,6 +404,7 @@ int main(void)
 		TEST(test_request_from_callback),
 		TEST(test_free_waits),
 		TEST(test_readonly),
+		TEST(test_counts),
 		TEST(test_not_a_disk),
 		TEST(test_drain_waits_and_goes_on),
 	};

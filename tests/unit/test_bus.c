@@ -1,6 +1,7 @@
 #include "tests/unit/device_harness.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 /* A device that remembers the last access and answers all ones. */
 struct probe {
@@ -238,6 +239,60 @@ static void test_two_doors(void **state)
 	assert_int_equal(p.writes, 3 * (5000 + 313));
 }
 
+/* Accesses are counted by name, also of regions that are gone. */
+static void test_tallies(void **state)
+{
+	struct probe one = probe_at(0x1000, 0x100);
+	struct probe two = probe_at(0x2000, 0x100);
+	struct probe other = probe_at(0x3000, 0x100);
+	_cleanup_(bus_freep) struct bus *b = NULL;
+	struct bus_tally t[BUS_TALLIES_MAX];
+	uint64_t v;
+
+	other.region.name = "another of a very long name";
+	assert_int_equal(bus_new(&b), 0);
+	assert_int_equal(bus_tallies(b, t), 0);
+	assert_int_equal(add(b, &one), 0);
+	assert_int_equal(add(b, &two), 0);
+	assert_int_equal(add(b, &other), 0);
+	bus_read(b, 0x1000, 4, &v);
+	bus_read(b, 0x2000, 4, &v);
+	bus_write(b, 0x2000, 4, 0);
+	bus_write(b, 0x3000, 4, 0);
+	bus_write(b, 0x4000, 4, 0); /* nothing there */
+	bus_remove(b, &one.region);
+	assert_int_equal(bus_tallies(b, t), 2);
+	assert_string_equal(t[0].name, "probe");
+	assert_int_equal(t[0].reads, 2);
+	assert_int_equal(t[0].writes, 1);
+	assert_string_equal(t[1].name, "another of a very long ");
+	assert_int_equal(t[1].writes, 1);
+}
+
+/* However many names there are. */
+static void test_tallies_are_bounded(void **state)
+{
+	struct probe probes[BUS_TALLIES_MAX + 8];
+	char names[ARRAY_SIZE(probes)][8];
+	_cleanup_(bus_freep) struct bus *b = NULL;
+	struct bus_tally t[BUS_TALLIES_MAX];
+	uint64_t sum = 0;
+
+	assert_int_equal(bus_new(&b), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(probes); i++) {
+		probes[i] = probe_at(0x1000 * i, 0x100);
+		snprintf(names[i], sizeof(names[i]), "n%u", i);
+		probes[i].region.name = names[i];
+		assert_int_equal(add(b, &probes[i]), 0);
+		bus_write(b, 0x1000 * i, 4, 0);
+	}
+	assert_int_equal(bus_tallies(b, t), BUS_TALLIES_MAX);
+	for (unsigned i = 0; i < BUS_TALLIES_MAX; i++)
+		sum += t[i].writes;
+	assert_int_equal(sum, ARRAY_SIZE(probes));
+	assert_string_equal(t[BUS_TALLIES_MAX - 1].name, "others");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +304,8 @@ int main(void)
 		cmocka_unit_test(test_handler_moves_its_own_region),
 		cmocka_unit_test(test_edits_with_the_lock_held),
 		cmocka_unit_test(test_two_doors),
+		cmocka_unit_test(test_tallies),
+		cmocka_unit_test(test_tallies_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

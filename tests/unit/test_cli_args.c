@@ -143,6 +143,10 @@ static void test_definitions(void **state)
 {
 	assert_return_code(chdir("/usr/lib"), errno);
 	expect_definition("create web", "{\"name\":\"web\"}");
+	expect_definition("create --vsock web",
+			  "{\"name\":\"web\",\"vsock\":{\"cid\":\"auto\"}}");
+	expect_definition("create web --vsock=5",
+			  "{\"name\":\"web\",\"vsock\":{\"cid\":5}}");
 	expect_definition(
 		"create web --disk a.raw --memory 1.5G --vcpus 2 --nic "
 		"bridge=br0,mac=52:54:00:00:00:01 --firmware ./fw "
@@ -174,6 +178,7 @@ static void test_bad_definitions(void **state)
 		{"create x --memory 2Q", "--memory"},
 		{"create x --vcpus 0", "--vcpus"},
 		{"create x --vcpus two", "--vcpus"},
+		{"create x --vsock=0", "--vsock"},
 		{"create x --nic br0",
 		 "--nic: \"br0\" is not one of: tap=..., bridge=..., mac=..."},
 		{"create x --nic mac=52:54:00:00:00:01",

@@ -302,6 +302,55 @@ static void test_schema(void **state)
 	json_object_put(o);
 }
 
+struct dial {
+	uint64_t marks[3];
+};
+
+static const struct json_field dial_fields[] = {
+	{"marks", JSON_U64S, offsetof(struct dial, marks), JSON_OMIT_EMPTY,
+	 .max = 3},
+	JSON_END,
+};
+
+static int decode_dial(const char *text, struct dial *dial, struct error *e)
+{
+	_cleanup_json_ json_object *o = NULL;
+
+	assert_int_equal(json_parse(text, strlen(text), &o, e), 0);
+	return json_decode(o, dial_fields, dial, "", e);
+}
+
+static void assert_dial(const struct dial *dial, const char *text)
+{
+	json_object *o = json_encode(dial_fields, dial);
+
+	assert_string_equal(json_text(o), text);
+	json_object_put(o);
+}
+
+static void test_numbers(void **state)
+{
+	struct dial dial = {{7, 7, 7}};
+	struct error e = ERROR_INIT;
+
+	assert_int_equal(
+		decode_dial("{\"marks\":[0,18446744073709551615]}", &dial, &e),
+		0);
+	assert_true(dial.marks[1] == UINT64_MAX && dial.marks[2] == 0);
+	assert_dial(&dial, "{\"marks\":[0,18446744073709551615]}");
+	assert_int_equal(decode_dial("{\"marks\":[]}", &dial, &e), 0);
+	assert_dial(&dial, "{}");
+	assert_int_equal(decode_dial("{\"marks\":[1,2,3,4]}", &dial, &e),
+			 -EINVAL);
+	assert_string_equal(e.message,
+			    "marks: 4 elements are too many; at most 3");
+	assert_int_equal(decode_dial("{\"marks\":[1,-2]}", &dial, &e), -EINVAL);
+	assert_non_null(
+		strstr(e.message, "marks[1]: -2 is not a whole number"));
+	assert_int_equal(decode_dial("{\"marks\":5}", &dial, &e), -EINVAL);
+	json_release(dial_fields, &dial);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +362,7 @@ int main(void)
 		cmocka_unit_test(test_parse_depth),
 		cmocka_unit_test(test_parse_scalars),
 		cmocka_unit_test(test_schema),
+		cmocka_unit_test(test_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,6 +103,29 @@ static void test_send(void **state)
 	assert_memory_equal(back, "header------frame", 17);
 }
 
+/* Without their headers. */
+static void test_counts(void **state)
+{
+	struct fixture *f = *state;
+	char bytes[] = "header------frame";
+	struct iovec iov = {bytes, sizeof(bytes) - 1};
+	struct netdev_stats s;
+
+	assert_int_equal(netdev_send(f->n, &iov, 1), 17);
+	assert_int_equal(send(f->peer, "header------fr", 14, 0), 14);
+	turn(f);
+	netdev_stats(f->n, &s);
+	assert_int_equal(s.sent.frames, 1);
+	assert_int_equal(s.sent.bytes, 5);
+	assert_int_equal(s.received.frames, 1);
+	assert_int_equal(s.received.bytes, 2);
+	assert_int_equal(s.sent.dropped, 0);
+	while (netdev_send(f->n, &iov, 1) > 0)
+		;
+	netdev_stats(f->n, &s);
+	assert_int_equal(s.sent.dropped, 1);
+}
+
 static void test_poll_off_and_on(void **state)
 {
 	struct fixture *f = *state;
@@ -154,9 +177,9 @@ static void test_not_a_network(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_receive),	    TEST(test_send),
-		TEST(test_poll_off_and_on), TEST(test_goes_away),
-		TEST(test_not_a_network),
+		TEST(test_receive),   TEST(test_send),
+		TEST(test_counts),    TEST(test_poll_off_and_on),
+		TEST(test_goes_away), TEST(test_not_a_network),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

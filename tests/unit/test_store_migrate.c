@@ -314,6 +314,27 @@ static void test_from_schema_1(void **state)
 	assert_int_equal(raw_int("SELECT pid FROM run"), 4711);
 }
 
+/* What schema 2 has is all still there, and nobody has a cid. */
+static void test_from_schema_2(void **state)
+{
+	static const char rows[] =
+		"INSERT INTO vm (uuid, name, config, created_ms, state, vcpus) "
+		"VALUES ('u-1', 'web', '{}', 5, 'running', 3), "
+		"('u-2', 'db', '{}', 6, 'stopped', 1)";
+	sqlite3 *db = raw_open();
+	struct store *s = NULL;
+
+	assert_int_equal(store_migrate(db, path, store_migrations, 2, NULL), 0);
+	assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(store_open(dir, &s, NULL), 0);
+	store_close(s);
+	assert_int_equal(raw_int("SELECT count(*) FROM vm WHERE vsock_cid IS "
+				 "NULL AND state IN ('running', 'stopped')"),
+			 2);
+	assert_int_equal(raw_int("SELECT vcpus FROM vm WHERE name = 'web'"), 3);
+}
+
 #define each(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -330,6 +351,7 @@ int main(void)
 		each(test_steps_run_once_and_in_order),
 		each(test_failing_step_leaves_the_schema_before),
 		each(test_from_schema_1),
+		each(test_from_schema_2),
 		each(test_large_is_checked_later),
 	};
 

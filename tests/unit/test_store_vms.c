@@ -201,13 +201,60 @@ static void test_batch(void **state)
 	expect_names(d->store, "db web ");
 }
 
+static int add_cid(struct store *s, const char *uuid, const char *name,
+		   uint32_t cid, int64_t *ret_id, struct error *e)
+{
+	char config[64];
+
+	snprintf(config, sizeof(config), "{\"vsock\":{\"cid\":%u}}", cid);
+	return store_vm_add(s, uuid, name, config, ret_id, e);
+}
+
+static uint32_t cid_free(struct store *s, uint32_t max)
+{
+	uint32_t cid = 0;
+
+	assert_int_equal(store_vsock_cid_free(s, 3, max, &cid, NULL), 0);
+	return cid;
+}
+
+static void test_cids(void **state)
+{
+	struct store_dir *d = *state;
+	struct store *s = d->store;
+	int64_t web, db, revision, other;
+	struct error e = ERROR_INIT;
+	uint32_t cid;
+
+	assert_int_equal(cid_free(s, 9), 3);
+	assert_int_equal(add_cid(s, UUID_A, "web", 3, &web, NULL), 0);
+	assert_int_equal(cid_free(s, 9), 4);
+	assert_int_equal(add_cid(s, UUID_B, "db", 3, &db, &e), -EEXIST);
+	assert_string_equal(e.message, "vsock.cid: 3 is the one of VM \"web\" "
+				       "already; use auto, or another");
+	assert_int_equal(add_cid(s, UUID_B, "db", 9, &db, NULL), 0);
+	/* Beyond the highest there is none: the first gap. */
+	assert_int_equal(cid_free(s, 9), 4);
+	assert_int_equal(cid_free(s, 20), 10);
+	assert_int_equal(updated(s, db, "db", "{\"vsock\":{\"cid\":9}}"), 2);
+	assert_int_equal(store_vm_update(s, db, "db", "{\"vsock\":{\"cid\":3}}",
+					 &revision, &e),
+			 -EEXIST);
+	assert_int_equal(updated(s, db, "db", "{\"vsock\":{\"cid\":4}}"), 3);
+	assert_int_equal(store_vsock_cid_free(s, 3, 4, &cid, &e), -ENOSPC);
+	assert_int_equal(updated(s, db, "db", "{}"), 4);
+	assert_int_equal(cid_free(s, 4), 4);
+	/* A variable store that is kept has none. */
+	assert_int_equal(store_vm_keep(s, web, NULL), 0);
+	assert_int_equal(add_cid(s, "u", "third", 3, &other, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		store_test(test_update),
-		store_test(test_lists),
-		store_test(test_kept),
-		store_test(test_batch),
+		store_test(test_update), store_test(test_lists),
+		store_test(test_kept),	 store_test(test_batch),
+		store_test(test_cids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

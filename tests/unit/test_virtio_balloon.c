@@ -220,6 +220,9 @@ static void test_statistics(void **state)
 	assert_int_equal(s.stats[BALLOON_TOTAL], 1000);
 	assert_int_equal(s.stats[BALLOON_FREE], 500);
 	assert_true(s.stats[BALLOON_SWAP_IN] == BALLOON_UNKNOWN);
+	assert_true(s.stats_ns > 0);
+	/* The driver is to announce the next one. */
+	assert_int_equal(*vring_u16(v, v->used + 4 + 8 * v->size), v->added);
 	virtio_balloon_ask(f->dev);
 	assert_true(vring_take(v, &head, &written));
 	virtio_balloon_ask(f->dev);

@@ -9,6 +9,8 @@
 #define RX	  0
 #define TX	  1
 #define MRG_RXBUF (1ull << 15)
+#define CSUM	  3ull
+#define TSO	  (0x77ull << 7)
 
 struct fixture {
 	struct machine m;
@@ -91,9 +93,85 @@ static void test_config(void **state)
 
 	assert_int_equal(cfg_read(&f->m, DEVFN, PCI_REG_DEVICE, 2), 0x1041);
 	assert_int_equal(cfg_read(&f->m, DEVFN, PCI_REG_CLASS + 2, 1), 2);
-	assert_int_equal(driver_offered(&f->d),
-			 1ull << 32 | 3ull << 28 | 1 << 5 | 1 << 15 | 1 << 16);
+	assert_int_equal(driver_offered(&f->d), 1ull << 32 | 3ull << 28 |
+							1 << 5 | 1 << 15 |
+							1 << 16 | CSUM | TSO);
 	assert_int_equal(mmio_read(&f->m, f->d.device, 8), 0x1030201005452);
+}
+
+struct header_row {
+	uint8_t flags, gso_type;
+	uint64_t features;
+	int passes; /* -1: the frame does not; 0: without what it asks for */
+};
+
+/* Header, 60 bytes. Only what was negotiated may be left to the host. */
+static void test_transmit_offloads(void **state)
+{
+	static const struct header_row rows[] = {
+		{1, 0, 1, 1},		{1, 1, 1 | 1 << 11, 1},
+		{1, 4, 1 | 1 << 12, 1}, {1, 0x81, 1 | 1 << 11 | 1 << 13, 1},
+		{1, 1, 0, 0},		{0xff, 0xff, 0, 0},
+		{1, 1, 1, -1},		{1, 4, 1 | 1 << 11, -1},
+		{1, 3, CSUM | TSO, -1}, {1, 0x81, 1 | 1 << 11, -1},
+		{1, 5, CSUM | TSO, -1},
+	};
+	struct fixture *f = *state;
+	uint8_t frame[128], got[128];
+	uint32_t head, written;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct vring *v = &f->rings[TX];
+		ssize_t n;
+
+		start(f, rows[i].features);
+		memset(frame, 7, sizeof(frame));
+		frame[0] = rows[i].flags;
+		frame[1] = rows[i].gso_type;
+		memcpy(buffer(f, 0), frame, 72);
+		vring_desc(v, v->desc, 0, DATA_GPA, 72, 0, 0);
+		vring_add(v, 0);
+		driver_notify(&f->d, TX);
+		assert_true(driver_wait(&f->d, v, &head, &written));
+		n = recv(f->peer, got, sizeof(got), MSG_DONTWAIT);
+		assert_int_equal(n, rows[i].passes < 0 ? -1 : 72);
+		if (n < 0)
+			continue;
+		memset(frame + 10, 0, 2); /* num_buffers */
+		if (rows[i].passes == 0)
+			memset(frame, 0, 12);
+		assert_memory_equal(got, frame, 72);
+	}
+}
+
+static void test_receive_offloads(void **state)
+{
+	static const struct header_row rows[] = {
+		{1, 0, 2, 1},		{1, 1, 2 | 1 << 7, 1},
+		{1, 4, 2 | 1 << 8, 1},	{1, 1, 0, 0},
+		{1, 1, 2, -1},		{1, 4, 2 | 1 << 7, -1},
+		{1, 3, CSUM | TSO, -1},
+	};
+	struct fixture *f = *state;
+	uint32_t head, written;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint8_t frame[72] = {rows[i].flags, rows[i].gso_type};
+
+		start(f, rows[i].features);
+		give_buffer(f, 0, 1526);
+		driver_turn(&f->d);
+		assert_int_equal(send(f->peer, frame, 72, 0), 72);
+		driver_turn(&f->d);
+		assert_int_equal(vring_take(&f->rings[RX], &head, &written),
+				 rows[i].passes >= 0);
+		if (rows[i].passes < 0)
+			continue;
+		assert_int_equal(buffer(f, 0)[0], rows[i].passes ? 1 : 0);
+		assert_int_equal(buffer(f, 0)[1],
+				 rows[i].passes ? rows[i].gso_type : 0);
+		assert_int_equal(buffer(f, 0)[10], 1);
+	}
 }
 
 static void test_receive(void **state)
@@ -306,6 +384,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_config),
+		TEST(test_transmit_offloads),
+		TEST(test_receive_offloads),
 		TEST(test_receive),
 		TEST(test_merge),
 		TEST(test_transmit),

@@ -82,9 +82,11 @@ static void test_round_trip(void **state)
 
 	assert_int_equal(load("{\"name\":\"w\",\"hypervisor\":\"xen\","
 			      "\"disks\":[{\"path\":\"/a\"}],"
+			      "\"vsock\":{\"cid\":\"auto\"},"
 			      "\"nics\":[{\"bridge\":\"br0\"}]}",
 			      &a, NULL),
 			 0);
+	assert_true(a.vsock.cid == VM_VSOCK_AUTO);
 	first = vm_config_to_json(&a);
 	assert_int_equal(vm_config_from_json(first, &b, NULL), 0);
 	second = vm_config_to_json(&b);
@@ -147,6 +149,15 @@ static const struct bad_case bad_cases[] = {
 	{"\"arch\":\"x86_64\"",
 	 "arch: \"x86_64\" is not one of aarch64, aarch32"},
 	{"\"uuid\":\"1234\"", "uuid: \"1234\" is not a UUID; use e.g. " UUID},
+	{"\"vsock\":{}", "vsock.cid: is required"},
+	{"\"vsock\":{\"cid\":2}", "vsock.cid: 2 is not \"auto\" or a whole "
+				  "number from 3 to 4294967294"},
+	{"\"vsock\":{\"cid\":4294967295}",
+	 "vsock.cid: 4294967295 is not \"auto\" or a whole number from 3 to "
+	 "4294967294"},
+	{"\"vsock\":{\"cid\":\"any\"}",
+	 "vsock.cid: \"any\" is not \"auto\" or a whole number from 3 to "
+	 "4294967294"},
 	{"\"vcpus\":9,\"gic\":\"v2\"",
 	 "vcpus: 9 are too many for a GICv2, which serves at most 8; use 8, or "
 	 "gic v3"},

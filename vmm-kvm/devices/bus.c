@@ -12,6 +12,9 @@ struct bus {
 	pthread_mutex_t lock; /* recursive; see bus.h */
 	struct mmio_region **regions;
 	size_t count, allocated;
+	/* The last one is for all whose names came too late. */
+	struct bus_tally tallies[BUS_TALLIES_MAX];
+	unsigned n_tallies;
 };
 
 static int lock_init(pthread_mutex_t *lock)
@@ -98,6 +101,25 @@ static int region_check(const struct bus *b, const struct mmio_region *r)
 	return 0;
 }
 
+/* Names are few: one for each kind of device. */
+static unsigned tally_of(struct bus *b, const char *name)
+{
+	struct bus_tally *t;
+
+	if (!name)
+		name = "unnamed";
+	for (unsigned i = 0; i < b->n_tallies; i++)
+		if (strncmp(b->tallies[i].name, name,
+			    sizeof(b->tallies[i].name) - 1) == 0)
+			return i;
+	if (b->n_tallies == BUS_TALLIES_MAX)
+		return BUS_TALLIES_MAX - 1;
+	t = &b->tallies[b->n_tallies];
+	strncpy(t->name, b->n_tallies == BUS_TALLIES_MAX - 1 ? "others" : name,
+		sizeof(t->name) - 1);
+	return b->n_tallies++;
+}
+
 static int region_append(struct bus *b, struct mmio_region *r)
 {
 	if (b->count == b->allocated) {
@@ -109,6 +131,7 @@ static int region_append(struct bus *b, struct mmio_region *r)
 		b->regions = p;
 		b->allocated = n;
 	}
+	r->tally = tally_of(b, r->name);
 	b->regions[b->count++] = r;
 	return 0;
 }
@@ -183,9 +206,11 @@ bool bus_read(struct bus *b, uint64_t addr, unsigned size, uint64_t *ret)
 		return false;
 	bus_lock(b);
 	r = region_find(b, addr, size);
-	if (r)
+	if (r) {
+		b->tallies[r->tally].reads++;
 		*ret = r->ops->read(r->dev, addr - r->base, size) &
 		       size_mask(size);
+	}
 	bus_unlock(b);
 	return r != NULL;
 }
@@ -198,9 +223,22 @@ bool bus_write(struct bus *b, uint64_t addr, unsigned size, uint64_t value)
 		return false;
 	bus_lock(b);
 	r = region_find(b, addr, size);
-	if (r)
+	if (r) {
+		b->tallies[r->tally].writes++;
 		r->ops->write(r->dev, addr - r->base, size,
 			      value & size_mask(size));
+	}
 	bus_unlock(b);
 	return r != NULL;
+}
+
+size_t bus_tallies(struct bus *b, struct bus_tally *ret)
+{
+	size_t n;
+
+	bus_lock(b);
+	n = b->n_tallies;
+	memcpy(ret, b->tallies, n * sizeof(*ret));
+	bus_unlock(b);
+	return n;
 }

@@ -28,12 +28,20 @@ struct mmio_ops {
 };
 
 struct mmio_region {
-	const char *name; /* borrowed; for diagnosis */
+	const char *name; /* borrowed; accesses are counted by it */
 	uint64_t base, size_bytes;
 	const struct mmio_ops *ops;
 	void *dev;
 	bool enabled;
+	unsigned tally; /* the bus's own: where its accesses are counted */
 };
+
+/* Accesses to all regions of one name, also to those that are gone. */
+struct bus_tally {
+	char name[24];
+	uint64_t reads, writes;
+};
+#define BUS_TALLIES_MAX 64
 
 struct bus;
 
@@ -55,6 +63,10 @@ void bus_region_move(struct bus *b, struct mmio_region *r, uint64_t base,
 /* false when nothing answered (read gives all ones). Takes the lock. */
 bool bus_read(struct bus *b, uint64_t addr, unsigned size, uint64_t *ret);
 bool bus_write(struct bus *b, uint64_t addr, unsigned size, uint64_t value);
+
+/* Copies what was counted, in the order the names came, into `ret`, which has
+ * room for BUS_TALLIES_MAX; returns how many. Takes the lock. */
+size_t bus_tallies(struct bus *b, struct bus_tally *ret);
 
 void bus_lock(struct bus *b);
 void bus_unlock(struct bus *b);

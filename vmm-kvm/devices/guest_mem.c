@@ -23,8 +23,19 @@ int guest_mem_add(struct guest_mem *m, uint64_t gpa, uint64_t size_bytes,
 		.gpa = gpa,
 		.size_bytes = size_bytes,
 		.hva = hva,
+		.fd = -1,
 	};
 	return 0;
+}
+
+void guest_mem_set_file(struct guest_mem *m, uint64_t gpa, int fd,
+			uint64_t offset)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (m->regions[i].gpa == gpa) {
+			m->regions[i].fd = fd;
+			m->regions[i].fd_offset = offset;
+		}
 }
 
 void *guest_mem_ptr(const struct guest_mem *m, uint64_t gpa, uint64_t size)

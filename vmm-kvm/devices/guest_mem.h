@@ -17,6 +17,10 @@
 struct guest_mem_region {
 	uint64_t gpa, size_bytes;
 	uint8_t *hva;
+	/* Its file and where in it, borrowed; for those who share it. -1: it
+	 * has none. */
+	int fd;
+	uint64_t fd_offset;
 };
 
 struct guest_mem {
@@ -27,6 +31,9 @@ struct guest_mem {
 /* `hva` is borrowed. -EINVAL on overlap or wrap, -ENOSPC when full. */
 int guest_mem_add(struct guest_mem *m, uint64_t gpa, uint64_t size_bytes,
 		  void *hva) must_check;
+/* The region at `gpa`, which was added, is a shared mapping of that file. */
+void guest_mem_set_file(struct guest_mem *m, uint64_t gpa, int fd,
+			uint64_t offset);
 
 /* The host address of [gpa, gpa+size), or NULL unless all of it is RAM of one
  * region. A size of 0 gives NULL. */

@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <sys/eventfd.h>
 
 #include "vmm-kvm/devices/msix.h"
@@ -86,6 +87,15 @@ static void entry_set(struct msix *m, struct msix_vector *v, unsigned at,
 	vector_update(m, v, may_open(m, v), at != ENTRY_CONTROL);
 }
 
+/* Whoever else writes to the eventfd of a vector that is not open finds nobody
+ * who reads it: the sink delivers that when it opens. */
+static bool is_pending(const struct msix_vector *v)
+{
+	struct pollfd p = {.fd = v->fd, .events = POLLIN};
+
+	return v->pending || (!v->open && poll(&p, 1, 0) > 0);
+}
+
 static uint32_t read_dword(const struct msix *m, uint64_t offset)
 {
 	uint32_t bits = 0;
@@ -99,7 +109,7 @@ static uint32_t read_dword(const struct msix *m, uint64_t offset)
 	for (unsigned i = 0; i < 32; i++) {
 		uint64_t vector = (offset - MSIX_PBA_AT) * 8 + i;
 
-		if (vector < m->n_vectors && m->vectors[vector].pending)
+		if (vector < m->n_vectors && is_pending(&m->vectors[vector]))
 			bits |= 1u << i;
 	}
 	return bits;
@@ -203,6 +213,11 @@ bool msix_enabled(const struct msix *m)
 	return control(m) & CONTROL_ENABLE;
 }
 
+int msix_fd(const struct msix *m, unsigned vector)
+{
+	return vector < m->n_vectors ? m->vectors[vector].fd : -1;
+}
+
 void msix_notify(struct msix *m, unsigned vector)
 {
 	if (vector >= m->n_vectors)
@@ -227,11 +242,15 @@ void msix_reset(struct msix *m)
 	for (unsigned i = 0; i < m->n_vectors; i++) {
 		struct msix_vector *v = &m->vectors[i];
 
+		eventfd_t lost;
+
 		v->masked = true;
 		v->pending = false;
 		v->address = 0;
 		v->data = 0;
 		vector_update(m, v, false, false);
+		/* Fails when nothing waits there. */
+		(void)eventfd_read(v->fd, &lost);
 	}
 }
 

@@ -47,6 +47,9 @@ int msix_init(struct msix *m, struct pci_dev *dev, unsigned bar,
 void msix_done(struct msix *m);
 
 bool msix_enabled(const struct msix *m);
+/* The eventfd that raises a vector; what is written to it while the vector is
+ * not open is pending. -1 for one that does not exist. */
+int msix_fd(const struct msix *m, unsigned vector);
 /* Vectors that do not exist are ignored. */
 void msix_notify(struct msix *m, unsigned vector);
 /* To be called by the owner's config_written and reset. */

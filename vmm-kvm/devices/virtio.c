@@ -215,3 +215,9 @@ void virtio_config_write(struct virtio_dev *d, uint64_t offset, unsigned size,
 	if (d->ops->config_write)
 		d->ops->config_write(d, offset, size, value);
 }
+
+void virtio_call_changed(struct virtio_dev *d)
+{
+	if (d->ops->call_changed)
+		d->ops->call_changed(d);
+}

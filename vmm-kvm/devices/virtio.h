@@ -25,6 +25,7 @@ enum {
 	VIRTIO_ID_CONSOLE = 3,
 	VIRTIO_ID_RNG = 4,
 	VIRTIO_ID_BALLOON = 5,
+	VIRTIO_ID_VSOCK = 19,
 };
 
 /* Device status, 2.1. */
@@ -54,6 +55,9 @@ struct virtio_dev_ops {
 	/* The queues are gone: forget what refers to them. Any thread, so no
 	 * call of the loop or of a host end. Optional. */
 	void (*reset)(struct virtio_dev *d);
+	/* What the transport's call_fd() gives may be another now. Any thread,
+	 * so no call of the loop. Optional. */
+	void (*call_changed)(struct virtio_dev *d);
 	/* The driver writes `size` (1, 2, 4 or 8) bytes of the configuration
 	 * space. A vCPU thread, so no call of the loop or of a host end.
 	 * Optional: without it the space is read-only. */
@@ -83,6 +87,16 @@ struct virtio_transport_ops {
 	void (*notify_config)(void *transport);
 	/* Have ops->kick called for the queue, soon, on the loop thread. */
 	void (*kick_later)(void *transport, unsigned index);
+
+	/* For queues that someone else serves; see virtio_vhost.h. */
+
+	/* The eventfd that has the driver's notifications. */
+	int (*kick_fd)(void *transport, unsigned index);
+	/* Whether the loop looks at it, and calls ops->kick. Loop thread. */
+	void (*kick_watch)(void *transport, unsigned index, bool watch);
+	/* An eventfd that does what notify_queue() does; -1 where there is
+	 * none now. It stays valid until call_changed() or the reset. */
+	int (*call_fd)(void *transport, unsigned index);
 };
 
 struct virtio_dev {
@@ -163,6 +177,8 @@ void virtio_save(const struct virtio_dev *d, struct state_out *out);
 int virtio_load(struct virtio_dev *d, struct state_in *in,
 		struct error *e) must_check;
 
+/* What call_fd() gives may be another now. */
+void virtio_call_changed(struct virtio_dev *d);
 /* Waits for host requests under way; without the lock. NULL is fine. */
 struct virtio_dev *virtio_dev_free(struct virtio_dev *d);
 DEFINE_CLEANUP(virtio_dev_free, struct virtio_dev *)

@@ -1,5 +1,7 @@
 #include "vmm-kvm/devices/virtio_balloon.h"
 
+#include <uv.h>
+
 /* Queues, 5.5.2: those of features that were not negotiated do not exist, and
  * the ones behind move up. */
 #define INFLATE	   0
@@ -43,6 +45,7 @@ struct virtio_balloon {
 	bool stats_held;     /* the driver's buffer for statistics is here */
 	uint16_t stats_head; /* then */
 	uint64_t reported_bytes;
+	uint64_t stats_ns;
 	uint64_t stats[BALLOON_STATS];
 	struct virtq_chain chain;
 };
@@ -122,6 +125,7 @@ static void take_stats(struct virtio_balloon *b,
 	for (size_t i = 0; i < n / sizeof(entries[0]); i++)
 		if (entries[i].tag < BALLOON_STATS)
 			b->stats[entries[i].tag] = entries[i].value;
+	b->stats_ns = uv_hrtime();
 }
 
 static unsigned stats_queue(const struct virtio_balloon *b)
@@ -136,14 +140,21 @@ static unsigned reporting_queue(const struct virtio_balloon *b)
 	return b->dev.features & F_STATS_VQ ? 3 : 2;
 }
 
-/* One buffer, kept until we want new figures (5.5.6.3). */
+/* One buffer, kept until we want new figures (5.5.6.3). The ring is looked at
+ * until it is empty: only then is the next buffer announced. */
 static void stats_pump(struct virtio_balloon *b, unsigned index)
 {
-	if (b->stats_held || !virtio_pop(&b->dev, index, &b->chain))
-		return;
-	take_stats(b, &b->chain);
-	b->stats_held = true;
-	b->stats_head = b->chain.head;
+	unsigned n;
+
+	for (n = 0; n < BURST && virtio_pop(&b->dev, index, &b->chain); n++) {
+		if (b->stats_held)
+			virtio_push(&b->dev, index, b->stats_head, 0);
+		take_stats(b, &b->chain);
+		b->stats_held = true;
+		b->stats_head = b->chain.head;
+	}
+	if (n == BURST)
+		virtio_kick_later(&b->dev, index);
 }
 
 /* False: the ring is empty, or broken. */
@@ -214,6 +225,7 @@ static void forget_stats(struct virtio_balloon *b)
 {
 	for (size_t i = 0; i < BALLOON_STATS; i++)
 		b->stats[i] = BALLOON_UNKNOWN;
+	b->stats_ns = 0;
 }
 
 static void reset(struct virtio_dev *d)
@@ -296,6 +308,7 @@ void virtio_balloon_state(struct virtio_dev *d,
 		.target_bytes = left(b, b->config.num_pages),
 		.actual_bytes = left(b, b->config.actual),
 		.reported_bytes = b->reported_bytes,
+		.stats_ns = b->stats_ns,
 	};
 	memcpy(ret->stats, b->stats, sizeof(ret->stats));
 	virtio_leave(d);

@@ -40,7 +40,9 @@ struct virtio_balloon_state {
 	uint64_t target_bytes;	 /* left to the guest, as asked */
 	uint64_t actual_bytes;	 /* left to the guest, as it says */
 	uint64_t reported_bytes; /* given back by reporting, ever */
-	/* As the guest last said, by virtio_balloon_ask(). */
+	/* As the guest last said, by virtio_balloon_ask(), and when (of
+	 * uv_hrtime(); 0: never). */
+	uint64_t stats_ns;
 	uint64_t stats[BALLOON_STATS];
 };
 

@@ -83,10 +83,38 @@ static void kick_later(void *transport, unsigned index)
 	virtio_mmio_kick(transport, index);
 }
 
+static int kick_fd(void *transport, unsigned index)
+{
+	struct virtio_mmio *v = transport;
+
+	return v->kicks[index].fd;
+}
+
+static void kick_watch(void *transport, unsigned index, bool watch)
+{
+	struct virtio_mmio *v = transport;
+	uv_poll_t *poll = &v->kicks[index].poll;
+
+	/* Neither fails for a handle that was started before. */
+	if (watch)
+		(void)uv_poll_start(poll, UV_READABLE, on_kick);
+	else
+		(void)uv_poll_stop(poll);
+}
+
+/* The wire also needs the interrupt status, which only we can set. */
+static int call_fd(void *transport, unsigned index)
+{
+	return -1;
+}
+
 static const struct virtio_transport_ops transport_ops = {
 	.notify_queue = notify_queue,
 	.notify_config = notify_config,
 	.kick_later = kick_later,
+	.kick_fd = kick_fd,
+	.kick_watch = kick_watch,
+	.call_fd = call_fd,
 };
 
 void virtio_mmio_reset(struct virtio_mmio *v)

@@ -114,10 +114,41 @@ static void kick_later(void *transport, unsigned index)
 	virtio_pci_kick(transport, index);
 }
 
+static int kick_fd(void *transport, unsigned index)
+{
+	struct virtio_pci *v = transport;
+
+	return v->kicks[index].fd;
+}
+
+static void kick_watch(void *transport, unsigned index, bool watch)
+{
+	struct virtio_pci *v = transport;
+	uv_poll_t *poll = &v->kicks[index].poll;
+
+	/* Neither fails for a handle that was started before. */
+	if (watch)
+		(void)uv_poll_start(poll, UV_READABLE, on_kick);
+	else
+		(void)uv_poll_stop(poll);
+}
+
+static int call_fd(void *transport, unsigned index)
+{
+	struct virtio_pci *v = transport;
+
+	return msix_enabled(&v->msix)
+		       ? msix_fd(&v->msix, v->queue_vectors[index])
+		       : -1;
+}
+
 static const struct virtio_transport_ops transport_ops = {
 	.notify_queue = notify_queue,
 	.notify_config = notify_config,
 	.kick_later = kick_later,
+	.kick_fd = kick_fd,
+	.kick_watch = kick_watch,
+	.call_fd = call_fd,
 };
 
 static struct virtio_pci *from_pci(struct pci_dev *d)
@@ -162,6 +193,7 @@ static void config_written(struct pci_dev *d, unsigned reg, unsigned size)
 	uint32_t offset, length, value;
 
 	msix_config_written(&v->msix);
+	virtio_call_changed(v->device);
 	/* PCI 3.0, 6.8.3.3: with MSI-X on, the pin is not used. */
 	if (msix_enabled(&v->msix))
 		pci_intx_set(&v->pci, false);

@@ -144,6 +144,7 @@ static void queue_write(struct virtio_pci *v, uint64_t offset, uint32_t value)
 		return;
 	if (offset == COMMON_QUEUE_VECTOR) {
 		v->queue_vectors[v->queue_select] = checked_vector(v, value);
+		virtio_call_changed(v->device);
 		return;
 	}
 	/* The rings of an enabled queue stay where they are (4.1.4.3.2). */

@@ -213,6 +213,14 @@ int virtqueue_pop(struct virtqueue *q, struct virtq_chain *ret)
 	return 1;
 }
 
+void virtqueue_continue(struct virtqueue *q, uint16_t next)
+{
+	if (!q->ready || q->broken)
+		return;
+	q->last_avail = next;
+	q->used_index = q->signalled = load16(q->used + RING_INDEX);
+}
+
 void virtqueue_unpop(struct virtqueue *q, unsigned n)
 {
 	q->last_avail = (uint16_t)(q->last_avail - n);

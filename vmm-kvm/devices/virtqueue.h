@@ -80,6 +80,9 @@ int virtqueue_enable(struct virtqueue *q) must_check;
  * malformed and the queue now broken; -ESHUTDOWN if it was not usable before.
  */
 int virtqueue_pop(struct virtqueue *q, struct virtq_chain *ret) must_check;
+/* Someone else served the ring up to the chain before index `next`, and handed
+ * all he took back: go on from there. */
+void virtqueue_continue(struct virtqueue *q, uint16_t next);
 /* Take back the last `n` chains popped, of which none was pushed. */
 void virtqueue_unpop(struct virtqueue *q, unsigned n);
 

@@ -139,10 +139,27 @@ def frames_pass():
             break
         got += part
     peer.close()
-    server.close()
     report.check("1 MiB went out over TCP whole", got == FILL,
                  f"{len(got)} bytes")
     guest.run("true")
+    guest.send("nc 192.168.77.1 4000 </dev/null | md5sum; "
+               "echo in=d\"\"one\n")
+    peer, _ = server.accept()
+    before = frames_to_guest()
+    peer.sendall(FILL)
+    peer.close()
+    report.match("1 MiB came in whole", hashlib.md5(FILL).hexdigest(),
+                 guest.expect("in=done\n"))
+    n = frames_to_guest() - before
+    report.check(f"in {n} frames: the guest takes them large", n < 300)
+    server.close()
+    guest.run("true")
+
+
+def frames_to_guest():
+    """By the tap; /proc/self/net is that of our own network namespace."""
+    with open("/proc/self/net/dev", encoding="ascii") as f:
+        return int(f.read().split("tap-mmio:")[1].split()[9])
 
 
 def what_a_request_costs():
