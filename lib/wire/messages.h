@@ -11,12 +11,12 @@
  *                                              + the nvram descriptor, once
  *                                              configured (a daemon that
  *                                              restarted has none)
- *  D configure    {config, nvram_size, paused, roles[]} + fds, roles[i] says what
- *                 fd i is: "kvm", "firmware", "kernel", "initrd", "nvram",
- *                 "spill", "console-log", "vsock" (with its context id set),
- *                 "snapshot" (the machine is the one in it),
- *                 "disk:ID", "nic:ID"; paused: is how it shall be started. May
- *                 be repeated
+ *  D configure    {config, nvram_size, paused, roles[]} + fds; paused: is how
+ *                 it shall be started; roles[i] says what fd i is: "kvm",
+ *                 "firmware", "kernel", "initrd", "nvram", "spill",
+ *                 "console-log", "vsock" (with its context id set),
+ *                 "snapshot" (the machine is the one in it), "disk:ID",
+ *                 "nic:ID". May be repeated
  *                 to hand over more than FD_PASS_MAX descriptors ("more": true
  *                 on all but the last).
  *  D start        {}                        → {} once the guest is started
