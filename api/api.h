@@ -44,6 +44,9 @@ enum api_role {
 	X(VM_PAUSE, "vm.pause", OPERATOR, "POST /v1/vms/{name}/pause")         \
 	X(VM_RESUME, "vm.resume", OPERATOR, "POST /v1/vms/{name}/resume")      \
 	X(VM_CONSOLE, "vm.console", OPERATOR, "GET /v1/vms/{name}/console")    \
+	X(VM_CONSOLE_TAKE, "vm.console_take", OPERATOR,                        \
+	  "POST /v1/vms/{name}/console")                                       \
+	X(VM_LOG, "vm.log", OPERATOR, "GET /v1/vms/{name}/log")                \
 	X(VM_BALLOON, "vm.balloon", OPERATOR, "POST /v1/vms/{name}/balloon")   \
 	X(VM_GUEST, "vm.guest", VIEWER, "GET /v1/vms/{name}/guest")            \
 	X(VM_FREEZE, "vm.freeze", OPERATOR, "POST /v1/vms/{name}/freeze")      \
@@ -125,6 +128,24 @@ struct api_uuid_params {
 struct api_console_params {
 	char *name;
 	int device; /* 0: the VM's own choice; else an enum api_console */
+	int want;   /* enum api_console_want */
+};
+struct api_console_take_params {
+	char *name;
+	int device;
+	int64_t session;
+};
+struct api_log_params {
+	char *name;
+	int64_t position;
+	uint32_t lines;
+	int since; /* enum api_log_since */
+};
+enum api_log_since { API_LOG_ALL, API_LOG_BOOT };
+enum api_console_want {
+	API_CONSOLE_WRITE,
+	API_CONSOLE_READ,
+	API_CONSOLE_TAKE_OVER
 };
 enum api_console { API_CONSOLE_DEFAULT, API_CONSOLE_PL011, API_CONSOLE_VIRTIO };
 struct api_balloon_params {
@@ -176,15 +197,16 @@ struct api_empty_params {
 
 /*
  * A VM as vm.get, vm.list and every call that returns a VM show it:
- * { name, uuid, state, hypervisor, vcpus, memory (bytes), disks (count),
- *   nics (count), pid (0 if none), started_ms (Unix time, 0 if not running),
- *   revision, reason (why it is stopped or crashed, "" if nothing to say),
- *   labels (an object of strings), autostart };
- * vm.get adds config (the whole definition). An event is
- * { seq, time_ms, vm (uuid), name, kind, ... }, kind "state" with
- * { state, previous, reason }, "device" with { device (id), type ("disk" or
- * "nic"), state (of lib/model/vm_device.h), slot, address, driver, detail (why
- * it failed) }, others as they come.
+ * { name, uuid, state, hypervisor (of one that runs, what "auto" came to),
+ * vcpus, memory (bytes), disks (count), nics (count), pid (0 if none),
+ * started_ms (Unix time, 0 if not running), revision, reason (why it is stopped
+ * or crashed, "" if nothing to say), labels (an object of strings), autostart
+ * }; vm.get adds config (the whole definition). An event is { seq, time_ms, vm
+ * (uuid), name, kind, ... }, kind "state" with { state, previous, reason },
+ * "device" with { device (id), type ("disk" or "nic"), state (of
+ * lib/model/vm_device.h), slot, address, driver, detail (why it failed) },
+ * "console" with { device, session, writer } whenever somebody else may type
+ * (session 0: nobody does), others as they come.
  *
  * A disk or nic as disk.add, nic.list and their like show it: what its
  * definition has, and { state ("defined": only in the definition), slot,
@@ -197,14 +219,19 @@ struct api_empty_params {
  * host.info: { version, machine, kernel, cpus, memory (bytes), hypervisors:
  * [{ name, available, reason }], firmware: { path, found }, state_dir,
  * boot_id, guest: what KVM can do for one (lib/model/host_caps.h), or null }.
- * vm.list: { vms: [VM...] }. vm.console: {} and the descriptor of a
- * stream socket. vm.delete: the VM as it was. vm.shutdown: the VM once it is
- * stopped, or, with timeout_ms 0, once the guest was told. var.list:
- * { generation, variables: [{ name, guid, attributes ("NV,BS,RT"),
- * attributes_bits, size, data (hex) }] }. event.subscribe: { events (replayed,
- * oldest first), last (the seq to go on from), more (true when the replay was
- * cut short and notifications do not come yet: subscribe again with since =
- * last), gap ({ from, to }: what is no longer kept; absent without one) }.
+ * vm.list: { vms: [VM...] }. vm.console: { vm (uuid), device,
+ * session (to be named in events and vm.console_take), writes, writer (who
+ * types, "" for nobody) } and the descriptor of a stream socket. vm.log: { text
+ * (U+FFFD for what is no UTF-8), from, next (positions of it and of what
+ * follows it), end (position of the log's end), lost (bytes before `from` that
+ * were asked for and are no longer kept) }. vm.delete: the VM as it was.
+ * vm.shutdown: the VM once it is stopped, or, with timeout_ms 0, once the guest
+ * was told. var.list: { generation, variables: [{ name, guid, attributes
+ * ("NV,BS,RT"), attributes_bits, size, data (hex) }] }. event.subscribe: {
+ * events (replayed, oldest first), last (the seq to go on from), more (true
+ * when the replay was cut short and notifications do not come yet: subscribe
+ * again with since = last), gap ({ from, to }: what is no longer kept; absent
+ * without one) }.
  */
 
 /*
@@ -303,6 +330,10 @@ struct api_handlers {
 			const char *vm, struct error *e);
 	bool (*may_see)(void *cookie, const struct api_identity *who,
 			json_object *event);
+	/* ERROR_CONFLICT when the VM has another revision, -ENOENT when there
+	 * is none. NULL: any will do. */
+	int (*check_revision)(void *cookie, const char *vm, int64_t revision,
+			      struct error *e);
 	/* A call that changes something has ended, or was refused. `vm` is
 	 * what it named, or NULL; `why` is NULL when it succeeded. */
 	void (*audit)(void *cookie, const struct api_identity *who,

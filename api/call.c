@@ -95,12 +95,15 @@ static const char *call_vm(const struct api_call *c)
 	return NULL;
 }
 
-/* Viewing changes nothing. */
+/* Viewing changes nothing; nor does reading a log, which is asked for again and
+ * again, but who may not do so is told. */
 static void call_audit(const struct api_call *c, const struct error *why)
 {
 	const struct api_server *s = c->caller->server;
 	const struct api_handlers *h = s ? server_handlers(s) : NULL;
 
+	if (c->method == API_VM_LOG && !why)
+		return;
 	if (h && h->audit && c->method < API_METHOD_COUNT &&
 	    api_methods[c->method].role > API_ROLE_VIEWER)
 		h->audit(h->cookie, c->caller->who, api_methods[c->method].name,
@@ -396,19 +399,32 @@ void caller_message(struct api_caller *c, const char *text, size_t size)
 	}
 }
 
+static int check_revision(const struct api_call *call, struct error *e)
+{
+	const struct api_handlers *h = server_handlers(call->caller->server);
+	const char *vm = call_vm(call);
+
+	if (!vm || !h->check_revision)
+		return 0;
+	return h->check_revision(h->cookie, vm, call->caller->revision, e);
+}
+
 void caller_call(struct api_caller *c, enum api_method_id method,
 		 json_object *params, struct api_call **ret_call)
 {
 	struct api_call *call = call_new(c);
+	bool has_revision = c->has_revision;
 	struct error e = ERROR_INIT;
 
+	c->has_revision = false;
 	if (ret_call)
 		*ret_call = call;
 	if (call) {
 		call->direct = true;
 		call->method = method;
 		if (decode_params(call, params, &e) < 0 ||
-		    check_role(call, &e) < 0)
+		    check_role(call, &e) < 0 ||
+		    (has_revision && check_revision(call, &e) < 0))
 			api_call_fail(call, &e);
 		else
 			call_run(call);

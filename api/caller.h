@@ -39,6 +39,10 @@ struct api_caller {
 	const struct api_handlers *handlers;
 	bool takes_fd; /* a reply may carry a descriptor */
 	bool gone;     /* begin no more calls for it */
+	/* The next caller_call() is only made when the VM it names has this
+	 * revision; nothing comes between the look and the call. */
+	bool has_revision;
+	int64_t revision;
 };
 
 /* Take one message (a request or a batch) apart and run what it asks; replies

@@ -299,3 +299,8 @@ int api_client_event(struct api_client *c, int timeout_ms,
 	json_object_array_del_idx(c->events, 0, 1);
 	return 0;
 }
+
+int api_client_fd(const struct api_client *c)
+{
+	return c->sock;
+}

@@ -49,6 +49,10 @@ int api_client_call(struct api_client *c, const char *method,
 int api_client_event(struct api_client *c, int timeout_ms,
 		     json_object **ret_event, struct error *e) must_check;
 
+/* To poll for reading when nothing is waited for; events may also have come
+ * already, so api_client_event() with no time is asked first. */
+int api_client_fd(const struct api_client *c);
+
 static inline void api_client_closep(struct api_client **c)
 {
 	api_client_close(*c);

@@ -58,7 +58,6 @@ static void on_after_poll(uv_check_t *check)
 static void client_free(struct http_client *c)
 {
 	http_request_done(&c->request);
-	json_object_put(c->params);
 	buf_done(&c->out);
 	free(c);
 }
@@ -443,7 +442,6 @@ void http_server_notify(struct http_server *s, json_object *event)
 
 	for (c = s ? s->clients : NULL; c; c = next) {
 		next = c->next;
-		if (c->mode == HTTP_EVENTS)
-			http_events_notify(c, event);
+		http_events_notify(c, event);
 	}
 }

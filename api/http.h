@@ -72,9 +72,6 @@ struct http_client {
 	bool identified, stranger;
 	bool reused; /* a request was answered on it before */
 	struct http_request request;
-	/* If-Match is judged by a vm.get; then these go to the call itself. */
-	json_object *params;
-	bool judging;
 	/* The answer. */
 	int status;
 	const char *type;
@@ -137,6 +134,8 @@ void http_console_begin(struct http_client *c);
 int http_console_receive(struct http_client *c, const void *data, size_t size);
 int http_console_write(struct http_client *c);
 void http_console_end(struct http_client *c);
+/* Of all events it takes those that say who types here; borrowed. */
+void http_console_notify(struct http_client *c, json_object *event);
 
 /* api/http_tls.c: the subject of the peer's verified certificate as RFC 2253
  * writes it, or -EACCES. */

@@ -1,6 +1,8 @@
 /*
  * A VM's console as a WebSocket (RFC 6455): binary messages are what the guest
- * prints and what is typed. A call that fails closes it with code 4000 + the
+ * prints and what is typed. Text messages from us say who types: first what
+ * vm.console answers, then { session, writer, writes } whenever that is
+ * another. A call that fails closes it with code 4000 + the
  * HTTP status of the error, and its message as the reason.
  */
 #include "api/http.h"
@@ -15,9 +17,11 @@
 struct http_console {
 	struct http_client *client;
 	uv_poll_t poll;
-	int fd;
-	bool ended;	  /* the console closed its end */
-	struct buf input; /* typed, not taken yet */
+	int fd;		   /* -1: not there yet */
+	bool ended;	   /* the console closed its end */
+	struct buf input;  /* typed, not taken yet */
+	json_object *seat; /* as vm.console answered */
+	json_object *told; /* the next text message; NULL: none */
 };
 
 static struct http_client *client_of(struct api_caller *caller)
@@ -71,42 +75,90 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	console_update(con);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void console_free(struct http_console *con)
 {
-	struct http_console *con = handle->data;
-
 	fd_close(con->fd);
 	buf_done(&con->input);
+	json_object_put(con->seat);
+	json_object_put(con->told);
 	free(con);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	console_free(handle->data);
 }
 
 void http_console_end(struct http_client *c)
 {
-	if (c->console)
-		uv_close((uv_handle_t *)&c->console->poll, on_closed);
-	c->console = NULL;
+	struct http_console *con = TAKE_PTR(c->console);
+
+	if (con && con->fd >= 0)
+		uv_close((uv_handle_t *)&con->poll, on_closed);
+	else if (con)
+		console_free(con);
 }
 
-/* Consumes fd. */
-static int console_open(struct http_client *c, int fd)
+/* Consumes fd; borrows seat. */
+static int console_open(struct http_client *c, json_object *seat, int fd)
 {
-	struct http_console *con = calloc(1, sizeof(*con));
+	struct http_console *con = c->console;
 	uv_loop_t *loop = server_loop(http_api(c->server));
-	int r = con ? fd_set_nonblock(fd) : -ENOMEM;
+	int r = fd_set_nonblock(fd);
 
 	if (r == 0)
 		r = uv_poll_init(loop, &con->poll, fd);
 	if (r < 0) {
 		fd_close(fd);
-		free(con);
 		return r;
 	}
 	con->poll.data = con;
-	con->client = c;
 	con->fd = fd;
-	c->console = con;
+	con->seat = json_object_get(seat);
+	con->told = json_object_get(seat);
+	/* Typed while the console was not there yet. */
+	if (con->input.size > 0)
+		send_input(con);
 	console_update(con);
+	http_wake(c);
 	return 0;
+}
+
+static bool same(json_object *a, json_object *b, const char *key)
+{
+	json_object *x = NULL, *y = NULL;
+
+	return json_object_object_get_ex(a, key, &x) &&
+	       json_object_object_get_ex(b, key, &y) && json_object_equal(x, y);
+}
+
+static void copy(json_object *to, json_object *from, const char *key)
+{
+	json_object *value = NULL;
+
+	if (json_object_object_get_ex(from, key, &value))
+		json_object_object_add(to, key, json_object_get(value));
+}
+
+void http_console_notify(struct http_client *c, json_object *event)
+{
+	struct http_console *con = c->console;
+	json_object *kind = NULL;
+
+	if (!con || !con->seat || c->ending ||
+	    !json_object_object_get_ex(event, "kind", &kind) ||
+	    !streq(json_object_get_string(kind), "console") ||
+	    !same(event, con->seat, "vm") || !same(event, con->seat, "device"))
+		return;
+	/* Only the newest counts. */
+	json_object_put(con->told);
+	con->told = json_object_new_object();
+	copy(con->told, event, "session");
+	copy(con->told, event, "writer");
+	json_object_object_add(
+		con->told, "writes",
+		json_object_new_boolean(same(event, con->seat, "session")));
+	http_wake(c);
 }
 
 static void finish(struct http_client *c, unsigned code, const char *message)
@@ -137,13 +189,13 @@ static void answer(struct api_caller *caller, json_object *result, int fd,
 {
 	struct http_client *c = client_of(caller);
 
-	json_object_put(result);
-	if (!c->wsi)
+	if (!c->wsi || !c->console)
 		fd_close(fd);
 	else if (e)
 		finish(c, close_code(e->code), e->message);
-	else if (console_open(c, fd) < 0)
+	else if (console_open(c, result, fd) < 0)
 		finish(c, close_code(ERROR_RESOURCE), "out of memory");
+	json_object_put(result);
 }
 
 void http_console_begin(struct http_client *c)
@@ -154,6 +206,13 @@ void http_console_begin(struct http_client *c)
 	c->mode = HTTP_CONSOLE;
 	c->ending = false;
 	c->caller.ops = &http_console_ops;
+	c->console = calloc(1, sizeof(*c->console));
+	if (!c->console) {
+		finish(c, close_code(ERROR_RESOURCE), "out of memory");
+		return;
+	}
+	c->console->client = c;
+	c->console->fd = -1;
 	if (http_route_params(&c->request.match, c->request.query, NULL,
 			      &params, &e) < 0)
 		finish(c, close_code(e.code), e.message);
@@ -165,14 +224,32 @@ int http_console_receive(struct http_client *c, const void *data, size_t size)
 {
 	struct http_console *con = c->console;
 
-	/* Typed before the console was there. */
 	if (!con || c->ending)
 		return 0;
 	if (con->input.size + size > INPUT_MAX * 4 ||
 	    buf_append(&con->input, data, size) < 0)
 		return -1;
+	if (con->fd < 0)
+		return 0;
 	send_input(con);
 	console_update(con);
+	return 0;
+}
+
+/* One message; its pieces are not divided. */
+static int write_told(struct http_client *c)
+{
+	_cleanup_json_ json_object *told = TAKE_PTR(c->console->told);
+	const char *text = json_text(told);
+	size_t size = strlen(text);
+	_cleanup_free_ unsigned char *piece = malloc(LWS_PRE + size);
+
+	if (!piece)
+		return -1;
+	memcpy(piece + LWS_PRE, text, size);
+	if (lws_write(c->wsi, piece + LWS_PRE, size, LWS_WRITE_TEXT) < 0)
+		return -1;
+	http_wake(c);
 	return 0;
 }
 
@@ -181,6 +258,8 @@ int http_console_write(struct http_client *c)
 	unsigned char piece[LWS_PRE + KIB(4)];
 	size_t n = MIN(c->out.size, KIB(4));
 
+	if (c->console && c->console->told)
+		return write_told(c);
 	if (n > 0) {
 		memcpy(piece + LWS_PRE, c->out.data, n);
 		if (lws_write(c->wsi, piece + LWS_PRE, n, LWS_WRITE_BINARY) < 0)
@@ -191,7 +270,7 @@ int http_console_write(struct http_client *c)
 	}
 	if (!c->ending && c->console && c->console->ended)
 		finish(c, LWS_CLOSE_STATUS_NORMAL, "");
-	if (c->console)
+	if (c->console && c->console->fd >= 0)
 		console_update(c->console);
 	return 0;
 }

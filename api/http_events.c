@@ -42,7 +42,9 @@ static void add(struct http_client *c, json_object *event)
 
 void http_events_notify(struct http_client *c, json_object *event)
 {
-	if (!c->wsi || !c->caught_up || c->ending)
+	if (c->mode == HTTP_CONSOLE)
+		http_console_notify(c, event);
+	if (c->mode != HTTP_EVENTS || !c->wsi || !c->caught_up || c->ending)
 		return;
 	add(c, event);
 	http_wake(c);

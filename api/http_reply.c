@@ -249,18 +249,6 @@ static void set_etag(struct http_client *c, json_object *result)
 			 (long long)json_object_get_int64(revision));
 }
 
-static void mismatch(struct http_client *c)
-{
-	struct error e = ERROR_INIT;
-
-	error_set_code(
-		&e, ERROR_CONFLICT,
-		"the revision is %s, not %s as If-Match says: it was changed "
-		"meanwhile; read it again",
-		c->etag, c->request.if_match);
-	http_reply_error(c, error_code_http(e.code), &e);
-}
-
 /* 201 and where to find it, when a body made something with a name. */
 static int success_status(struct http_client *c, json_object *result)
 {
@@ -272,20 +260,6 @@ static int success_status(struct http_client *c, json_object *result)
 	snprintf(c->location, sizeof(c->location), "%s/%.70s", c->request.path,
 		 json_object_get_string(name));
 	return 201;
-}
-
-static void answer_judged(struct http_client *c, json_object *result,
-			  const struct error *e)
-{
-	c->judging = false;
-	set_etag(c, result);
-	if (e)
-		http_reply_error(c, error_code_http(e->code), e);
-	else if (!streq(c->etag, c->request.if_match))
-		mismatch(c);
-	else
-		caller_call(&c->caller, c->request.match.method,
-			    TAKE_PTR(c->params), NULL);
 }
 
 /* For Prometheus, which does not speak JSON. */
@@ -309,9 +283,7 @@ static void rest_answer(struct api_caller *caller, json_object *result, int fd,
 		json_object_put(result);
 		return;
 	}
-	if (c->judging) {
-		answer_judged(c, result, e);
-	} else if (e) {
+	if (e) {
 		http_reply_error(c, error_code_http(e->code), e);
 	} else if (c->request.match.method == API_HOST_METRICS) {
 		reply_text(c, result);

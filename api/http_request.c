@@ -190,8 +190,7 @@ static int64_t revision_of(const char *etag)
 	return streq(end, "\"") ? n : -1;
 }
 
-/* If-Match is the method's own affair when it takes a revision; else the VM
- * is looked at first. */
+/* If-Match is the method's own affair when it takes a revision. */
 static int add_precondition(struct http_client *c, json_object *params,
 			    struct error *e)
 {
@@ -209,7 +208,8 @@ static int add_precondition(struct http_client *c, json_object *params,
 				       json_object_new_int64(revision));
 		return 0;
 	}
-	c->judging = http_route_takes(&r->match, "name");
+	c->caller.has_revision = http_route_takes(&r->match, "name");
+	c->caller.revision = revision;
 	return 0;
 }
 
@@ -218,7 +218,6 @@ static void run_method(struct http_client *c)
 	struct http_request *r = &c->request;
 	_cleanup_json_ json_object *body = NULL, *params = NULL;
 	struct error e = ERROR_INIT;
-	json_object *name = NULL;
 	int ret = 0;
 
 	if (r->body.size > 0)
@@ -232,18 +231,7 @@ static void run_method(struct http_client *c)
 		return;
 	}
 	c->caller.ops = &http_rest_ops;
-	if (c->judging) {
-		json_object *look = json_object_new_object();
-
-		json_object_object_get_ex(params, "name", &name);
-		json_object_object_add(look, "name", json_object_get(name));
-		json_object_put(c->params);
-		c->params = TAKE_PTR(params);
-		caller_call(&c->caller, API_VM_GET, look, NULL);
-	} else {
-		caller_call(&c->caller, r->match.method, TAKE_PTR(params),
-			    NULL);
-	}
+	caller_call(&c->caller, r->match.method, TAKE_PTR(params), NULL);
 }
 
 static void request_run(struct http_client *c)

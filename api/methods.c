@@ -136,21 +136,6 @@ static const struct json_field uuid_params[] = {
 	JSON_END,
 };
 
-static const char *const consoles[] = {"default", "pl011", "virtio", NULL};
-
-static const struct json_field console_params[] = {
-	VM_NAME_FIELD(api_console_params),
-	{
-		.name = "device",
-		.kind = JSON_ENUM,
-		.offset = offsetof(struct api_console_params, device),
-		.names = consoles,
-		.doc = "Which console; default: virtio if the definition has "
-		       "that alone, else pl011.",
-	},
-	JSON_END,
-};
-
 static const struct json_field balloon_params[] = {
 	VM_NAME_FIELD(api_balloon_params),
 	{
@@ -260,10 +245,19 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "Halt the virtual CPUs of a running VM."),
 	METHOD(VM_RESUME, name, false, "the VM", "Let a paused VM go on."),
 	METHOD(VM_CONSOLE, console, true,
-	       "{} and the descriptor of a stream socket",
+	       "{vm, device, session, writes, writer} and the descriptor of a "
+	       "stream socket",
 	       "Connect to a VM's console: what is read was printed by the "
 	       "guest, starting with the recent past; what is written is "
-	       "typed. Not in a batch."),
+	       "typed, while no other session is the writer. Event "
+	       "\"console\" says when that changes. Not in a batch."),
+	METHOD(VM_CONSOLE_TAKE, console_take, false, "{}",
+	       "Make a session of one's own the writer of its console; who "
+	       "wrote reads on."),
+	METHOD(VM_LOG, log, false,
+	       "{text, from, next, end, lost}: a page of at most 64 KiB",
+	       "What a VM printed on its console, also before its last start "
+	       "and while it is stopped, as far as it is kept."),
 	METHOD(VM_BALLOON, balloon, false, "the VM",
 	       "Ask the guest to make do with less memory than it was defined "
 	       "with, or let it have all of it again. What it gives up goes "

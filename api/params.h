@@ -26,6 +26,9 @@ extern const struct json_field snapshot_show_params[];
 #define api_disk_add_params api_device_add_params
 #define api_nic_add_params  api_device_add_params
 
+/* api/params_console.c */
+extern const struct json_field console_params[], console_take_params[];
+extern const struct json_field log_params[];
 /* api/params_job.c */
 extern const struct json_field job_params[], job_wait_params[];
 extern const struct json_field job_list_params[];

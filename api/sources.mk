@@ -6,3 +6,4 @@ TESTS += tests/unit/test_jsonrpc.c tests/unit/test_api_client.c \
 	tests/unit/test_api_limits.c tests/unit/test_api_server.c \
 	tests/unit/test_http_route.c
 SRCS += api/inner.c
+SRCS += api/params_console.c

@@ -4,11 +4,11 @@
 
 const struct cli_option cli_global_options[] = {
 	{"output", "FORMAT", "table (for people), json or jsonl",
-	 .values = output_format_names},
+	 .values = output_format_names, .letter = 'o'},
 	{"socket", "PATH",
 	 "armvmd's socket (default $ARMVM_SOCKET or " API_SOCKET_DEFAULT ")",
 	 .complete = COMPLETE_FILE},
-	{"help", NULL, "show how a command is used"},
+	{"help", NULL, "show how a command is used", .letter = 'h'},
 	{"version", NULL, "show the version"},
 	{NULL},
 };
@@ -121,23 +121,39 @@ static int take_long(int argc, char *const *argv, int *at,
 	return add_option(args, option, argv[++*at], e);
 }
 
-/* -h and -o FORMAT, for fingers used to them. */
+static const struct cli_option *letter_in(const struct cli_option *list,
+					  char letter)
+{
+	for (; list && list->name; list++)
+		if (list->letter == letter)
+			return list;
+	return NULL;
+}
+
+/* -h, -o FORMAT and the like, for fingers used to them. */
 static int take_short(int argc, char *const *argv, int *at,
 		      struct cli_args *args, struct error *e)
 {
 	const char *word = argv[*at];
+	const struct cli_option *option = NULL;
 
-	if (streq(word, "-h"))
-		return add_option(
-			args, option_in(cli_global_options, "help", 4), "", e);
-	if (streq(word, "-o") && *at + 1 < argc)
-		return add_option(args,
-				  option_in(cli_global_options, "output", 6),
-				  argv[++*at], e);
-	return error_set(e, -EINVAL,
-			 "unknown option \"%.64s\"; options have two dashes, "
-			 "see: armvmctl --help",
-			 word);
+	if (args->command)
+		option = letter_in(args->command->options, word[1]);
+	if (!option)
+		option = letter_in(cli_global_options, word[1]);
+	if (!option || (!option->arg && word[2]))
+		return error_set(e, -EINVAL,
+				 "unknown option \"%.64s\"; options have two "
+				 "dashes, see: armvmctl --help",
+				 word);
+	if (!option->arg)
+		return add_option(args, option, "", e);
+	if (word[2])
+		return add_option(args, option, word + 2, e);
+	if (*at + 1 >= argc)
+		return error_set(e, -EINVAL, "-%c needs a value: -%c %s",
+				 word[1], word[1], option->arg);
+	return add_option(args, option, argv[++*at], e);
 }
 
 static int take_word(int argc, char *const *argv, int *at,

@@ -16,6 +16,10 @@ enum cli_complete {
 	COMPLETE_VM,
 	COMPLETE_FILE,
 	COMPLETE_COMMAND,
+	COMPLETE_DISK, /* of the VM before it */
+	COMPLETE_NIC,
+	COMPLETE_JOB,
+	COMPLETE_KEPT, /* uuid of a kept variable store */
 };
 
 struct cli_option {
@@ -25,6 +29,7 @@ struct cli_option {
 	const char *const *values; /* the only ones accepted; NULL: any */
 	bool repeatable;
 	enum cli_complete complete;
+	char letter; /* -x does the same; 0: nothing does */
 	/* The value where none is given: it then takes one behind '=' only.
 	 * NULL: without '=' its value is the next word. */
 	const char *implied;
@@ -37,7 +42,9 @@ struct cli_command {
 	const char *name;     /* one or two words: "start", "var list" */
 	const char *operands; /* "NAME", "[COMMAND]"; "" for none */
 	size_t min_operands, max_operands;
-	enum cli_complete complete;	  /* of the operands */
+	enum cli_complete complete;	   /* of the first operand */
+	enum cli_complete complete_second; /* of the second */
+	bool exact; /* the whole name of a VM, no beginning of it */
 	const char *const *values;	  /* of the operands; NULL: any */
 	const char *summary;		  /* one line, as in the list */
 	const char *detail;		  /* sentences for --help, or NULL */
@@ -117,9 +124,14 @@ json_object *cli_name_params(const char *name);
 /* Milliseconds of a clock that only moves forward. */
 int64_t cli_now_ms(void);
 
-/* cli/console.c: attach to a VM's console (NULL: its own choice of them) until
- * left or closed. */
-int cli_console(struct cli *cli, const char *name, const char *device,
+/* cli/console.c: attach to a VM's console until left or closed. */
+struct cli_console_options {
+	const char *device; /* NULL: the VM's own choice of them */
+	const char *want;   /* NULL, or as vm.console takes it */
+	int escape;	    /* the character; 0: the default, -1: none */
+};
+int cli_console(struct cli *cli, const char *name,
+		const struct cli_console_options *options,
 		struct error *e) must_check;
 
 /* cli/definition.c: what `create` sends, from its options. Owned by caller. */
@@ -166,6 +178,20 @@ int cli_device_call(struct cli *cli, const char *method, json_object *params,
 /* --timeout, --live and --force into `params`. */
 int cli_device_options(const struct cli_args *args, json_object *params,
 		       uint64_t *ret_timeout_ms, struct error *e) must_check;
+
+/* cli/names.c: a page of vm.list (name, state) from where `prefix` stands. */
+int cli_names(struct cli *cli, const char *prefix, int limit,
+	      json_object **ret_result, struct error *e) must_check;
+/*
+ * The one VM whose name begins so; owned by the caller. -ENOENT: none does, or
+ * it is a whole name (`e` untouched), or several do (`e` names them).
+ */
+int cli_name_resolve(struct cli *cli, const char *prefix, char **ret,
+		     struct error *e) must_check;
+
+/* cli/list.c: the --label options as an object of strings; NULL for none. */
+int cli_labels(const struct cli_args *args, json_object **ret,
+	       struct error *e) must_check;
 
 /* cli/completion.c: the script for a shell named in cli_shells. */
 extern const char *const cli_shells[];

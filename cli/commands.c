@@ -13,6 +13,7 @@
 	X(clone)            \
 	X(start)            \
 	X(console)          \
+	X(log)              \
 	X(shutdown)         \
 	X(wait)             \
 	X(stop)             \
@@ -21,6 +22,7 @@
 	X(resume)           \
 	X(balloon)          \
 	X(stats)            \
+	X(top)              \
 	X(freeze)           \
 	X(thaw)             \
 	X(delete)           \

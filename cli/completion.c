@@ -1,261 +1,156 @@
 /*
- * Shell completion, from the table of commands. `make lint` and a unit test
- * compare cli/armvmctl.bash with what this prints.
+ * The scripts of each shell: they hand the words typed to `armvmctl completion
+ * words`, which knows the commands (cli/complete.c), and offer what it says.
+ * `make lint` compares cli/armvmctl.{bash,zsh,fish} with what this prints.
  */
-#include "cli/cli.h"
+#include "cli/complete.h"
 
-const char *const cli_shells[] = {"bash", NULL};
+#include <unistd.h>
 
-static const struct cli_option *next_list(const struct cli_command *c,
-					  const struct cli_option *list)
-{
-	return list == c->options ? cli_global_options : NULL;
-}
+#include "lib/base/fd.h"
 
-/* The first word of a group is printed by its first member alone. */
-static bool first_of_group(size_t index)
-{
-	const char *name = cli_commands[index]->name;
-	size_t n = strcspn(name, " ") + 1;
+#define WORDS_MAX      256
+#define WORDS_SIZE_MAX KIB(64)
 
-	for (size_t i = 0; i < index; i++)
-		if (name[n - 1] && strncmp(cli_commands[i]->name, name, n) == 0)
-			return false;
-	return true;
-}
+const char *const cli_shells[] = {"bash", "zsh", "fish", NULL};
 
-static void first_words(FILE *out)
-{
-	for (size_t i = 0; cli_commands[i]; i++) {
-		const char *name = cli_commands[i]->name;
+static const char bash[] =
+	"# bash completion of armvmctl, made by: armvmctl completion bash\n"
+	"# shellcheck shell=bash\n"
+	"_armvmctl()\n"
+	"{\n"
+	"\tlocal cur=${COMP_WORDS[COMP_CWORD]} line\n"
+	"\n"
+	"\tCOMPREPLY=()\n"
+	"\twhile IFS= read -r line; do\n"
+	"\t\tif [[ $line == :files ]]; then\n"
+	"\t\t\tcompopt -o filenames\n"
+	"\t\t\tmapfile -t COMPREPLY < <(compgen -f -- \"${cur#=}\")\n"
+	"\t\t\treturn\n"
+	"\t\tfi\n"
+	"\t\tCOMPREPLY+=(\"${line%%$'\\t'*}\")\n"
+	"\tdone < <(printf '%s\\n' \"${COMP_WORDS[@]:1:COMP_CWORD}\" |\n"
+	"\t\tarmvmctl completion words 2>/dev/null)\n"
+	"}\n"
+	"\n"
+	"complete -F _armvmctl armvmctl\n";
 
-		if (first_of_group(i))
-			fprintf(out, "%s%.*s", i ? " " : "",
-				(int)strcspn(name, " "), name);
-	}
-}
+static const char zsh[] =
+	"#compdef armvmctl\n"
+	"# zsh completion of armvmctl, made by: armvmctl completion zsh\n"
+	"_armvmctl() {\n"
+	"\tlocal line\n"
+	"\tlocal -a lines found\n"
+	"\n"
+	"\tlines=(\"${(@f)$(printf '%s\\n' "
+	"\"${(@Q)words[2,CURRENT-1]}\" \"${(Q)PREFIX}\" |\n"
+	"\t\tarmvmctl completion words 2>/dev/null)}\")\n"
+	"\tif [[ $lines[1] == :files ]]; then\n"
+	"\t\tcompset -P '--*='\n"
+	"\t\t_files\n"
+	"\t\treturn\n"
+	"\tfi\n"
+	"\tfor line in $lines; do\n"
+	"\t\tfound+=(\"${${line%%$'\\t'*}//:/\\\\:}:${line#*$'\\t'}\")\n"
+	"\tdone\n"
+	"\t_describe -t armvmctl armvmctl found\n"
+	"}\n"
+	"\n"
+	"# Loaded by its name, or sourced.\n"
+	"if [[ $funcstack[1] == _armvmctl ]]; then\n"
+	"\t_armvmctl \"$@\"\n"
+	"else\n"
+	"\tcompdef _armvmctl armvmctl\n"
+	"fi\n";
 
-/* var) list="list" ;; for each command of two words. */
-static void second_words(FILE *out)
-{
-	for (size_t i = 0; cli_commands[i]; i++) {
-		const char *name = cli_commands[i]->name;
-		size_t n = strcspn(name, " ");
-
-		if (name[n])
-			fprintf(out, "\t\t%.*s) list+=\" %s\" ;;&\n", (int)n,
-				name, name + n + 1);
-	}
-}
-
-static void find_command(FILE *out)
-{
-	for (size_t i = 0; cli_commands[i]; i++)
-		fprintf(out, "\t\"%s\" | \"%s \"*) command=\"%s\" ;;\n",
-			cli_commands[i]->name, cli_commands[i]->name,
-			cli_commands[i]->name);
-}
-
-enum value_kind { VALUE_FILE, VALUE_LISTED, VALUE_FREE };
-
-static enum value_kind value_kind(const struct cli_option *o)
-{
-	if (o->complete == COMPLETE_FILE)
-		return VALUE_FILE;
-	return o->values ? VALUE_LISTED : VALUE_FREE;
-}
-
-/* `"create --disk"`, or `*" --socket"` for an option of every command. */
-static void option_pattern(FILE *out, const struct cli_command *c,
-			   const struct cli_option *o, const char *before)
-{
-	fprintf(out, "%s%s%s --%s\"", before, c ? "\"" : "*\"",
-		c ? c->name : "", o->name);
-}
-
-static void listed_value(FILE *out, const struct cli_command *c,
-			 const struct cli_option *o)
-{
-	option_pattern(out, c, o, "\t");
-	fputs(") list=\"", out);
-	for (const char *const *v = o->values; *v; v++)
-		fprintf(out, "%s%s", v == o->values ? "" : " ", *v);
-	fputs("\" ;;\n", out);
-}
-
-/* The patterns of all options of a kind, joined; listed ones one by one. */
-static void option_values(FILE *out, enum value_kind kind)
-{
-	const struct cli_option *o;
-	const char *before = "\t";
-	size_t i = 0;
-
-	do {
-		o = cli_commands[i] ? cli_commands[i]->options
-				    : cli_global_options;
-		for (; o && o->name; o++) {
-			if (!o->arg || o->implied || value_kind(o) != kind)
-				continue;
-			if (kind == VALUE_LISTED) {
-				listed_value(out, cli_commands[i], o);
-				continue;
-			}
-			option_pattern(out, cli_commands[i], o, before);
-			before = " | \\\n\t\t";
-		}
-	} while (cli_commands[i++]);
-}
-
-static void options_of(FILE *out, const struct cli_command *c)
-{
-	const struct cli_option *list = c->options;
-
-	fprintf(out, "\t\t\"%s\") list=\"", c->name);
-	if (!list)
-		list = cli_global_options;
-	for (const char *gap = ""; list; list = next_list(c, list))
-		for (const struct cli_option *o = list; o->name; o++) {
-			fprintf(out, "%s--%s", gap, o->name);
-			gap = " ";
-		}
-	fputs("\" ;;\n", out);
-}
-
-static void operands_of(FILE *out, const struct cli_command *c)
-{
-	fprintf(out, "\t\"%s\")", c->name);
-	if (c->complete == COMPLETE_VM)
-		fputs(" list=$(armvmctl list --names 2>/dev/null) ;;\n", out);
-	else if (c->complete == COMPLETE_COMMAND)
-		fputs(" list=$_armvmctl_commands ;;\n", out);
-	else if (c->complete == COMPLETE_FILE)
-		fputs("\n\t\t_armvmctl_files\n\t\treturn\n\t\t;;\n", out);
-	else if (c->values) {
-		fputs(" list=\"", out);
-		for (const char *const *v = c->values; *v; v++)
-			fprintf(out, "%s%s", v == c->values ? "" : " ", *v);
-		fputs("\" ;;\n", out);
-	}
-}
-
-static void valued_options(FILE *out)
-{
-	const char *gap = "\t\t";
-
-	for (size_t i = 0; cli_commands[i]; i++)
-		for (const struct cli_option *o = cli_commands[i]->options;
-		     o && o->name; o++)
-			if (o->arg && !o->implied) {
-				fprintf(out, "%s--%s", gap, o->name);
-				gap = " | ";
-			}
-	for (const struct cli_option *o = cli_global_options; o->name; o++)
-		if (o->arg)
-			fprintf(out, "%s--%s", gap, o->name);
-	fputs(" | -o) i=$((i + 1)) ;;\n", out);
-}
-
-static void bash_head(FILE *out)
-{
-	fputs("# bash completion of armvmctl, made by: armvmctl completion "
-	      "bash\n"
-	      "# shellcheck shell=bash\n"
-	      "_armvmctl_commands=\"",
-	      out);
-	first_words(out);
-	fputs("\"\n\n"
-	      "# The words of $list that begin as $cur does.\n"
-	      "_armvmctl_words()\n{\n"
-	      "\tmapfile -t COMPREPLY < <(compgen -W \"$list\" -- \"$cur\")\n"
-	      "}\n\n"
-	      "_armvmctl_files()\n{\n"
-	      "\tcompopt -o filenames\n"
-	      "\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
-	      "}\n\n"
-	      "_armvmctl()\n{\n"
-	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} list=\"\" i\n"
-	      "\tlocal prev=${COMP_WORDS[COMP_CWORD - 1]} words=\"\" "
-	      "command=\"\"\n\n"
-	      "\tCOMPREPLY=()\n"
-	      "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
-	      "\t\tcase ${COMP_WORDS[i]} in\n",
-	      out);
-	valued_options(out);
-	fputs("\t\t-*) ;;\n"
-	      "\t\t*) words+=\"${words:+ }${COMP_WORDS[i]}\" ;;\n"
-	      "\t\tesac\n\tdone\n",
-	      out);
-}
-
-/* After an option that takes a value: that value. */
-static void bash_option_value(FILE *out)
-{
-	fputs("\tcase \"$command $prev\" in\n", out);
-	option_values(out, VALUE_FILE);
-	fputs(")\n\t\t_armvmctl_files\n\t\treturn\n\t\t;;\n", out);
-	option_values(out, VALUE_FREE);
-	fputs(")\n\t\treturn\n\t\t;;\n", out);
-	option_values(out, VALUE_LISTED);
-	fputs("\tesac\n"
-	      "\tif [[ -n $list ]]; then\n"
-	      "\t\t_armvmctl_words\n\t\treturn\n\tfi\n",
-	      out);
-}
-
-static void bash_options(FILE *out)
-{
-	fputs("\tif [[ $cur == -* ]]; then\n"
-	      "\t\tcase $command in\n"
-	      "\t\t\"\") list=\"",
-	      out);
-	for (const struct cli_option *o = cli_global_options; o->name; o++)
-		fprintf(out, "--%s ", o->name);
-	fputs("\" ;;\n", out);
-	for (size_t i = 0; cli_commands[i]; i++)
-		options_of(out, cli_commands[i]);
-	fputs("\t\tesac\n\t\t_armvmctl_words\n\t\treturn\n\tfi\n", out);
-}
-
-static void bash_operands(FILE *out)
-{
-	fputs("\tcase $command in\n\t\"\")\n\t\tcase $words in\n"
-	      "\t\t\"\") list=$_armvmctl_commands ;;\n",
-	      out);
-	second_words(out);
-	fputs("\t\tesac\n\t\t;;\n", out);
-	for (size_t i = 0; cli_commands[i]; i++)
-		if (cli_commands[i]->complete || cli_commands[i]->values)
-			operands_of(out, cli_commands[i]);
-	fputs("\tesac\n\t_armvmctl_words\n", out);
-}
-
-static void bash(FILE *out)
-{
-	bash_head(out);
-	fputs("\tcase $words in\n", out);
-	find_command(out);
-	fputs("\tesac\n\n", out);
-	bash_option_value(out);
-	bash_options(out);
-	bash_operands(out);
-	fputs("}\n\ncomplete -F _armvmctl armvmctl\n", out);
-}
+static const char fish[] =
+	"# fish completion of armvmctl, made by: armvmctl completion fish\n"
+	"function __armvmctl_words\n"
+	"    set -l words (commandline -opc)\n"
+	"    set -e words[1]\n"
+	"    set -l current (commandline -ct)\n"
+	"    set -l lines (printf '%s\\n' $words \"$current\" |\n"
+	"        armvmctl completion words 2>/dev/null)\n"
+	"    if test \"$lines[1]\" = :files\n"
+	"        __fish_complete_path \"$current\"\n"
+	"    else if set -q lines[1]\n"
+	"        printf '%s\\n' $lines\n"
+	"    end\n"
+	"end\n"
+	"\n"
+	"complete -c armvmctl -f -a '(__armvmctl_words)'\n";
 
 void cli_completion(FILE *out, const char *shell)
 {
-	bash(out);
+	fputs(streq(shell, "zsh")    ? zsh
+	      : streq(shell, "fish") ? fish
+				     : bash,
+	      out);
+}
+
+/* Lines of standard input; the last one may be empty. Borrows `text`. */
+static size_t split(char *text, char **words)
+{
+	size_t n = 0;
+
+	for (char *next; n < WORDS_MAX && text; text = next) {
+		next = strchr(text, '\n');
+		if (next)
+			*next++ = '\0';
+		if (!next && !*text)
+			break; /* behind the last newline */
+		words[n++] = text;
+	}
+	return n;
+}
+
+static int read_words(struct buf *text, struct error *e)
+{
+	char chunk[4096];
+	ssize_t n;
+
+	while ((n = read(STDIN_FILENO, chunk, sizeof(chunk))) > 0)
+		if (text->size > WORDS_SIZE_MAX ||
+		    buf_append(text, chunk, (size_t)n) < 0)
+			return error_set(e, -EINVAL, "too many words");
+	return n < 0 ? error_set(e, -errno, "standard input: %s",
+				 strerror(errno))
+		     : 0;
+}
+
+static int complete(struct cli *cli, struct error *e)
+{
+	_cleanup_buf_ struct buf text = {0}, out = {0};
+	char *words[WORDS_MAX];
+	size_t n;
+	int r = read_words(&text, e);
+
+	if (r < 0)
+		return r;
+	n = text.data ? split(text.data, words) : 0;
+	if (cli_complete(cli, words, n, &out) < 0)
+		return error_set(e, -ENOMEM, "out of memory");
+	if (out.size > 0)
+		fwrite(out.data, 1, out.size, stdout);
+	cli->client = api_client_close(cli->client);
+	cli->socket = NULL; /* may be one of the words */
+	return output_flush(e);
 }
 
 static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 {
 	const char *shell = args->operands[0];
 
+	if (streq(shell, "words"))
+		return complete(cli, e);
 	for (const char *const *s = cli_shells; *s; s++)
 		if (streq(*s, shell)) {
 			cli_completion(stdout, shell);
 			return output_flush(e);
 		}
-	return error_set(e, -EINVAL, "no completion for \"%s\", only for bash",
+	return error_set(e, -EINVAL,
+			 "no completion for \"%s\", only for bash, zsh and "
+			 "fish",
 			 shell);
 }
 
@@ -265,9 +160,13 @@ const struct cli_command cli_command_completion = {
 	.min_operands = 1,
 	.max_operands = 1,
 	.values = cli_shells,
-	.summary = "Print a completion script for a shell (bash)",
+	.summary = "Print a completion script for bash, zsh or fish",
+	.detail = "The scripts ask with SHELL words what may stand next: words "
+		  "typed so far on standard\ninput, one a line, the last one "
+		  "unfinished.",
 	.examples = "  source <(armvmctl completion bash)\n"
-		    "  armvmctl completion bash "
-		    ">/etc/bash_completion.d/armvmctl\n",
+		    "  armvmctl completion zsh >~/.zfunc/_armvmctl\n"
+		    "  armvmctl completion fish "
+		    ">~/.config/fish/completions/armvmctl.fish\n",
 	.run = run,
 };

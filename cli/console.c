@@ -1,103 +1,28 @@
-#include "cli/cli.h"
+#include "cli/console_session.h"
 
-#include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "cli/terminal.h"
 #include "lib/base/fd.h"
 #include "lib/model/vm_state.h"
 
-#define ESCAPE	     0x1d /* Ctrl-] */
 #define SETTLE_TRIES 40
 #define SETTLE_US    50000
 
-enum { POLL_CONSOLE, POLL_INPUT, POLL_SIGNAL, POLL_COUNT };
-enum ending { GOING_ON, LEFT, CLOSED, SIGNALLED, FAILED };
-
-struct session {
-	int fd;
-	struct terminal terminal;
-	bool input_open;
-	char pending[1024]; /* typed, not yet taken by the guest */
-	size_t n_pending;
-};
-
-/* What the guest printed; CLOSED at its end. */
-static enum ending take_output(struct session *s)
+static void say_attached(const struct console_session *s)
 {
-	char chunk[KIB(16)];
-	ssize_t n = read(s->fd, chunk, sizeof(chunk));
+	const char *leave = "";
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return GOING_ON;
-	if (n <= 0)
-		return CLOSED;
-	return fd_write_full(STDOUT_FILENO, chunk, (size_t)n) < 0 ? FAILED
-								  : GOING_ON;
-}
-
-/* What was typed, up to the escape character on a terminal. */
-static enum ending take_input(struct session *s)
-{
-	ssize_t n = read(STDIN_FILENO, s->pending, sizeof(s->pending));
-	char *escape;
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return GOING_ON;
-	if (n <= 0) {
-		/* A terminal hung up; a pipe may end, its guest goes on. */
-		s->input_open = false;
-		return s->terminal.raw ? LEFT : GOING_ON;
-	}
-	escape = s->terminal.raw ? memchr(s->pending, ESCAPE, (size_t)n) : NULL;
-	s->n_pending = escape ? (size_t)(escape - s->pending) : (size_t)n;
-	return escape ? LEFT : GOING_ON;
-}
-
-static enum ending send_pending(struct session *s)
-{
-	ssize_t n = send(s->fd, s->pending, s->n_pending,
-			 MSG_NOSIGNAL | MSG_DONTWAIT);
-
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? GOING_ON : CLOSED;
-	s->n_pending -= (size_t)n;
-	memmove(s->pending, s->pending + n, s->n_pending);
-	return GOING_ON;
-}
-
-static enum ending step(struct session *s)
-{
-	bool want_input = s->input_open && s->n_pending == 0;
-	struct pollfd p[POLL_COUNT] = {
-		[POLL_CONSOLE] = {.fd = s->fd, .events = POLLIN},
-		[POLL_INPUT] = {.fd = want_input ? STDIN_FILENO : -1,
-				.events = POLLIN},
-		[POLL_SIGNAL] = {.fd = s->terminal.signal_fd, .events = POLLIN},
-	};
-	enum ending end = GOING_ON;
-
-	if (s->n_pending > 0)
-		p[POLL_CONSOLE].events |= POLLOUT;
-	if (poll(p, POLL_COUNT, -1) < 0)
-		return errno == EINTR ? GOING_ON : FAILED;
-	if (p[POLL_SIGNAL].revents)
-		return SIGNALLED;
-	if (p[POLL_CONSOLE].revents & (POLLIN | POLLHUP | POLLERR))
-		end = take_output(s);
-	if (end == GOING_ON && p[POLL_INPUT].revents)
-		end = take_input(s);
-	if (s->n_pending > 0 && (end == GOING_ON || end == LEFT) &&
-	    send_pending(s) == CLOSED)
-		end = CLOSED;
-	return end;
-}
-
-static void say_attached(const char *name, bool raw)
-{
-	output_line(stderr, "Connected to the console of %s.%s", name,
-		    raw ? " Ctrl-] leaves it." : "");
+	if (isatty(STDIN_FILENO) && s->escape == CONSOLE_ESCAPE)
+		leave = " Ctrl-] . leaves it, Ctrl-] ? helps.";
+	output_line(stderr, "Connected to the console of %s.%s", s->name,
+		    leave);
+	if (!s->writes && *s->writer)
+		output_line(stderr,
+			    "%s types here, you read along; --take-over or "
+			    "Ctrl-] t changes that.",
+			    s->writer);
+	else if (!s->writes)
+		output_line(stderr, "You read along.");
 }
 
 /*
@@ -138,52 +63,89 @@ static void say_closed(struct cli *cli, const char *name)
 			    reason, *reason ? ")" : "");
 }
 
-static int attach(struct cli *cli, const char *name, int fd, struct error *e)
+/* Who may type is told by events; a daemon that sends none is no hindrance. */
+static void subscribe(struct console_session *s)
 {
-	struct session s = {.fd = fd, .input_open = true};
-	enum ending end = GOING_ON;
-	int r = fd_set_nonblock(fd);
+	_cleanup_json_ json_object *result = NULL;
+	json_object *params = json_object_new_object();
 
-	if (r < 0)
-		return error_set(e, r, "the console of %s cannot be used: %s",
-				 name, strerror(-r));
-	say_attached(name, isatty(STDIN_FILENO));
-	r = terminal_open(&s.terminal, e);
-	if (r < 0)
-		return r;
-	while (end == GOING_ON)
-		end = step(&s);
-	r = errno;
-	if (end == SIGNALLED)
-		terminal_die(&s.terminal);
-	terminal_close(&s.terminal);
-	if (end == FAILED)
+	json_object_object_add(params, "since", json_object_new_int64(-1));
+	s->events = cli_call(s->cli, "event.subscribe", params, &result, NULL,
+			     NULL) == 0;
+}
+
+static int told_how(struct console_session *s, enum console_ending end, int why,
+		    struct error *e)
+{
+	if (end == CONSOLE_FAILED)
 		return error_set(e, -EIO,
-				 "standard output cannot be written: "
-				 "%s",
-				 strerror(r));
-	if (end == CLOSED)
-		say_closed(cli, name);
+				 "standard output cannot be written: %s",
+				 strerror(why));
+	if (end == CONSOLE_TAKEN)
+		return error_set(e, -EBUSY,
+				 "%s types at the console of %s, so what comes "
+				 "from standard input cannot; --take-over "
+				 "types all the same",
+				 *s->writer ? s->writer : "nobody", s->name);
+	if (end == CONSOLE_CLOSED)
+		say_closed(s->cli, s->name);
 	else
 		output_line(stderr,
 			    "\nLeft the console of %s; it goes on. Back with: "
 			    "armvmctl console %s",
-			    name, name);
+			    s->name, s->name);
 	return 0;
 }
 
-int cli_console(struct cli *cli, const char *name, const char *device,
-		struct error *e)
+static int attach(struct console_session *s, struct error *e)
+{
+	enum console_ending end = CONSOLE_GOING_ON;
+	int r = fd_set_nonblock(s->fd);
+
+	if (r < 0)
+		return error_set(e, r, "the console of %s cannot be used: %s",
+				 s->name, strerror(-r));
+	say_attached(s);
+	r = terminal_open(&s->terminal, e);
+	if (r < 0)
+		return r;
+	while (end == CONSOLE_GOING_ON)
+		end = console_session_step(s);
+	r = errno;
+	if (end == CONSOLE_SIGNALLED)
+		terminal_die(&s->terminal);
+	terminal_close(&s->terminal);
+	return told_how(s, end, r, e);
+}
+
+int cli_console(struct cli *cli, const char *name,
+		const struct cli_console_options *o, struct error *e)
 {
 	json_object *params = cli_name_params(name);
-	_cleanup_json_ json_object *result = NULL;
+	_cleanup_json_ json_object *seat = NULL;
+	struct console_session s = {
+		.cli = cli,
+		.name = name,
+		.escape = o->escape ? o->escape : CONSOLE_ESCAPE,
+		.input_open = true,
+	};
 	_cleanup_close_ int fd = -1;
 	int r;
 
-	if (device)
+	if (o->device)
 		json_object_object_add(params, "device",
-				       json_object_new_string(device));
-	r = cli_call(cli, "vm.console", params, &result, &fd, e);
+				       json_object_new_string(o->device));
+	if (o->want)
+		json_object_object_add(params, "want",
+				       json_object_new_string(o->want));
+	r = cli_connect(cli, e);
+	if (r < 0) {
+		json_object_put(params);
+		return r;
+	}
+	/* First, so that no change is missed. */
+	subscribe(&s);
+	r = cli_call(cli, "vm.console", params, &seat, &fd, e);
 	if (r < 0)
 		return r;
 	if (fd < 0)
@@ -191,13 +153,55 @@ int cli_console(struct cli *cli, const char *name, const char *device,
 				      "armvmd answered without a console for "
 				      "%s",
 				      name);
-	return attach(cli, name, fd, e);
+	s.fd = fd;
+	s.vm = field_text(seat, "vm");
+	s.device = field_text(seat, "device");
+	s.session = field_u64(seat, "session");
+	s.writes = json_object_get_boolean(field_get(seat, "writes"));
+	snprintf(s.writer, sizeof(s.writer), "%s", field_text(seat, "writer"));
+	return attach(&s, e);
+}
+
+/* "^]" or one character, "none" for none. */
+static int parse_escape(const char *text, int *ret, struct error *e)
+{
+	char c = text[0] == '^' && text[1] ? text[1] : 0;
+
+	if (streq(text, "none"))
+		*ret = -1;
+	else if (c >= '@' && c <= '_' && !text[2])
+		*ret = c & 0x1f;
+	else if (c >= 'a' && c <= 'z' && !text[2])
+		*ret = c & 0x1f;
+	else if (text[0] > ' ' && text[0] < 0x7f && !text[1])
+		*ret = text[0];
+	else
+		return error_set(e, -EINVAL,
+				 "--escape \"%s\": one character, ^A to ^_ for "
+				 "Control with it, or none",
+				 text);
+	return 0;
 }
 
 static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 {
-	return cli_console(cli, args->operands[0], cli_option(args, "device"),
-			   e);
+	struct cli_console_options o = {
+		.device = cli_option(args, "device"),
+	};
+	const char *escape = cli_option(args, "escape");
+	int r = escape ? parse_escape(escape, &o.escape, e) : 0;
+
+	if (r < 0)
+		return r;
+	if (cli_option(args, "take-over") && cli_option(args, "read-only"))
+		return error_set(e, -EINVAL,
+				 "--take-over and --read-only exclude each "
+				 "other");
+	if (cli_option(args, "take-over"))
+		o.want = "take-over";
+	if (cli_option(args, "read-only"))
+		o.want = "read";
+	return cli_console(cli, args->operands[0], &o, e);
 }
 
 static const char *const devices[] = {"pl011", "virtio", NULL};
@@ -205,6 +209,9 @@ static const char *const devices[] = {"pl011", "virtio", NULL};
 static const struct cli_option options[] = {
 	{"device", "NAME", "which of two consoles: pl011 or virtio",
 	 .values = devices},
+	{"take-over", NULL, "type, also when somebody else does"},
+	{"read-only", NULL, "only read, and leave typing to others"},
+	{"escape", "CHAR", "instead of ^], or none"},
 	{NULL},
 };
 
@@ -214,13 +221,20 @@ const struct cli_command cli_command_console = {
 	.min_operands = 1,
 	.max_operands = 1,
 	.complete = COMPLETE_VM,
-	.summary = "Connect to a VM's console; Ctrl-] leaves it",
-	.detail = "What was printed before is shown first. When standard input "
-		  "is no terminal, it is typed\nas it comes, and the "
-		  "connection stays until the VM ends.",
+	.summary = "Connect to a VM's console; Ctrl-] . leaves it",
+	.detail = "What was printed before is shown first. Several may read, "
+		  "one types: who came first, until\nthey leave or somebody "
+		  "takes over. When standard input is no terminal, it is "
+		  "typed as it\ncomes, and the connection stays until the VM "
+		  "ends.\n\nAfter Ctrl-]:\n"
+		  "  .  or Ctrl-] again: leave\n"
+		  "  t  type in another's place\n"
+		  "  ]  send Ctrl-] to the guest\n"
+		  "  ?  help",
 	.examples = "  armvmctl console web\n"
-		    "  armvmctl console web --device virtio\n"
-		    "  armvmctl console web </dev/null >web.log\n",
+		    "  armvmctl console web --take-over\n"
+		    "  armvmctl console web --device virtio --escape ^A\n"
+		    "  armvmctl console web --read-only </dev/null >web.log\n",
 	.options = options,
 	.run = run,
 };

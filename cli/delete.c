@@ -47,6 +47,7 @@ const struct cli_command cli_command_delete = {
 	.min_operands = 1,
 	.max_operands = 1,
 	.complete = COMPLETE_VM,
+	.exact = true,
 	.summary = "Delete a VM: its definition and its UEFI variables",
 	.detail = "Disk images are never deleted.",
 	.examples = "  armvmctl delete web\n"

@@ -91,6 +91,7 @@ const struct cli_command cli_command_disk_add = {
 	.min_operands = 2,
 	.max_operands = 2,
 	.complete = COMPLETE_VM,
+	.complete_second = COMPLETE_FILE,
 	.summary = "Add a disk to a VM, also while it runs",
 	.detail = "It is done when a driver of the guest uses the disk. A "
 		  "guest that does not take it in time\n(no hotplug driver, "

@@ -44,6 +44,7 @@ const struct cli_command cli_command_disk_remove = {
 	.min_operands = 2,
 	.max_operands = 2,
 	.complete = COMPLETE_VM,
+	.complete_second = COMPLETE_DISK,
 	.summary = "Remove a disk from a VM, also while it runs",
 	.detail = "A running guest is asked to release it; Linux takes 6 s. "
 		  "It lets go even of a mounted disk:\nunmount it first. With "
@@ -61,6 +62,7 @@ const struct cli_command cli_command_nic_remove = {
 	.min_operands = 2,
 	.max_operands = 2,
 	.complete = COMPLETE_VM,
+	.complete_second = COMPLETE_NIC,
 	.summary = "Remove a network card from a VM, also while it runs",
 	.detail = "A running guest is asked to release it; Linux takes 6 s.",
 	.examples = "  armvmctl nic remove web nic1\n"

@@ -25,6 +25,10 @@ static void print_line(json_object *event)
 
 	if (!*reason)
 		reason = field_text(event, "detail");
+	if (streq(kind, "console"))
+		state = *field_text(event, "writer") ? "typed at by" : "free";
+	if (streq(kind, "console") && *field_text(event, "writer"))
+		reason = field_text(event, "writer");
 	output_line(stdout, "%-6s  %s  %-12s  %-8s  %s%s%s%s%s%s%s%s",
 		    field_text(event, "seq"), when(event, buf, sizeof(buf)),
 		    field_text(event, "name"), kind, field_text(event, "type"),

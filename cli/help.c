@@ -5,8 +5,11 @@ static void print_options(FILE *out, const struct cli_option *list)
 	char left[40];
 
 	for (; list && list->name; list++) {
+		const char letter[] = {'-', list->letter, ',', ' ', 0};
+
 		snprintf(left, sizeof(left),
-			 list->implied ? "--%s[=%s%s]" : "--%s%s%s", list->name,
+			 list->implied ? "%s--%s[=%s%s]" : "%s--%s%s%s",
+			 list->letter ? letter : "", list->name,
 			 list->arg && !list->implied ? " " : "",
 			 list->arg ? list->arg : "");
 		fprintf(out, "  %-26s %s%s\n", left, list->help,

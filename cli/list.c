@@ -90,10 +90,9 @@ static int print(const struct cli *cli, const struct listing *l,
 	return output_flush(e);
 }
 
-static int read_labels(const struct cli_args *args, json_object *params,
-		       struct error *e)
+int cli_labels(const struct cli_args *args, json_object **ret, struct error *e)
 {
-	json_object *labels = json_object_new_object();
+	_cleanup_json_ json_object *labels = NULL;
 
 	for (size_t i = 0; i < args->n_options; i++) {
 		const char *value = args->options[i].value;
@@ -103,16 +102,16 @@ static int read_labels(const struct cli_args *args, json_object *params,
 		if (!streq(args->options[i].option->name, "label"))
 			continue;
 		key = equals ? strndup(value, (size_t)(equals - value)) : NULL;
-		if (!key || !*key) {
-			json_object_put(labels);
+		if (!key || !*key)
 			return error_set(e, -EINVAL,
 					 "--label \"%s\" is not KEY=VALUE",
 					 value);
-		}
+		if (!labels)
+			labels = json_object_new_object();
 		json_object_object_add(labels, key,
 				       json_object_new_string(equals + 1));
 	}
-	json_object_object_add(params, "labels", labels);
+	*ret = TAKE_PTR(labels);
 	return 0;
 }
 
@@ -121,8 +120,11 @@ static int send_page(struct cli *cli, const struct cli_args *args,
 {
 	json_object *params = json_object_new_object();
 	const char *state = cli_option(args, "state");
-	int r = read_labels(args, params, e);
+	json_object *labels = NULL;
+	int r = cli_labels(args, &labels, e);
 
+	if (labels)
+		json_object_object_add(params, "labels", labels);
 	json_object_object_add(params, "limit", json_object_new_int(PAGE));
 	if (cli->format == OUTPUT_TABLE)
 		json_object_object_add(

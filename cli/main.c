@@ -41,7 +41,26 @@ static void print_error(enum output_format format, const struct error *e)
 	json_object_put(o);
 }
 
-static int run(struct cli *cli, const struct cli_args *args, struct error *e)
+/* Of a VM's name its beginning is enough while no other begins so. A command
+ * that finds no VM has not done anything yet. */
+static int run_command(struct cli *cli, struct cli_args *args, struct error *e)
+{
+	const struct cli_command *c = args->command;
+	_cleanup_free_ char *name = NULL;
+	int r = c->run(cli, args, e);
+
+	if (r != -ENOENT || c->complete != COMPLETE_VM || c->exact ||
+	    args->n_operands == 0 ||
+	    cli_name_resolve(cli, args->operands[0], &name, e) < 0)
+		return r;
+	*e = ERROR_INIT;
+	args->operands[0] = name;
+	r = c->run(cli, args, e);
+	args->operands[0] = NULL;
+	return r;
+}
+
+static int run(struct cli *cli, struct cli_args *args, struct error *e)
 {
 	if (cli_option(args, "version")) {
 		puts("armvmctl " ARMVM_VERSION);
@@ -58,7 +77,7 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 		cli_help(stderr);
 		return error_set(e, -EINVAL, "no command given");
 	}
-	return args->command->run(cli, args, e);
+	return run_command(cli, args, e);
 }
 
 int main(int argc, char **argv)

@@ -8,3 +8,8 @@ SRCS += cli/args.c cli/balloon.c cli/call.c cli/clone.c cli/commands.c \
 	cli/stop.c cli/table.c cli/terminal.c cli/var_kept.c cli/var_list.c cli/wait.c
 TESTS += tests/unit/test_cli_args.c tests/unit/test_cli_stats.c \
 	tests/unit/test_table.c
+SRCS += cli/console_session.c cli/log.c cli/plain_text.c
+SRCS += cli/complete.c cli/names.c
+SRCS += cli/top.c cli/top_data.c cli/top_draw.c
+TESTS += tests/unit/test_top.c
+TESTS += tests/unit/test_plain_text.c

@@ -42,7 +42,7 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 	if (r == 0)
 		r = output_flush(e);
 	if (r == 0 && cli_option(args, "console"))
-		r = cli_console(cli, name, NULL, e);
+		r = cli_console(cli, name, &(struct cli_console_options){0}, e);
 	return r;
 }
 

@@ -75,6 +75,7 @@ const struct cli_command cli_command_var_forget = {
 	.operands = "UUID",
 	.min_operands = 1,
 	.max_operands = 1,
+	.complete = COMPLETE_KEPT,
 	.summary = "Delete a variable store that was kept",
 	.examples = "  armvmctl var forget "
 		    "7c3e9a0e-2b1f-4d11-9a7e-5f0c3f1d2e4a\n",

@@ -7,6 +7,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/parse.h"
+#include "lib/wire/console_log.h"
 
 #define CONF_SIZE_MAX MIB(1)
 #define WORDS_MAX     19 /* client SUBJECT ROLE and 16 labels */
@@ -118,6 +119,30 @@ static int add_client(struct conf *c, const struct line *l, size_t offset,
 	return read_labels(l, role, &client->labels, e);
 }
 
+/* A size, or no. */
+static int set_console_log(struct conf *c, const struct line *l, size_t offset,
+			   struct error *e)
+{
+	struct error why = ERROR_INIT;
+	uint64_t bytes = 0;
+
+	if (l->n_words != 2)
+		return bad(l, e, "exactly one value must follow", l->words[0]);
+	if (c->console_log_given)
+		return bad(l, e, "given twice:", l->words[0]);
+	if (!streq(l->words[1], "no") &&
+	    (parse_size(l->words[1], l->words[0], &bytes, &why) < 0 ||
+	     bytes < CONSOLE_LOG_PARTS * CONSOLE_LOG_PART_MIN ||
+	     bytes > CONSOLE_LOG_PARTS * CONSOLE_LOG_PART_MAX))
+		return bad(l, e,
+			   "console-log is a size from 8 KiB to 1 GiB, or no; "
+			   "not",
+			   l->words[1]);
+	c->console_log_bytes = bytes;
+	c->console_log_given = true;
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	directive_fn *take;
@@ -128,6 +153,7 @@ static const struct {
 	{"tls-key", set_path, offsetof(struct conf, tls_key)},
 	{"tls-client-ca", set_path, offsetof(struct conf, tls_client_ca)},
 	{"client", add_client, 0},
+	{"console-log", set_console_log, 0},
 };
 
 static int take_line(struct conf *c, const struct line *l, struct error *e)
@@ -246,6 +272,12 @@ int conf_read(const char *path, struct conf *ret, struct error *e)
 		return error_set(e, r, "cannot read %s: %s", path,
 				 strerror(-r));
 	return conf_parse(path, text, (size_t)st.st_size, ret, e);
+}
+
+void conf_defaults(struct conf *c)
+{
+	if (!c->console_log_given)
+		c->console_log_bytes = CONF_CONSOLE_LOG_DEFAULT;
 }
 
 void conf_done(struct conf *c)

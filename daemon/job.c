@@ -214,63 +214,6 @@ static const char *vm_of(json_object *params)
 		       : "";
 }
 
-/* Is there an earlier call with this key? Then this one is answered by it. */
-struct known {
-	struct manager *manager;
-	struct api_call *call;
-	const struct api_options *options;
-};
-
-static int same_request(const struct known *k, const struct store_job *row)
-{
-	enum api_method_id method = api_call_method(k->call);
-
-	return streq(api_methods[method].name, row->method) &&
-	       streq(json_text(api_call_given(k->call)), row->params);
-}
-
-static void answer_finished(const struct known *k, const struct store_job *row)
-{
-	json_object *result = NULL;
-	struct error e = ERROR_INIT;
-
-	if (k->options->async) {
-		api_call_reply(k->call, job_row_to_json(row), -1);
-	} else if (!streq(row->state, "done")) {
-		error_set_code(&e, error_code_by_name(row->error), "%s",
-			       row->message);
-		api_call_fail(k->call, &e);
-	} else if (json_parse(row->result, strlen(row->result), &result, &e) <
-		   0) {
-		api_call_fail(k->call, &e);
-	} else {
-		api_call_reply(k->call, result, -1);
-	}
-}
-
-static int known_row(void *cookie, const struct store_job *row)
-{
-	const struct known *k = cookie;
-	struct job *job = job_find(k->manager->jobs, row->id);
-	struct error e = ERROR_INIT;
-
-	if (!same_request(k, row)) {
-		error_set_code(&e, ERROR_CONFLICT,
-			       "this idempotency key was used for another "
-			       "request (job %lld, %s %s)",
-			       (long long)row->id, row->method, row->vm);
-		api_call_fail(k->call, &e);
-	} else if (!job) {
-		answer_finished(k, row);
-	} else if (k->options->async) {
-		api_call_reply(k->call, job_to_json(job), -1);
-	} else if (job_add_waiter(job, k->call, false, 0) < 0) {
-		error_set(&e, -ENOMEM, "out of memory");
-		api_call_fail(k->call, &e);
-	}
-	return 1;
-}
-
 /* Viewing needs no job; what answers with a descriptor cannot have one. */
 static int check_method(enum api_method_id method, struct error *e)
 {
@@ -286,8 +229,8 @@ static int check_method(enum api_method_id method, struct error *e)
 }
 
 static int begin(struct manager *m, struct api_call *call,
-		 const struct api_options *options, struct job **ret,
-		 struct error *e)
+		 const struct api_options *options, const char *key,
+		 struct job **ret, struct error *e)
 {
 	struct jobs *j = m->jobs;
 	json_object *params = api_call_given(call);
@@ -298,7 +241,7 @@ static int begin(struct manager *m, struct api_call *call,
 		.vm = vm_of(params),
 		.params = json_text(params),
 		.created_ms = now,
-		.key = options->idempotency_key,
+		.key = key,
 	};
 	int r = 0;
 
@@ -324,7 +267,7 @@ void job_run(struct manager *m, struct api_call *call)
 {
 	static const struct api_options none;
 	const struct api_options *options = api_call_options(call);
-	struct known known = {m, call, options};
+	_cleanup_free_ char *key = NULL;
 	struct jobs *j = m->jobs;
 	struct job *job = NULL;
 	struct error e = ERROR_INIT;
@@ -332,14 +275,13 @@ void job_run(struct manager *m, struct api_call *call)
 	int r = check_method(api_call_method(call), &e);
 
 	if (r == 0 && options && options->idempotency_key)
-		r = store_job_by_key(m->store, options->idempotency_key,
-				     known_row, &known, &found, &e);
+		r = job_answer_known(m, call, &key, &found, &e);
 	if (found)
 		return;
 	if (!options)
 		options = &none;
 	if (r == 0)
-		r = begin(m, call, options, &job, &e);
+		r = begin(m, call, options, key, &job, &e);
 	if (r == 0 && !options->async &&
 	    job_add_waiter(job, call, false, 0) < 0)
 		r = error_set(&e, -ENOMEM, "out of memory");

@@ -50,6 +50,10 @@ struct job *job_new(struct jobs *j, int64_t id, enum api_method_id method,
 void job_finish(struct job *job, json_object *result, const struct error *e);
 /* -EPROTO when it can no longer be. Its end follows, perhaps at once. */
 int job_cancel(struct job *job, enum error_code why, struct error *e);
+/* job_key.c: a call with a key, answered when *ret_found. *ret_key is what its
+ * job is to be stored with; owned by the caller. */
+int job_answer_known(struct manager *m, struct api_call *call, char **ret_key,
+		     bool *ret_found, struct error *e) must_check;
 json_object *job_to_json(const struct job *job);
 json_object *job_row_to_json(const struct store_job *row);
 int job_add_waiter(struct job *job, struct api_call *call, bool wants_job,

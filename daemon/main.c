@@ -137,6 +137,7 @@ static int read_config(const struct arguments *a, struct conf *ret,
 		r = replace(&ret->tls_key, a->tls_key, e);
 	if (r == 0)
 		r = replace(&ret->tls_client_ca, a->tls_client_ca, e);
+	conf_defaults(ret);
 	return r;
 }
 

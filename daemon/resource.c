@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "daemon/resource.h"
+#include "daemon/vm_log.h"
 #include "daemon/vm_nvram.h"
 #include "daemon/vm_vsock.h"
 #include "lib/base/fd.h"
@@ -260,6 +261,8 @@ static int open_into(struct vm *vm, int hypervisor, struct resources *res,
 	}
 	if (r == 0)
 		resources_add(res, "spill", "", fd);
+	if (r == 0)
+		vm_log_open(vm, res);
 	return r;
 }
 

@@ -8,7 +8,7 @@
 
 #include "daemon/vm.h"
 
-#define RESOURCE_MAX	  (7 + VM_DISKS_MAX + VM_NICS_MAX)
+#define RESOURCE_MAX	  (10 + VM_DISKS_MAX + VM_NICS_MAX)
 #define RESOURCE_ROLE_MAX 80
 
 struct resource {

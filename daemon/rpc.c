@@ -30,6 +30,14 @@ static int check_vm(void *cookie, const struct api_identity *who,
 			 who->name);
 }
 
+static int check_revision(void *cookie, const char *name, int64_t revision,
+			  struct error *e)
+{
+	struct vm *vm = vm_find(cookie, name, e);
+
+	return vm ? vm_check_revision(vm, revision, e) : -e->err;
+}
+
 static bool may_see(void *cookie, const struct api_identity *who,
 		    json_object *event)
 {
@@ -65,6 +73,8 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 		{API_VM_PAUSE, rpc_vm_pause},
 		{API_VM_RESUME, rpc_vm_resume},
 		{API_VM_CONSOLE, rpc_vm_console},
+		{API_VM_CONSOLE_TAKE, rpc_vm_console_take},
+		{API_VM_LOG, rpc_vm_log},
 		{API_VM_BALLOON, rpc_vm_balloon},
 		{API_VM_GUEST, rpc_vm_guest},
 		{API_VM_FREEZE, rpc_vm_freeze},
@@ -98,6 +108,7 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 				     .identify = identify,
 				     .check_vm = check_vm,
 				     .may_see = may_see,
+				     .check_revision = check_revision,
 				     .audit = audit};
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		ret->handle[table[i].id] = table[i].handle;

@@ -32,6 +32,7 @@ rpc_handler rpc_var_kept, rpc_var_forget;
 rpc_handler rpc_vm_define, rpc_vm_list, rpc_vm_get, rpc_vm_delete;
 rpc_handler rpc_vm_start, rpc_vm_shutdown, rpc_vm_stop, rpc_vm_reset;
 rpc_handler rpc_vm_pause, rpc_vm_resume, rpc_vm_console;
+rpc_handler rpc_vm_console_take, rpc_vm_log;
 rpc_handler rpc_vm_balloon;
 rpc_handler rpc_vm_guest, rpc_vm_freeze, rpc_vm_thaw;
 rpc_handler rpc_disk_add, rpc_disk_remove, rpc_disk_list;
@@ -40,5 +41,9 @@ rpc_handler rpc_var_list;
 rpc_handler rpc_snapshot_save, rpc_snapshot_restore, rpc_snapshot_show;
 rpc_handler rpc_event_subscribe;
 rpc_handler rpc_discover;
+
+/* ERROR_CONFLICT when the VM has another one. */
+int vm_check_revision(const struct vm *vm, int64_t revision,
+		      struct error *e) must_check;
 
 #endif

@@ -62,10 +62,9 @@ void rpc_vm_define(void *cookie, struct api_call *c)
 	answer(c, vm, r, &e);
 }
 
-static int check_revision(const struct vm *vm, int64_t revision,
-			  struct error *e)
+int vm_check_revision(const struct vm *vm, int64_t revision, struct error *e)
 {
-	if (revision == 0 || revision == vm->revision)
+	if (revision == vm->revision)
 		return 0;
 	return error_set_code(e, ERROR_CONFLICT,
 			      "%s was changed in the meantime: it has revision "
@@ -124,7 +123,7 @@ static int update(struct vm *vm, const struct api_update_params *p,
 {
 	_cleanup_vm_config_ struct vm_config next = {0};
 	_cleanup_json_ json_object *canonical = NULL;
-	int r = check_revision(vm, p->revision, e);
+	int r = p->revision == 0 ? 0 : vm_check_revision(vm, p->revision, e);
 
 	/* A definition as create takes it may leave both out. */
 	if (r == 0 && json_object_is_type(p->config, json_type_object)) {

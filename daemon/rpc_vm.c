@@ -131,18 +131,3 @@ void rpc_vm_resume(void *cookie, struct api_call *c)
 {
 	simple(cookie, c, VM_REQUEST_RESUME, "resume");
 }
-
-void rpc_vm_console(void *cookie, struct api_call *c)
-{
-	const struct api_console_params *p = api_call_params(c);
-	struct vm *vm = rpc_vm_of_call(cookie, c, VM_REQUEST_CONSOLE);
-	struct error e = ERROR_INIT;
-	int fd;
-
-	if (!vm)
-		return;
-	if (vm_console(vm, p->device, &fd, &e) < 0)
-		api_call_fail(c, &e);
-	else
-		api_call_reply(c, vm_to_json(vm, false), fd);
-}

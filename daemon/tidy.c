@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/vm.h"
+#include "daemon/vm_files.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 
@@ -74,18 +75,19 @@ static void tidy_sockets(struct manager *m)
 
 static void tidy_dir(struct manager *m, const char *uuid)
 {
-	_cleanup_free_ char *dir = manager_vm_dir(m, uuid), *spill = NULL;
+	_cleanup_free_ char *dir = manager_vm_dir(m, uuid);
 	int64_t id;
+	int r;
 
 	if (!dir || store_vm_id(m->store, uuid, &id, NULL) != -ENOENT)
 		return;
-	if (asprintf(&spill, "%s/nvram.spill", dir) < 0) {
-		spill = NULL;
-		return;
-	}
-	log_info("%s: left of a VM that was deleted; removed", dir);
-	unlink(spill);
-	rmdir(dir);
+	r = vm_files_unlink(dir);
+	if (r < 0)
+		log_warning("cannot remove %s, which is left of a VM that was "
+			    "deleted: %s",
+			    dir, strerror(-r));
+	else
+		log_info("%s: left of a VM that was deleted; removed", dir);
 }
 
 static void free_cb(uv_handle_t *handle)

@@ -342,6 +342,8 @@ void vm_set_state(struct vm *vm, enum vm_state state, const char *reason)
 	vm->state = state;
 	snprintf(vm->reason, sizeof(vm->reason), "%s", reason);
 	if (!vm_state_active(state))
+		vm->hypervisor = VM_HYPERVISOR_AUTO;
+	if (!vm_state_active(state))
 		vm->started_ms = 0;
 	else if (!vm_state_active(previous))
 		vm->started_ms = now_ms();

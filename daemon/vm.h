@@ -37,6 +37,7 @@ struct vm {
 	char reason[ERROR_MESSAGE_MAX]; /* why it is stopped or crashed; "" if
 					   nothing */
 	int64_t started_ms;		/* Unix time; 0 when not active */
+	int hypervisor; /* it runs on; VM_HYPERVISOR_AUTO while not known */
 	struct supervisor *supervisor;
 	/* The deadline of a shutdown that waits for the guest. */
 	uv_timer_t shutdown_timer;
@@ -58,6 +59,9 @@ struct vm {
 	/* Whether the store knows the state, and what it was before. */
 	bool saving, unsaved;
 	enum vm_state unsaved_previous;
+	/* Events of consoles in this second of the loop's clock. */
+	uint64_t console_second;
+	unsigned console_events;
 	struct vm_restarts *restarts; /* vm_policy.c; NULL: never crashed */
 };
 

@@ -68,22 +68,12 @@ int vm_fields_parse(const char *text, unsigned *ret, struct error *e)
 	return 0;
 }
 
-static const char *hypervisor_name(int hypervisor)
-{
-	static const char *const names[] = {
-		[VM_HYPERVISOR_AUTO] = "auto",
-		[VM_HYPERVISOR_KVM] = "kvm",
-		[VM_HYPERVISOR_XEN] = "xen",
-		[VM_HYPERVISOR_NULL] = "null",
-	};
-
-	return names[hypervisor];
-}
-
 /* The row an active VM would have; its strings are borrowed. */
 static struct store_vm_row row_of(const struct vm *vm)
 {
 	const struct vm_config *c = &vm->config;
+	/* What "auto" came to, once that is known. */
+	int hypervisor = vm->hypervisor ? vm->hypervisor : c->hypervisor;
 
 	return (struct store_vm_row){
 		.id = vm->id,
@@ -93,7 +83,7 @@ static struct store_vm_row row_of(const struct vm *vm)
 		.name = c->name,
 		.state = vm_state_name(vm->state),
 		.reason = vm->reason,
-		.hypervisor = hypervisor_name(c->hypervisor),
+		.hypervisor = vm_hypervisor_names[hypervisor],
 		.vcpus = c->vcpus,
 		.memory = (int64_t)c->memory_bytes,
 		.disks = (int64_t)c->n_disks,

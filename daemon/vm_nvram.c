@@ -6,6 +6,7 @@
 
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
+#include "daemon/vm_files.h"
 #include "daemon/vm_nvram.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
@@ -130,20 +131,14 @@ int vm_nvram_commit(struct vm *vm, int fd, uint64_t offset, uint64_t size,
 
 int vm_nvram_spill_open(struct vm *vm, int *ret_fd, struct error *e)
 {
-	_cleanup_free_ char *dir = manager_vm_dir(vm->manager, vm->config.uuid);
-	_cleanup_free_ char *path = NULL;
-	int fd;
+	_cleanup_close_ int fd = -1;
+	int r = vm_files_open(vm, "nvram.spill", 0600, &fd, e);
 
-	if (!dir || asprintf(&path, "%s/nvram.spill", dir) < 0)
-		return error_set(e, -ENOMEM, "out of memory");
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return error_set(e, -errno, "cannot make directory %s: %m",
-				 dir);
-	fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
-		  0600);
-	if (fd < 0)
-		return error_set(e, -errno, "cannot open %s: %m", path);
-	*ret_fd = fd;
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_SETFL, O_APPEND) < 0)
+		return error_set(e, -errno, "spill file: %m");
+	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
 

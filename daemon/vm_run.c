@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
+#include "daemon/vm_console.h"
 #include "daemon/vm_devices.h"
 #include "daemon/vm_nvram.h"
 #include "daemon/vm_policy.h"
@@ -103,50 +104,6 @@ void vm_stop(struct vm *vm, vm_done_fn done, void *cookie)
 		     stopped_cb, op);
 }
 
-static void console_cb(struct vm *vm, void *cookie, json_object *reply,
-		       int *fds, size_t n_fds, const struct error *e)
-{
-	/* The client sees a refusal as the end of its stream. */
-	if (e)
-		log_vm(LOG_LEVEL_WARNING, vm->config.name, "console: %s",
-		       e->message);
-}
-
-static int check_console(struct vm *vm, int device, struct error *e)
-{
-	if (device != API_CONSOLE_VIRTIO ||
-	    vm->config.console != VM_CONSOLE_PL011)
-		return 0;
-	return error_set_code(e, ERROR_STATE,
-			      "%s has no virtio console; its definition needs "
-			      "\"console\": \"both\" or \"virtio\"",
-			      vm->config.name);
-}
-
-int vm_console(struct vm *vm, int device, int *ret_fd, struct error *e)
-{
-	static const char *const names[] = {"default", "pl011", "virtio"};
-	json_object *body;
-	int pair[2];
-
-	if (!vm->supervisor || !vm->supervisor->channel)
-		return error_set(e, -EBUSY,
-				 "the supervisor of %s cannot be reached",
-				 vm->config.name);
-	if (check_console(vm, device, e) < 0)
-		return -EPROTO;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_set(e, -errno, "cannot make a socket pair: %m");
-	body = json_object_new_object();
-	json_object_object_add(body, "device",
-			       json_object_new_string(names[device]));
-	link_request(vm->supervisor, "console", body, &pair[0], 1,
-		     REQUEST_TIMEOUT_MS, console_cb, NULL);
-	close(pair[0]);
-	*ret_fd = pair[1];
-	return 0;
-}
-
 static void handle_state(struct vm *vm, json_object *message)
 {
 	json_object *state = NULL, *reason = NULL;
@@ -189,7 +146,7 @@ static void handle_event(struct vm *vm, json_object *message)
 	/* Only the kinds we know; a supervisor does not invent events. */
 	if (streq(text, "reset") || streq(text, "panic") ||
 	    streq(text, "balloon") || streq(text, "watchdog") ||
-	    streq(text, "device-failed"))
+	    streq(text, "console-log") || streq(text, "device-failed"))
 		vm_event(vm, text,
 			 detail ? json_object_get_string(detail) : "");
 	if (streq(text, "reset") && vm->state == VM_SHUTTING_DOWN)
@@ -290,6 +247,7 @@ void vm_supervisor_message(struct vm *vm, json_object *message, int *fds,
 		{WIRE_NVRAM, handle_nvram},
 		{WIRE_DEVICE, vm_device_message},
 		{WIRE_SAVING, vm_save_message},
+		{WIRE_CONSOLE_WRITER, vm_console_message},
 	};
 	json_object *type = NULL;
 	enum wire_message which;
@@ -303,6 +261,18 @@ void vm_supervisor_message(struct vm *vm, json_object *message, int *fds,
 		}
 	log_vm(LOG_LEVEL_WARNING, vm->config.name,
 	       "its supervisor sent an unknown message; ignored");
+}
+
+/* What an adopted VM runs on; VM_HYPERVISOR_AUTO when it is not said. */
+static int hypervisor_said(json_object *reply)
+{
+	json_object *name = NULL;
+
+	json_object_object_get_ex(reply, "hypervisor", &name);
+	for (int i = 0; name && vm_hypervisor_names[i]; i++)
+		if (streq(vm_hypervisor_names[i], json_object_get_string(name)))
+			return i;
+	return VM_HYPERVISOR_AUTO;
 }
 
 static void adopted_cb(struct vm *vm, void *cookie, json_object *reply,
@@ -338,6 +308,7 @@ static void adopted_cb(struct vm *vm, void *cookie, json_object *reply,
 		link_kill(s);
 		return;
 	}
+	vm->hypervisor = hypervisor_said(reply);
 	/* Before any later commit: the order of updates is theirs. */
 	s->replay_due = vm_nvram_replay(vm, &why) < 0;
 	if (s->replay_due)

@@ -32,9 +32,4 @@ void vm_stop(struct vm *vm, vm_done_fn done, void *cookie);
 /* "reset", "pause" or "resume". */
 void vm_simple(struct vm *vm, const char *type, vm_done_fn done, void *cookie);
 
-/* A fresh stream to the console (an enum api_console): *ret_fd is the caller's
- * end. -EPROTO when the VM was not given that one. */
-int vm_console(struct vm *vm, int device, int *ret_fd,
-	       struct error *e) must_check;
-
 #endif

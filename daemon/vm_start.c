@@ -6,6 +6,7 @@
 #include "daemon/resource.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
+#include "daemon/vm_log.h"
 #include "daemon/vm_run.h"
 #include "lib/wire/messages.h"
 
@@ -125,6 +126,9 @@ static void configure_next(struct start_op *op)
 			       json_object_new_int64(VARSTORE_SIZE));
 	json_object_object_add(body, "paused",
 			       json_object_new_boolean(op->paused));
+	json_object_object_add(
+		body, "console_log_bytes",
+		json_object_new_int64((int64_t)vm_log_part_bytes(op->vm)));
 	json_object_object_add(body, "roles", roles);
 	json_object_object_add(
 		body, "more",
@@ -209,6 +213,7 @@ void vm_start_from(struct vm *vm, int snapshot_fd, bool paused, vm_done_fn done,
 					 .number = vm->supervisor->pid};
 
 		vm->starting = op;
+		vm->hypervisor = op->hypervisor;
 		vm_set_state(vm, VM_STARTING, "");
 		job_step(vm, "supervisor", 20);
 		turn_after(vm->manager, recorded_cb, &note);

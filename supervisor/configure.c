@@ -3,8 +3,8 @@
 #include "supervisor/supervisor.h"
 
 static const char *const fixed_roles[] = {
-	"kvm",	 "firmware",	"kernel", "initrd",   "nvram",
-	"spill", "console-log", "vsock",  "snapshot",
+	"kvm",	 "firmware",	  "kernel",	   "initrd", "nvram",
+	"spill", "console-log:0", "console-log:1", "vsock",  "snapshot",
 };
 
 static bool role_is_known(const char *role)
@@ -21,7 +21,8 @@ int handover_add(struct handover *h, const char *role, int *fd, struct error *e)
 		return error_set(e, -EINVAL,
 				 "role \"%.*s\" is not accepted: kvm, "
 				 "firmware, kernel, initrd, nvram, spill, "
-				 "console-log, vsock, snapshot, disk:ID and "
+				 "console-log:0 and :1, vsock, snapshot, "
+				 "disk:ID and "
 				 "nic:ID are",
 				 HANDOVER_ROLE_MAX, role);
 	for (size_t i = 0; i < h->n; i++)
@@ -155,21 +156,43 @@ static int open_nvram(struct supervisor *s, const struct vmm_params *p,
 	return r;
 }
 
-static int open_console(struct supervisor *s, struct error *e)
+static int open_log(struct supervisor *s, uint64_t part_bytes, struct error *e)
 {
-	int log_fd = handover_take(&s->handover, "console-log", "");
-	int r;
+	struct console_log_params p = {
+		.console = supervisor_console(s, CONSOLE_DEFAULT),
+		.part_bytes = part_bytes,
+		.event = supervisor_log_event,
+		.now_ms = supervisor_now_ms,
+		.cookie = s,
+	};
 
-	r = chardev_new(&s->loop, &s->console);
-	if (r < 0) {
-		fd_close(log_fd);
-		return error_set(e, r, "console: %s", strerror(-r));
-	}
-	if (log_fd >= 0)
-		chardev_set_log(s->console, log_fd);
-	if (s->config.console != VM_CONSOLE_PL011)
+	p.fds[0] = handover_take(&s->handover, "console-log:", "0");
+	p.fds[1] = handover_take(&s->handover, "console-log:", "1");
+	if (p.fds[0] < 0 && p.fds[1] < 0)
+		return 0;
+	if (p.fds[0] >= 0 && p.fds[1] >= 0)
+		return console_log_new(&p, &s->console_log, e);
+	fd_close(p.fds[0]);
+	fd_close(p.fds[1]);
+	return error_set(e, -EINVAL,
+			 "the roles console-log:0 and console-log:1 come "
+			 "together or not at all");
+}
+
+static int open_console(struct supervisor *s, uint64_t log_bytes,
+			struct error *e)
+{
+	int r = chardev_new(&s->loop, &s->console);
+
+	if (r == 0 && s->config.console != VM_CONSOLE_PL011)
 		r = chardev_new(&s->loop, &s->virtio_console);
-	return r < 0 ? error_set(e, r, "console: %s", strerror(-r)) : 0;
+	if (r < 0)
+		return error_set(e, r, "console: %s", strerror(-r));
+	chardev_on_writer(s->console, supervisor_console_writer, s);
+	if (s->virtio_console)
+		chardev_on_writer(s->virtio_console, supervisor_console_writer,
+				  s);
+	return open_log(s, log_bytes, e);
 }
 
 static int create_backend(struct supervisor *s,
@@ -193,7 +216,7 @@ static int create_backend(struct supervisor *s,
 	if (r == 0)
 		r = open_nvram(s, &p, e);
 	if (r == 0)
-		r = open_console(s, e);
+		r = open_console(s, q->console_log_bytes, e);
 	if (r == 0)
 		r = agent_new(&s->loop, s->name, &s->agent, e);
 	if (r < 0) {
@@ -245,6 +268,7 @@ int supervisor_configure(struct supervisor *s,
 		devices_done(s);
 		if (s->vmm)
 			s->ops->destroy(TAKE_PTR(s->vmm));
+		s->console_log = console_log_free(s->console_log);
 		s->console = chardev_free(s->console);
 		s->virtio_console = chardev_free(s->virtio_console);
 		s->agent = agent_free(s->agent);

@@ -13,9 +13,9 @@
 struct supervisor;
 
 #define HANDOVER_ROLE_MAX 128
-/* kvm, firmware, kernel, initrd, nvram, spill, console-log, vsock, snapshot;
- * disks; network interfaces */
-#define HANDOVER_MAX (9 + VM_DISKS_MAX + VM_NICS_MAX)
+/* kvm, firmware, kernel, initrd, nvram, spill, 2 of console-log, vsock,
+ * snapshot; disks; network interfaces */
+#define HANDOVER_MAX (10 + VM_DISKS_MAX + VM_NICS_MAX)
 
 /* Descriptors that arrived and wait for their use. Zeroed is empty. */
 struct handover {
@@ -37,7 +37,7 @@ void handover_done(struct handover *h);
 struct configure_request {
 	json_object *config; /* borrowed; may be NULL when `more` */
 	json_object *roles;  /* borrowed */
-	uint64_t nvram_size;
+	uint64_t nvram_size, console_log_bytes;
 	bool paused; /* is how it shall be started */
 	bool more;
 	int *fds; /* owned by the caller; what is taken becomes -1 */

@@ -31,15 +31,19 @@ static const struct json_field configure_fields[] = {
 	ID_FIELD,
 	FIELD(config, JSON_ANY),
 	FIELD(nvram_size, JSON_U64),
+	FIELD(console_log_bytes, JSON_U64),
 	FIELD(roles, JSON_ANY, .flags = JSON_REQUIRED),
 	FIELD(more, JSON_BOOL),
 	FIELD(paused, JSON_BOOL),
 	JSON_END,
 };
 
-/* Which console: what the definition has first, or one by its name. */
-enum { DEVICE_DEFAULT, DEVICE_PL011, DEVICE_VIRTIO };
-static const char *const devices[] = {"default", "pl011", "virtio", NULL};
+static const char *const wants[] = {
+	[CHARDEV_WRITE] = "write",
+	[CHARDEV_READ] = "read",
+	[CHARDEV_TAKE_OVER] = "take-over",
+	NULL,
+};
 
 static const struct json_field console_fields[] = {
 	TYPE_FIELD,
@@ -47,7 +51,21 @@ static const struct json_field console_fields[] = {
 	{.name = "device",
 	 .kind = JSON_ENUM,
 	 .offset = offsetof(struct request, console_device),
-	 .names = devices},
+	 .names = console_device_names},
+	FIELD(who, JSON_STRING, .max = CHARDEV_WHO_MAX - 1),
+	FIELD(want, JSON_ENUM, .names = wants),
+	JSON_END,
+};
+
+static const struct json_field console_take_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	{.name = "device",
+	 .kind = JSON_ENUM,
+	 .offset = offsetof(struct request, console_device),
+	 .names = console_device_names},
+	FIELD(who, JSON_STRING, .max = CHARDEV_WHO_MAX - 1),
+	FIELD(session, JSON_U64, .flags = JSON_REQUIRED),
 	JSON_END,
 };
 
@@ -122,6 +140,10 @@ static void describe(struct supervisor *s, json_object *object)
 	json_object_object_add(object, "pid", json_object_new_int(getpid()));
 	json_object_object_add(object, "configured",
 			       json_object_new_boolean(s->configured));
+	json_object_object_add(
+		object, "hypervisor",
+		json_object_new_string(
+			vm_hypervisor_names[s->config.hypervisor]));
 	json_object_object_add(object, "state",
 			       json_object_new_string(vm_state_name(s->state)));
 	json_object_object_add(object, "reason",
@@ -158,6 +180,7 @@ static int handle_configure(struct supervisor *s, const struct request *q,
 		.config = q->config,
 		.roles = q->roles,
 		.nvram_size = q->nvram_size,
+		.console_log_bytes = q->console_log_bytes,
 		.more = q->more,
 		.paused = q->paused,
 		.fds = q->fds,
@@ -255,40 +278,6 @@ static int handle_resume(struct supervisor *s, const struct request *q,
 	return r < 0 ? r : s->ops->resume(s->vmm, e);
 }
 
-/* NULL when the guest has no such console. */
-static struct chardev *find_console(struct supervisor *s, int device)
-{
-	bool only_virtio = s->config.console == VM_CONSOLE_VIRTIO;
-
-	if (device == DEVICE_VIRTIO ||
-	    (device == DEVICE_DEFAULT && only_virtio && s->virtio_console))
-		return s->virtio_console;
-	return s->console;
-}
-
-static int handle_console(struct supervisor *s, const struct request *q,
-			  struct reply *reply, struct error *e)
-{
-	struct chardev *chardev;
-
-	if (q->n_fds != 1)
-		return error_set(e, -EINVAL,
-				 "console needs one descriptor: a stream "
-				 "socket");
-	if (!s->console)
-		return error_set_code(e, ERROR_STATE,
-				      "VM %s has no console yet: it is not "
-				      "configured",
-				      s->name);
-	chardev = find_console(s, q->console_device);
-	if (!chardev)
-		return error_set_code(e, ERROR_STATE,
-				      "VM %s has no virtio console: its "
-				      "definition says \"console\": \"pl011\"",
-				      s->name);
-	return chardev_attach(chardev, TAKE_FD(q->fds[0]), e);
-}
-
 static int handle_agent(struct supervisor *s, const struct request *q,
 			struct reply *reply, struct error *e)
 {
@@ -331,6 +320,7 @@ static const struct {
 	[WIRE_PAUSE] = {handle_pause, bare_fields},
 	[WIRE_RESUME] = {handle_resume, bare_fields},
 	[WIRE_CONSOLE] = {handle_console, console_fields},
+	[WIRE_CONSOLE_TAKE] = {handle_console_take, console_take_fields},
 	[WIRE_AGENT] = {handle_agent, agent_fields},
 	[WIRE_BALLOON] = {handle_balloon, balloon_fields},
 	[WIRE_NVRAM_ACK] = {handle_nvram_ack, ack_fields, true},

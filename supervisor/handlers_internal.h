@@ -12,10 +12,12 @@ struct request {
 	char *type;
 	uint64_t id;
 	uint32_t version;
-	uint64_t seq, nvram_size, target, from;
+	uint64_t seq, nvram_size, console_log_bytes, target, from;
 	bool more, paused;
 	bool compress, hold;
-	int console_device, command;
+	int console_device, want, command;
+	char *who;
+	uint64_t session;
 	json_object *config, *roles;
 	char *kind, *device;
 	bool force;
@@ -42,6 +44,9 @@ int handlers_check_request(struct supervisor *s, enum vm_request request,
 handler_fn handle_save;
 /* -EBUSY while the machine is being saved. */
 int save_check(const struct supervisor *s, struct error *e) must_check;
+
+/* handle_console.c */
+handler_fn handle_console, handle_console_take;
 
 /* handle_devices.c */
 handler_fn handle_attach, handle_detach, handle_devices;

@@ -7,10 +7,13 @@
 #include "lib/host/chardev.h"
 #include "supervisor/null_backend.h"
 #include "supervisor/null_devices.h"
+#include "supervisor/null_nvram.h"
 #include "supervisor/null_save.h"
 
 #define LINE_MAX_BYTES 1024
 #define INPUT_BYTES    256
+#define FLOOD_LINE     64
+#define FLOOD_MAX      MIB(64)
 /* As long as a guest that shuts down quickly: long enough to be seen. */
 #define SHUTDOWN_MS 50
 
@@ -79,9 +82,10 @@ static void on_timer(uv_timer_t *timer)
 		detail = "the null guest panicked";
 	} else if (v->next == VMM_EVENT_RESET) {
 		v->line_size = 0;
-		say(v, "null: VM %s restarted\n", v->config->name);
 	}
 	v->events->event(v->cookie, v->next, detail);
+	if (v->next == VMM_EVENT_RESET)
+		say(v, "null: VM %s restarted\n", v->config->name);
 	if (v->next == VMM_EVENT_RUNNING && v->start_paused)
 		v->events->event(v->cookie, VMM_EVENT_PAUSED, "");
 }
@@ -90,25 +94,6 @@ static void announce(struct vmm *v, enum vmm_event_kind kind, uint64_t ms)
 {
 	v->next = kind;
 	uv_timer_start(&v->timer, on_timer, ms, 0);
-}
-
-/* Two hex digits a byte into out[max]; 0 when it is no such text. */
-static size_t decode_hex(const char *text, uint8_t *out, size_t max)
-{
-	size_t n = 0, digits = strlen(text);
-
-	if (digits % 2 || digits / 2 > max)
-		return 0;
-	for (; n < digits / 2; n++) {
-		unsigned byte;
-		char pair[3] = {text[2 * n], text[2 * n + 1], '\0'};
-
-		if (strspn(pair, "0123456789abcdefABCDEF") != 2 ||
-		    sscanf(pair, "%2x", &byte) != 1)
-			return 0;
-		out[n] = (uint8_t)byte;
-	}
-	return n;
 }
 
 static void run_nvram(struct vmm *v, char *args)
@@ -124,7 +109,7 @@ static void run_nvram(struct vmm *v, char *args)
 		say(v, "usage: nvram OFFSET HEX\n");
 		return;
 	}
-	n = decode_hex(end + 1, bytes, sizeof(bytes));
+	n = null_nvram_hex(end + 1, bytes, sizeof(bytes));
 	if (n == 0 || n > v->nvram_size || offset > v->nvram_size - n) {
 		say(v, "nvram: no bytes, or outside of the %llu of the store\n",
 		    (unsigned long long)v->nvram_size);
@@ -133,6 +118,16 @@ static void run_nvram(struct vmm *v, char *args)
 	memcpy(v->nvram + offset, bytes, n);
 	v->held = true;
 	v->events->nvram_commit(v->cookie, offset, n);
+}
+
+/* Prints numbered lines, FLOOD_MAX bytes at most. */
+static void run_flood(struct vmm *v, const char *args)
+{
+	unsigned long lines = MIN(strtoul(args, NULL, 10),
+				  FLOOD_MAX / FLOOD_LINE);
+
+	for (unsigned long i = 1; i <= lines; i++)
+		say(v, "flood %057lu\n", i);
 }
 
 static void run_line(struct vmm *v)
@@ -151,6 +146,8 @@ static void run_line(struct vmm *v)
 	v->line_size = 0;
 	if (strncmp(v->line, "nvram ", 6) == 0)
 		run_nvram(v, v->line + 6);
+	if (strncmp(v->line, "flood ", 6) == 0)
+		run_flood(v, v->line + 6);
 	null_memory_word(&v->memory, v->line);
 	if (streq(v->line, "ignore"))
 		v->ignoring = true;
@@ -225,29 +222,6 @@ static const struct chardev_guest console_guest = {
 	.receive = receive,
 };
 
-static int map_nvram(struct vmm *v, int fd, uint64_t size, struct error *e)
-{
-	struct stat st;
-	void *p;
-
-	if (fd < 0)
-		return 0;
-	if (fstat(fd, &st) < 0)
-		return error_set(e, -errno, "variable store: cannot stat it");
-	if (size == 0 || (uint64_t)st.st_size < size)
-		return error_set(e, -EINVAL,
-				 "variable store: its memory has %lld bytes, "
-				 "not the %llu announced",
-				 (long long)st.st_size,
-				 (unsigned long long)size);
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		return error_set(e, -errno, "variable store: cannot map it");
-	v->nvram = p;
-	v->nvram_size = size;
-	return 0;
-}
-
 static int null_create(const struct vmm_params *params, struct vmm **ret,
 		       struct error *e)
 {
@@ -265,7 +239,8 @@ static int null_create(const struct vmm_params *params, struct vmm **ret,
 	v->loop = params->loop;
 	v->restored = params->snapshot_fd >= 0;
 	v->paused = v->start_paused = params->paused;
-	r = map_nvram(v, params->nvram_fd, params->nvram_size, e);
+	r = null_nvram_map(params->nvram_fd, params->nvram_size, &v->nvram,
+			   &v->nvram_size, e);
 	if (r == 0 && v->restored)
 		r = null_load(params->snapshot_fd, &v->memory, e);
 	null_devices_close(params);

@@ -8,6 +8,7 @@
  *   note TEXT          what a snapshot remembers
  *   weight MIB MS      how much memory a snapshot has, and how long each MiB
  *                      takes
+ *   flood LINES        print so many lines of 64 bytes
  *   hotplug on, hotplug off   whether it follows attaches and detaches
  *   poweroff, reboot, panic, fatal   the event of that name
  *

@@ -1,5 +1,5 @@
 SRCS += supervisor/agent.c supervisor/agent_info.c supervisor/handle_agent.c
-SRCS += supervisor/handle_save.c supervisor/null_save.c
+SRCS += supervisor/handle_save.c supervisor/null_nvram.c supervisor/null_save.c
 SRCS += supervisor/backends.c supervisor/configure.c supervisor/control.c \
 	supervisor/devices.c supervisor/handle_devices.c supervisor/handle_stats.c \
 	supervisor/handlers.c \
@@ -9,3 +9,5 @@ SRCS += supervisor/backends.c supervisor/configure.c supervisor/control.c \
 TESTS += tests/unit/test_agent.c
 TESTS += tests/unit/test_null_backend.c tests/unit/test_sandbox.c \
 	tests/unit/test_supervisor_nvram.c
+SRCS += supervisor/console_log.c supervisor/handle_console.c
+TESTS += tests/unit/test_console_log.c

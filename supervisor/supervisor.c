@@ -38,6 +38,7 @@ static void close_all(struct supervisor *s)
 	s->agent = agent_free(s->agent);
 	devices_done(s);
 	s->nvram = nvram_free(s->nvram);
+	s->console_log = console_log_free(s->console_log);
 	s->console = chardev_free(s->console);
 	s->virtio_console = chardev_free(s->virtio_console);
 	handover_done(&s->handover);
@@ -122,6 +123,18 @@ static void tell_event(struct supervisor *s, const char *kind,
 	supervisor_tell(s, message);
 }
 
+void supervisor_log_event(void *cookie, const char *detail)
+{
+	tell_event(cookie, "console-log", detail);
+}
+
+uint64_t supervisor_now_ms(void *cookie)
+{
+	struct supervisor *s = cookie;
+
+	return uv_now(&s->loop);
+}
+
 /* By the definition, here: a daemon may be away. */
 static void watchdog(struct supervisor *s)
 {
@@ -163,6 +176,8 @@ static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 		supervisor_set_state(s, VM_PAUSED, detail);
 		break;
 	case VMM_EVENT_RESET:
+		if (s->console_log)
+			console_log_boot(s->console_log);
 		tell_event(s, "reset", detail);
 		/* It answered the power button by starting over. */
 		if (s->state == VM_SHUTTING_DOWN)

@@ -28,6 +28,7 @@
 #include "lib/wire/messages.h"
 #include "supervisor/backends.h"
 #include "supervisor/configure.h"
+#include "supervisor/console_log.h"
 #include "supervisor/control.h"
 #include "supervisor/devices.h"
 #include "supervisor/nvram.h"
@@ -58,7 +59,8 @@ struct supervisor {
 	struct vmm *vmm; /* NULL before configure and at rest */
 	/* NULL before configure; the virtio console, when there is one. */
 	struct chardev *console, *virtio_console;
-	struct agent *agent;	/* NULL before configure and at rest */
+	struct console_log *console_log; /* of the default one; or NULL */
+	struct agent *agent;		 /* NULL before configure and at rest */
 	struct nvram *nvram;	/* NULL when there is none, and at rest */
 	uint64_t spilled_bytes; /* at rest: what nvram said last */
 	struct device *devices; /* of the guest; see devices.h */
@@ -91,6 +93,18 @@ void save_ended(struct supervisor *s);
 void save_disconnected(struct supervisor *s);
 /* The connected daemon knows the final state: end soon. */
 void supervisor_told(struct supervisor *s);
+
+/* Which console: what the definition has first, or one by its name. */
+enum console_device { CONSOLE_DEFAULT, CONSOLE_PL011, CONSOLE_VIRTIO };
+extern const char *const console_device_names[];
+/* NULL when the guest has no such console. */
+struct chardev *supervisor_console(struct supervisor *s,
+				   enum console_device device);
+
+/* What consoles and their log call; cookie is the supervisor. */
+void supervisor_log_event(void *cookie, const char *detail);
+uint64_t supervisor_now_ms(void *cookie);
+chardev_writer_fn supervisor_console_writer;
 
 /* What the backend and the variable store call; cookie is the supervisor. */
 extern const struct vmm_events supervisor_vmm_events;

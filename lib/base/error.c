@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "lib/base/error.h"
+#include "lib/base/utf8.h"
 
 struct error_row {
 	const char *name;
@@ -37,34 +38,6 @@ static enum error_code code_of_errno(int err)
 	return ERROR_INTERNAL;
 }
 
-/* Bytes of the well-formed UTF-8 character at p (Unicode 15, table 3-7), or 0.
- */
-static size_t utf8_length(const unsigned char *p)
-{
-	unsigned low = 0x80, high = 0xbf;
-	size_t n;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (p[0] == 0xe0)
-		low = 0xa0;
-	else if (p[0] == 0xed)
-		high = 0x9f;
-	else if (p[0] == 0xf0)
-		low = 0x90;
-	else if (p[0] == 0xf4)
-		high = 0x8f;
-	if (p[1] < low || p[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if (p[i] < 0x80 || p[i] > 0xbf)
-			return 0;
-	return n;
-}
-
 /*
  * Messages quote what users and guests wrote. They end in terminals, logs and
  * JSON, so control characters and broken UTF-8 (also from cutting a long value
@@ -75,7 +48,7 @@ static void message_clean(char *text)
 	unsigned char *p = (unsigned char *)text;
 
 	while (*p) {
-		size_t n = utf8_length(p);
+		size_t n = utf8_length(p, strnlen((char *)p, 4));
 
 		if (n == 0 || *p < 0x20 || *p == 0x7f) {
 			*p = '?';

@@ -6,7 +6,7 @@
 #define AUTOSTART_DELAY_MAX_MS 3600000
 #define INTERFACE_NAME_MAX     15 /* IFNAMSIZ - 1 */
 
-static const char *const hypervisors[] = {"auto", "kvm", "xen", "null", NULL};
+const char *const vm_hypervisor_names[] = {"auto", "kvm", "xen", "null", NULL};
 static const char *const crash_policies[] = {"stop", "restart", "preserve",
 					     NULL};
 static const char *const reboot_policies[] = {"restart", "stop", "preserve",
@@ -214,7 +214,7 @@ const struct json_field vm_config_fields[] = {
 	{.name = "hypervisor",
 	 .kind = JSON_ENUM,
 	 .offset = VM(hypervisor),
-	 .names = hypervisors,
+	 .names = vm_hypervisor_names,
 	 .doc = "auto takes what the host has"},
 	{.name = "arch",
 	 .kind = JSON_ENUM,

@@ -48,6 +48,8 @@ enum vm_hypervisor {
 	VM_HYPERVISOR_XEN,
 	VM_HYPERVISOR_NULL
 };
+extern const char *const vm_hypervisor_names[]; /* ends with NULL */
+
 /* What follows a crash or panic of the guest, and a reset it asked for. */
 enum vm_on_crash {
 	VM_ON_CRASH_STOP,

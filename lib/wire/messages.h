@@ -6,26 +6,29 @@
  * Version: `hello` carries WIRE_VERSION; a daemon that meets another version
  * leaves the supervisor alone and reports it.
  *
- *  D hello        {version}                 → {version, pid, configured, state,
- *                                              reason, nvram_spilled_bytes}
+ *  D hello        {version}                 → {version, pid, configured,
+ *                                              hypervisor, state, reason,
+ *                                              nvram_spilled_bytes}
  *                                              + the nvram descriptor, once
  *                                              configured (a daemon that
  *                                              restarted has none)
- *  D configure    {config, nvram_size, paused, roles[]} + fds; paused: is how
- *                 it shall be started; roles[i] says what fd i is: "kvm",
- *                 "firmware", "kernel", "initrd", "nvram", "spill",
- *                 "console-log", "vsock" (with its context id set),
- *                 "snapshot" (the machine is the one in it), "disk:ID",
- *                 "nic:ID". May be repeated
- *                 to hand over more than FD_PASS_MAX descriptors ("more": true
- *                 on all but the last).
+ *  D configure    {config, nvram_size, paused, console_log_bytes, roles[]} +
+ *                 fds; paused: is how it shall be started; roles[i] says what
+ *                 fd i is: "kvm", "firmware", "kernel", "initrd", "nvram",
+ *                 "spill", "console-log:0" and "console-log:1" (each of at most
+ *                 console_log_bytes; lib/wire/console_log.h), "vsock" (with its
+ *                 context id set), "snapshot" (the machine is the one in it),
+ *                 "disk:ID", "nic:ID". May be repeated to hand over more than
+ *                 FD_PASS_MAX descriptors ("more": true on all but the last).
  *  D start        {}                        → {} once the guest is started
  *  D shutdown     {}                        → {button, agent}: pressed, and
  *                                              who in the guest was listening
  *  D stop         {}                        → {} then the process exits
  *  D reset, pause, resume {}                → {}
- *  D console      {device?: "default", "pl011", "virtio"} + fd (one end of a
- *                 stream socket pair) → {}
+ *  D console      {device?: "default", "pl011", "virtio", who?, want?:
+ *                 "write", "read", "take-over"} + fd (one end of a stream
+ *                 socket pair)             → {device, session, writes, writer}
+ *  D console-take {device, session, who}    → {} that session types now
  *  D agent        {command}                → what lib/model/guest_info.h has
  *                                              for "info"; {filesystems} for
  *                                              "freeze" and "thaw"; once the
@@ -68,7 +71,9 @@
  *                                           process has ended, or the next
  *                                           one is told again
  *  S event        {kind, detail}            "reset", "panic", "balloon",
- *                                           "watchdog", "device-failed"
+ *                                           "watchdog", "console-log",
+ *                                           "device-failed"
+ *  S console-writer {device, session, who}  who types now; session 0: nobody
  *  S saving       {done, total}             bytes of memory looked at
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged
@@ -91,6 +96,7 @@
 	X(PAUSE, "pause", 'D', 0)                   \
 	X(RESUME, "resume", 'D', 0)                 \
 	X(CONSOLE, "console", 'D', 1)               \
+	X(CONSOLE_TAKE, "console-take", 'D', 0)     \
 	X(AGENT, "agent", 'D', 0)                   \
 	X(BALLOON, "balloon", 'D', 0)               \
 	X(NVRAM_ACK, "nvram-ack", 'D', 0)           \
@@ -104,6 +110,7 @@
 	X(STATE, "state", 'S', 0)                   \
 	X(EVENT, "event", 'S', 0)                   \
 	X(SAVING, "saving", 'S', 0)                 \
+	X(CONSOLE_WRITER, "console-writer", 'S', 0) \
 	X(NVRAM, "nvram", 'S', 0)
 
 enum wire_message {

@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "lib"))
 from armvm import BIN, ROOT, Host, guarded, report, wait_for     # noqa: E402
 from bootable import make_image                                 # noqa: E402
+from terminal import Terminal                                   # noqa: E402
 
 check, equal, match = report.check, report.equal, report.match
 host = Host("armvm-cli-")
@@ -93,6 +94,12 @@ def test_define_and_look():
     match("show has the disk", r"Disk +\S+ +" + re.escape(disk) +
           " +serial root", out)
     fails("show of a wrong name", 3, 'did you mean "web"', "show", "wbe")
+    match("the beginning of a name", r"web", ok("prefix", "show", "we"))
+    ok("another", "create", "wed", "--hypervisor", "null")
+    fails("a beginning of two names", 3, "several begin so: web, wed", "show",
+          "we")
+    fails("no beginning is deleted", 3, "we", "delete", "we")
+    ok("delete it", "delete", "wed")
     out = ok("var list", "var", "list", "web")
     match("var list of a new VM", r"^NAME +GUID +ATTRIBUTES +SIZE\n$", out)
     equal("var list as JSON",
@@ -230,71 +237,27 @@ def test_console_through_pipes():
     fails("console of a stopped VM", 5, "web is stopped", "console", "web")
 
 
-class Terminal:
-    """armvmctl on a terminal of its own, ended with the block."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def __init__(self, *arguments):
-        self.master, slave = pty.openpty()
-        self.before = termios.tcgetattr(slave)
-        self.proc = subprocess.Popen(
-            [CTL, "--socket", host.socket, *arguments], stdin=slave,
-            stdout=slave, stderr=slave, start_new_session=True)
-        self.slave, self.seen = slave, ""
-
-    def expect(self, text):
-        def there():
-            while select.select([self.master], [], [], 0)[0]:
-                self.seen += os.read(self.master, 4096).decode()
-            return text in self.seen
-        try:
-            wait_for(repr(text), there, 10)
-        except TimeoutError as e:
-            raise TimeoutError(f"{e}; seen: {self.seen!r}") from e
-
-    def type(self, data):
-        os.write(self.master, data)
-
-    def raw(self):
-        return not termios.tcgetattr(self.slave)[3] & termios.ICANON
-
-    def restored(self):
-        return termios.tcgetattr(self.slave) == self.before
-
-    def close(self):
-        if self.proc.poll() is None:
-            self.proc.kill()
-            self.proc.wait()
-        os.close(self.master)
-        os.close(self.slave)
-
-
 def test_console_on_a_terminal():
-    with Terminal("start", "web", "--console") as t:
+    with Terminal(host, "start", "web", "--console") as t:
         t.expect("null: VM web started")
         check("the terminal is raw", t.raw())
         t.type(b"hello\x03\r")
         time.sleep(0.2)
         check("Ctrl-C goes to the guest", t.proc.poll() is None)
-        t.type(b"\x1d")
+        t.type(b"\x1d.")
         t.expect("Left the console of web")
-        equal("Ctrl-] leaves", t.proc.wait(10), 0)
+        equal("Ctrl-] . leaves", t.proc.wait(10), 0)
         check("the terminal is as before", t.restored())
     equal("the VM goes on", host.vm("web")["state"], "running")
     for sig in (signal.SIGTERM, signal.SIGHUP):
-        with Terminal("console", "web") as t:
-            t.expect("Connected to the console of web. Ctrl-] leaves it.")
+        with Terminal(host, "console", "web") as t:
+            t.expect("Connected to the console of web. Ctrl-] . leaves")
             wait_for("raw mode", t.raw)
             t.proc.send_signal(sig)
             equal(f"{sig.name} ends it", t.proc.wait(10), -sig)
             check(f"the terminal is as before, after {sig.name}",
                   t.restored())
-    with Terminal("console", "web") as t:
+    with Terminal(host, "console", "web") as t:
         wait_for("raw mode", t.raw)
         host.ctl("stop", "web")
         t.expect("The console of web was closed: it is stopped")
@@ -304,7 +267,7 @@ def test_console_on_a_terminal():
 
 def test_progress_on_a_terminal():
     host.ctl("start", "web")
-    with Terminal("shutdown", "web") as t:
+    with Terminal(host, "shutdown", "web") as t:
         t.expect("web: waiting for the guest to shut down ... 0 s")
         t.expect("web: stopped")
         equal("shutdown with progress", t.proc.wait(10), 0)
@@ -318,27 +281,6 @@ def test_output_that_cannot_be_written():
                                stderr=subprocess.PIPE, check=False)
         check(f"{command} >/dev/full fails", r.returncode == 1 and
               "No space left" in r.stderr, r.stderr)
-
-
-def test_completion():
-    script = ok("completion bash", "completion", "bash")
-    with open(ROOT + "/cli/armvmctl.bash", encoding="utf-8") as f:
-        equal("cli/armvmctl.bash is what it prints", f.read(), script)
-    ask = ("source /dev/stdin; compopt() { :; }; COMP_WORDS=(\"$@\"); "
-           "COMP_CWORD=$(($# - 1)); _armvmctl; echo \"${COMPREPLY[*]}\"")
-    env = dict(os.environ, ARMVM_SOCKET=host.socket,
-               PATH=BIN + ":" + os.environ["PATH"])
-    for words, want in (
-            (["sh"], "show shutdown"), (["var", ""], "list kept forget"),
-            (["start", ""], "web"), (["var", "list", "w"], "web"),
-            (["create", "x", "--d"], "--disk --description"),
-            (["create", "--hypervisor", "n"], "null"),
-            (["list", "--output", "json"], "json jsonl"),
-            (["completion", ""], "bash"), (["create", "--memory", ""], "")):
-        r = subprocess.run(["bash", "-c", ask, "-", "armvmctl", *words],
-                           input=script, env=env, stdout=subprocess.PIPE,
-                           text=True, check=False)
-        equal("completes " + " ".join(words), r.stdout.strip(), want)
 
 
 def test_delete():
@@ -368,5 +310,5 @@ guarded(test_help, test_define_and_look, test_definition_from_json,
         test_bad_definitions, test_life, test_wait, test_events,
         test_console_through_pipes, test_console_on_a_terminal,
         test_progress_on_a_terminal, test_output_that_cannot_be_written,
-        test_completion, test_delete, test_daemon_that_goes_away)
+        test_delete, test_daemon_that_goes_away)
 report.end()

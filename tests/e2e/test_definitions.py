@@ -168,6 +168,7 @@ def test_set_and_edit():
     ctl("set takes away", "set", "e1", "--label", "role=", "--autostart", "no")
     vm = host.vm("e1")
     equal("set took away", (vm["labels"], vm["autostart"]), ({}, False))
+    os.environ["TMPDIR"] = host.dir  # what is refused is kept there
     os.environ["EDITOR"] = "sed -i s/the.database/edited/"
     match("edit", "e1: revision 4", ctl("edit", "edit", "e1"))
     equal("edit took", host.vm("e1")["config"]["description"], "edited")

@@ -3,6 +3,7 @@
 JSON-RPC, events, consoles, metrics, TLS, and clients that mean harm."""
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -87,6 +88,36 @@ def test_update():
           .json()["name"], "w3")
     for name in ("www", "w3"):
         equal(f"{name} deleted", ask("DELETE", f"/v1/vms/{name}").status, 200)
+
+
+def test_precondition_in_one_turn():
+    """A change that comes between the look at the revision and the call."""
+    both = []
+    for i in range(5):
+        name = f"turn{i}"
+        host.call("vm.define", config={"name": name, "hypervisor": "null"})
+        clients = [Http(SOCK) for _ in range(3)]
+        for c in clients:
+            c.ask("GET", "/healthz")
+        os.kill(host.proc.pid, signal.SIGSTOP)
+        config = {"hypervisor": "null", "description": "one"}
+        clients[0].send("PUT", f"/v1/vms/{name}", config)
+        clients[1].send("DELETE", f"/v1/vms/{name}", If_Match='"2"')
+        clients[2].send("PUT", f"/v1/vms/{name}",
+                        dict(config, description="two"))
+        os.kill(host.proc.pid, signal.SIGCONT)
+        status = [c.response().status for c in clients]
+        both.append(status[1] == 200 and status[2] == 200)
+        for c in clients:
+            c.close()
+        if status[1] != 200:
+            host.call("vm.delete", name=name)
+    check("a delete of revision 2 is of revision 2", not any(both), both)
+    host.call("vm.define", config={"name": "other", "hypervisor": "null"})
+    equal("a revision that is none", ask("DELETE", "/v1/vms/other",
+                                         If_Match='"x"').status, 412)
+    equal("deleted at its revision", ask("DELETE", "/v1/vms/other",
+                                         If_Match='"1"').status, 200)
 
 
 def test_errors():
@@ -407,6 +438,7 @@ def test_end():
 
 
 host.start()
-guarded(test_resources, test_update, test_errors, test_rpc, test_documents, test_events,
-        test_console, test_hostile, test_tls, test_end)
+guarded(test_resources, test_update, test_errors, test_rpc, test_documents,
+        test_events, test_console, test_hostile, test_precondition_in_one_turn,
+        test_tls, test_end)
 report.end()

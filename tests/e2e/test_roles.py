@@ -88,6 +88,22 @@ def test_roles():
           both["error"]["data"]["code"], "not-found")
 
 
+def test_keys_are_their_callers():
+    """The answer to an idempotency key is not another caller's."""
+    gid = make_group("armvm-operator")
+    config = {"name": "keyed", "hypervisor": "null", "memory": "128M"}
+    host.call("vm.define", config=config)
+    equal("operators may start", outcome(NOBODY, gid, "vm.start", name="keyed",
+                                         idempotency_key="same"), "done")
+    equal("the same again: as before", outcome(
+        NOBODY, gid, "vm.start", name="keyed", idempotency_key="same"), "done")
+    equal("another caller's is another request", outcome(
+        PLAIN, gid, "vm.start", name="keyed", idempotency_key="same"),
+        "wrong-state")
+    host.call("vm.stop", name="keyed")
+    host.call("vm.delete", name="keyed")
+
+
 def test_audit():
     log = host.log_text()
     match("done is audited", rf"web: audit: vm.start by uid {NOBODY} "
@@ -148,7 +164,8 @@ def test_option():
 
 
 try:
-    guarded(test_roles, test_audit, test_strangers, test_option)
+    guarded(test_roles, test_keys_are_their_callers, test_audit,
+            test_strangers, test_option)
 finally:
     for name in made:
         subprocess.run(["groupdel", name], check=False)

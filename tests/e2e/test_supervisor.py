@@ -76,7 +76,13 @@ def test_configure_errors():
              "hypervisor"),
             ("disk without its descriptor",
              {"config": s.config(disks=[{"path": "/x.raw"}]),
-              "roles": ["console-log"], "fds": [fd]}, "invalid", "disk0"),
+              "roles": ["kvm"], "fds": [fd]}, "invalid", "disk0"),
+            ("half a console log",
+             {"roles": ["console-log:1"], "fds": [fd]}, "invalid",
+             "console-log:0 and console-log:1 come together"),
+            ("console log of no size",
+             {"roles": ["console-log:0", "console-log:1"], "fds": [fd, fd]},
+             "invalid", "0 bytes a part"),
             ("nvram without spill", {"roles": ["nvram"], "fds": [fd]},
              "invalid", "spill"),
             ("nvram too small",
@@ -102,14 +108,13 @@ def test_life():
         disks = [memfd(512) for _ in range(10)]
         config = s.config(disks=[{"path": f"/{i}.raw"} for i in range(10)])
         roles = [f"disk:disk{i}" for i in range(10)]
-        log = os.open(s.dir + "/console.log",
-                      os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        logs = [memfd(0), memfd(0)]
         reply = s.configure(d, config, roles[:8], disks[:8], more=True)
         check("configure takes more than one message", reply["ok"], reply)
-        reply = s.configure(d, config, roles[8:] + ["console-log"],
-                            disks[8:] + [log])
+        reply = s.configure(d, config, roles[8:] + ["console-log:0", "console-log:1"],
+                            disks[8:] + logs, console_log_bytes=65536)
         check("configure ends with the last", reply["ok"], reply)
-        for fd in disks + [log]:
+        for fd in disks:
             os.close(fd)
         s.open_terminal(d)
         check("start", d.request("start")["ok"])
@@ -141,8 +146,8 @@ def test_life():
         end = d.await_message("state", state="stopped")
         equal("and its reason", end["reason"], "the guest powered off")
         equal("a stopped VM exits with 0", s.status(), 0)
-        with open(s.dir + "/console.log", encoding="utf-8") as f:
-            check("the console log has it all", "hello" in f.read())
+        check("the console log has it all",
+              b"started\nhello\n" in os.pread(logs[0], 65536, 0))
         check("log lines name the VM", "web: stopped: " in s.output(),
               s.output())
         d.close()

@@ -42,7 +42,9 @@ static void console_init(struct console *c)
 	fuzz_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) ==
 		   0);
 	c->peer = fds[0];
-	fuzz_check(chardev_attach(c->chardev, fds[1], NULL) == 0);
+	fuzz_check(chardev_attach(c->chardev, fds[1],
+				  &(struct chardev_seat){.who = "us"},
+				  NULL) == 0);
 }
 
 static void console_done(struct console *c)

@@ -346,7 +346,9 @@ static void start(struct run *r)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		die("socketpair", strerror(errno));
 	r->console = pair[0];
-	must(chardev_attach(r->params.console, pair[1], &e), "console", &e);
+	must(chardev_attach(r->params.console, pair[1],
+			    &(struct chardev_seat){.who = "us"}, &e),
+	     "console", &e);
 	must(vmm_kvm_ops.create(&r->params, &r->vmm, &e), "create", &e);
 	terminal_setup();
 	if (uv_poll_init(&r->loop, &r->input, STDIN_FILENO) ||

@@ -1,112 +1,7 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tests/unit/chardev_fixture.h"
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-
-#include "lib/base/fd.h"
-#include "lib/host/chardev.h"
-
-struct fixture {
-	uv_loop_t loop;
-	struct chardev *chardev;
-	size_t room, received;
-	char input[256];
-};
-
-static size_t can_receive(void *cookie)
-{
-	struct fixture *f = cookie;
-
-	return f->room;
-}
-
-static void receive(void *cookie, const uint8_t *data, size_t size)
-{
-	struct fixture *f = cookie;
-
-	assert_true(size <= f->room);
-	assert_true(f->received + size < sizeof(f->input));
-	memcpy(f->input + f->received, data, size);
-	f->received += size;
-	f->room -= size;
-}
-
-static const struct chardev_guest guest = {can_receive, receive};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	assert_int_equal(uv_loop_init(&f->loop), 0);
-	assert_int_equal(chardev_new(&f->loop, &f->chardev), 0);
-	chardev_set_guest(f->chardev, &guest, f);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	chardev_free(f->chardev);
-	uv_run(&f->loop, UV_RUN_DEFAULT);
-	assert_int_equal(uv_loop_close(&f->loop), 0);
-	free(f);
-	return 0;
-}
-
-static void turn(struct fixture *f)
-{
-	for (int i = 0; i < 3; i++)
-		uv_run(&f->loop, UV_RUN_NOWAIT);
-}
-
-static void say(struct fixture *f, const char *text)
-{
-	chardev_write(f->chardev, (const uint8_t *)text, strlen(text));
-}
-
-static int attach(struct fixture *f)
-{
-	int s[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s),
-			 0);
-	assert_int_equal(fd_set_nonblock(s[1]), 0);
-	assert_int_equal(chardev_attach(f->chardev, s[0], NULL), 0);
-	return s[1];
-}
-
-/* What the peer can read now. */
-static char *heard(int fd)
-{
-	static char buf[CHARDEV_SCROLLBACK_BYTES + 1];
-	size_t used = 0;
-	ssize_t n;
-
-	while (used < sizeof(buf) - 1 &&
-	       (n = read(fd, buf + used, sizeof(buf) - 1 - used)) > 0)
-		used += (size_t)n;
-	buf[used] = '\0';
-	return buf;
-}
-
-static bool ended(int fd)
-{
-	char byte;
-
-	return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
-}
 
 static void test_scrollback_then_live(void **state)
 {
@@ -215,6 +110,7 @@ static void test_slow_reader_skips_forward(void **state)
 static void test_leaving_is_noticed(void **state)
 {
 	struct fixture *f = *state;
+	struct chardev_seat seat = {.who = "one more"};
 	int fds[CHARDEV_READERS_MAX], s[2];
 	struct error e = ERROR_INIT;
 
@@ -223,7 +119,7 @@ static void test_leaving_is_noticed(void **state)
 		fds[i] = attach(f);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s),
 			 0);
-	assert_int_equal(chardev_attach(f->chardev, s[0], &e), -EBUSY);
+	assert_int_equal(chardev_attach(f->chardev, s[0], &seat, &e), -EBUSY);
 	assert_true(ended(s[1]));
 	fd_close(s[1]);
 	fds[0] = fd_close(fds[0]);
@@ -242,56 +138,71 @@ static void test_leaving_is_noticed(void **state)
 static void test_free_says_the_last_words(void **state)
 {
 	struct fixture *f = *state;
-	int log = memfd_create("log", MFD_CLOEXEC), a = attach(f);
-	char text[16] = "";
+	int a = attach(f);
 
-	chardev_set_log(f->chardev, dup(log));
 	say(f, "Power down");
 	f->chardev = chardev_free(f->chardev);
 	assert_string_equal(heard(a), "Power down");
 	assert_true(ended(a));
-	assert_int_equal(fd_pread_full(log, text, 10, 0), 0);
-	assert_string_equal(text, "Power down");
-	fd_close(log);
 	fd_close(a);
 }
 
-static void test_log_is_appended(void **state)
-{
-	struct fixture *f = *state;
-	int log = memfd_create("log", MFD_CLOEXEC);
-	char text[16] = "";
+static size_t peer_heard;
+static uint64_t peer_skipped;
 
-	say(f, "not logged ");
-	chardev_set_log(f->chardev, dup(log));
+static void on_output(void *cookie, const uint8_t *data, size_t size)
+{
+	peer_heard += size;
+}
+
+static void on_opened(void *cookie, bool open)
+{
+}
+
+static void on_skipped(void *cookie, uint64_t size)
+{
+	peer_skipped += size;
+}
+
+static void test_peer_is_told_what_it_missed(void **state)
+{
+	static const struct chardev_peer peer = {on_output, on_opened,
+						 on_skipped};
+	static char text[CHARDEV_SCROLLBACK_BYTES + 1000];
+	struct fixture *f = *state;
+
+	memset(text, 'x', sizeof(text) - 1);
+	peer_heard = 0;
+	peer_skipped = 0;
+	say(f, "before");
+	chardev_set_peer(f->chardev, &peer, NULL);
 	say(f, "one ");
 	turn(f);
-	say(f, "two");
+	assert_int_equal(peer_heard, 4);
+	say(f, text);
+	chardev_serve_peer(f->chardev);
+	assert_int_equal(peer_heard, 4 + CHARDEV_SCROLLBACK_BYTES);
+	assert_int_equal(peer_skipped, 999);
+	chardev_set_peer(f->chardev, NULL, NULL);
+	say(f, "after");
 	turn(f);
-	assert_int_equal(fd_pread_full(log, text, 7, 0), 0);
-	assert_string_equal(text, "one two");
-	/* A log that cannot be written stops nothing. */
-	chardev_set_log(f->chardev, open("/dev/full", O_WRONLY | O_CLOEXEC));
-	say(f, "x");
-	turn(f);
-	chardev_set_log(f->chardev, -1);
-	say(f, "y");
-	turn(f);
-	fd_close(log);
+	assert_int_equal(peer_heard, 4 + CHARDEV_SCROLLBACK_BYTES);
 }
 
 static void test_only_streams(void **state)
 {
 	struct fixture *f = *state;
+	struct chardev_seat seat = {.who = "us"};
 	struct error e = ERROR_INIT;
 	int s[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, s),
 			 0);
-	assert_int_equal(chardev_attach(f->chardev, s[0], &e), -EPROTOTYPE);
+	assert_int_equal(chardev_attach(f->chardev, s[0], &seat, &e),
+			 -EPROTOTYPE);
 	assert_int_equal(fcntl(s[0], F_GETFD), -1);
 	fd_close(s[1]);
-	assert_int_equal(chardev_attach(f->chardev, -1, &e), -EBADF);
+	assert_int_equal(chardev_attach(f->chardev, -1, &seat, &e), -EBADF);
 	assert_string_equal(e.message, "console: Bad file descriptor");
 }
 
@@ -336,8 +247,6 @@ static void test_output_of_another_thread(void **state)
 	fd_close(a);
 }
 
-#define CHARDEV_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,7 +257,7 @@ int main(void)
 		CHARDEV_TEST(test_slow_reader_skips_forward),
 		CHARDEV_TEST(test_leaving_is_noticed),
 		CHARDEV_TEST(test_free_says_the_last_words),
-		CHARDEV_TEST(test_log_is_appended),
+		CHARDEV_TEST(test_peer_is_told_what_it_missed),
 		CHARDEV_TEST(test_only_streams),
 		CHARDEV_TEST(test_output_of_another_thread),
 	};

@@ -284,22 +284,6 @@ static void test_help_of_every_command(void **state)
 	}
 }
 
-static void test_completion_knows_every_command(void **state)
-{
-	char *text = NULL, want[80];
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	cli_completion(f, "bash");
-	fclose(f);
-	for (size_t i = 0; cli_commands[i]; i++) {
-		snprintf(want, sizeof(want), "\t\"%s\" | ",
-			 cli_commands[i]->name);
-		assert_non_null(strstr(text, want));
-	}
-	free(text);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,7 +297,6 @@ int main(void)
 		cmocka_unit_test(test_definition_from_a_file),
 		cmocka_unit_test(test_manual_is_complete),
 		cmocka_unit_test(test_help_of_every_command),
-		cmocka_unit_test(test_completion_knows_every_command),
 	};
 	int r;
 

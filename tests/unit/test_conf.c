@@ -58,6 +58,11 @@ static void bad(void **state)
 		{"http-listen a\nhttp-listen b", "conf:2: given twice"},
 		{"tls-key k", "conf:1: not an absolute path: \"k\""},
 		{"client CN=a", "conf:1: expected: client"},
+		{"console-log 1KiB", "console-log is a size from 8 KiB"},
+		{"console-log lots", "or no; not \"lots\""},
+		{"console-log 2TiB", "to 1 GiB"},
+		{"console-log", "conf:1: exactly one value"},
+		{"console-log no\nconsole-log 1M", "conf:2: given twice"},
 		{"client CN=a root", "conf:1: a role is viewer, operator or "
 				     "admin, not \"root\""},
 		{"client CN=a none", "not \"none\""},
@@ -87,6 +92,21 @@ static void bad(void **state)
 			 -EINVAL);
 }
 
+static void console_log(void **state)
+{
+	struct error e = ERROR_INIT;
+	struct conf c = {0};
+
+	conf_defaults(&c);
+	assert_int_equal(c.console_log_bytes, CONF_CONSOLE_LOG_DEFAULT);
+	assert_int_equal(parse("console-log no", &c, &e), 0);
+	conf_defaults(&c);
+	assert_int_equal(c.console_log_bytes, 0);
+	assert_int_equal(parse("console-log 64KiB", &c, &e), 0);
+	conf_defaults(&c);
+	assert_int_equal(c.console_log_bytes, KIB(64));
+}
+
 static void files(void **state)
 {
 	char path[] = "/tmp/armvm-conf.XXXXXX";
@@ -113,6 +133,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good),
 		cmocka_unit_test(bad),
+		cmocka_unit_test(console_log),
 		cmocka_unit_test(files),
 	};
 

@@ -130,7 +130,10 @@ static int setup(void **state)
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	f->terminal = pair[0];
-	assert_int_equal(chardev_attach(f->console, pair[1], NULL), 0);
+	assert_int_equal(chardev_attach(f->console, pair[1],
+					&(struct chardev_seat){.who = "us"},
+					NULL),
+			 0);
 	create(f);
 	*state = f;
 	return 0;

@@ -275,16 +275,35 @@ class Host:
         except (OSError, ConnectionError):
             return []
 
+    def stop_vms(self):
+        """By request, for what is killed may be started again by policy."""
+        pids = []
+        for vm in self.call("vm.list", limit=1000)["vms"]:
+            if not vm["pid"]:
+                continue
+            pids.append(vm["pid"])
+            try:
+                self.call("vm.stop", name=vm["name"])
+            except RpcError as e:
+                report.note(f"cleanup: {vm['name']}: {e}")
+        return pids
+
     def cleanup(self):
+        pids = []
         try:
             if self.proc is None and os.path.exists(self.state):
                 self.start()
-            pids = self.supervisors()
-            for pid in pids:
-                os.kill(pid, signal.SIGKILL)
+            if self.proc:
+                pids = self.stop_vms()
             self.stop()
-        except (OSError, RuntimeError, TimeoutError, ConnectionError) as e:
+        except (OSError, RuntimeError, TimeoutError, RpcError) as e:
             report.note(f"cleanup: {e}")
+        if self.proc:
+            self.proc.kill()
+            self.proc.wait()
+        for pid in pids:
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.dir, ignore_errors=True)
 
 

@@ -1,6 +1,7 @@
 """A supervisor process of one's own, and the daemon's end of its wire protocol
 (lib/wire/messages.h), so that tests can be a daemon, a bad one, or none."""
 import array
+import atexit
 import json
 import os
 import shutil
@@ -119,6 +120,7 @@ class Supervisor:
 
     def __init__(self, name="web", program=SUPERVISOR, extra=(), as_user=None):
         self.dir = tempfile.mkdtemp(prefix="armvm-supervisor-")
+        atexit.register(self.remove)
         self.name, self.path = name, self.dir + "/control"
         self.log = self.dir + "/log"
         os.chmod(self.dir, 0o755)
@@ -127,6 +129,7 @@ class Supervisor:
         os.chmod(self.path, 0o777)
         listener.listen(4)
         self.terminal, self.spill, self.nvram = None, None, None
+        self.proc = None
 
         def settle():
             if as_user:
@@ -140,6 +143,12 @@ class Supervisor:
                  name, *extra], close_fds=False, preexec_fn=settle,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         listener.close()
+
+    def remove(self):
+        if self.proc and self.proc.poll() is None:
+            self.proc.kill()
+            self.proc.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
 
     def daemon(self, **kw):
         return Daemon(self.path, **kw)
@@ -169,7 +178,8 @@ class Supervisor:
 
     def open_terminal(self, daemon):
         ours, theirs = socket.socketpair()
-        reply = daemon.request("console", fds=[theirs.fileno()])
+        reply = daemon.request("console", fds=[theirs.fileno()],
+                               want="take-over")
         assert reply["ok"], reply
         theirs.close()
         self.terminal, self.text = ours, ""
