@@ -232,9 +232,6 @@ static int check_params(const struct vmm_params *p, struct error *e)
 				 "the descriptors of kernel, initrd and "
 				 "firmware are not what the definition asks "
 				 "for");
-	if (c->arch != VM_ARCH_AARCH64)
-		return error_set(e, -EOPNOTSUPP,
-				 "the KVM backend runs AArch64 guests only");
 	if (c->vcpus < 1 || c->vcpus > BOARD_VCPUS_MAX)
 		return error_set(e, -EINVAL,
 				 "vcpus is %u; 1 to %d are accepted", c->vcpus,
@@ -278,7 +275,8 @@ static int build(struct vmm *v, struct error *e)
 		r = kvm_vcpu_signal_init(e);
 	if (r)
 		return r;
-	/* A 32-bit firmware knows no addresses above 4 GiB. */
+	/* 32-bit firmware and kernels without LPAE reach only the lowest
+	 * 4 GiB; a definition has no more RAM than fits below, too. */
 	if (p->config->arch == VM_ARCH_AARCH32)
 		space.mmio64_size = 0;
 	r = machine_init(&v->machine, TAKE_FD(p->hypervisor_fd), space.ipa_bits,

@@ -6,6 +6,16 @@
 
 #define SERIAL_NODE "/serial@9000000"
 
+/*
+ * Linux's 32-bit decompressor, started by UEFI, takes the 64 KiB behind its
+ * image for a heap and does not ask the firmware for them (up to 6.1 at least,
+ * arch/arm/boot/compressed). GRUB makes room, from the top down, for kernel,
+ * initrd and its copy of the tree before the image is loaded. A tree of this
+ * size is what lies behind the image then, and nobody needs that copy any more;
+ * a small one is put elsewhere, and the initrd is overwritten.
+ */
+#define AARCH32_UEFI_FDT_BYTES BOARD_FDT_SIZE_MAX
+
 /* Nodes that others refer to. */
 struct handles {
 	uint32_t intc, msi, clock, gpio;
@@ -168,6 +178,8 @@ int boot_build_fdt(const struct boot_tree *tree, void **ret_blob,
 	fdt_add_fw_cfg(t, BOARD_FW_CFG_BASE, FW_CFG_SIZE);
 	add_pcie(t, &h, tree->space);
 	add_virtio_mmio(t, tree->n_mmio);
+	if (tree->flash && tree->abi->aarch32)
+		fdt_builder_pad(t, AARCH32_UEFI_FDT_BYTES);
 	return fdt_builder_finish(t, ret_blob, ret_size, e);
 }
 

@@ -11,7 +11,8 @@
 struct fdt_builder {
 	void *blob;
 	int size;
-	int err; /* 0, or the first failure as a negative FDT_ERR_* */
+	int least; /* of the finished blob */
+	int err;   /* 0, or the first failure as a negative FDT_ERR_* */
 	int depth;
 	uint32_t next_phandle;
 };
@@ -180,6 +181,31 @@ uint32_t fdt_phandle_new(struct fdt_builder *b)
 	return b->next_phandle++;
 }
 
+void fdt_builder_pad(struct fdt_builder *b, size_t size_bytes)
+{
+	if (size_bytes > SIZE_MAX_BYTES)
+		b->err = b->err ? b->err : -FDT_ERR_NOSPACE;
+	else
+		b->least = (int)size_bytes;
+}
+
+/* Of the finished blob. */
+static int add_padding(struct fdt_builder *b)
+{
+	int size = (int)fdt_totalsize(b->blob);
+	uint8_t *larger;
+
+	if (size >= b->least)
+		return 0;
+	larger = realloc(b->blob, b->least);
+	if (!larger)
+		return -FDT_ERR_NOSPACE;
+	memset(larger + size, 0, b->least - size);
+	fdt_set_totalsize(larger, b->least);
+	b->blob = larger;
+	return 0;
+}
+
 int fdt_builder_finish(struct fdt_builder *b, void **ret_blob, size_t *ret_size,
 		       struct error *e)
 {
@@ -187,6 +213,7 @@ int fdt_builder_finish(struct fdt_builder *b, void **ret_blob, size_t *ret_size,
 		b->err = -FDT_ERR_BADSTATE;
 	ATTEMPT(b, fdt_end_node(b->blob));
 	ATTEMPT(b, fdt_finish(b->blob));
+	b->err = b->err ? b->err : add_padding(b);
 	if (b->err)
 		return error_set(e, -EIO,
 				 "the device tree could not be built: %s",

@@ -43,6 +43,12 @@ void fdt_prop_reg(struct fdt_builder *b, uint64_t base, uint64_t size);
 /* A phandle not used before in this tree. */
 uint32_t fdt_phandle_new(struct fdt_builder *b);
 
+/*
+ * The finished blob shall have this many bytes, the rest of which after the
+ * tree are free space; a larger tree is not affected. At most 2 MiB.
+ */
+void fdt_builder_pad(struct fdt_builder *b, size_t size_bytes);
+
 /* The finished blob, malloc'ed, owned by the caller. */
 int fdt_builder_finish(struct fdt_builder *b, void **ret_blob, size_t *ret_size,
 		       struct error *e) must_check;

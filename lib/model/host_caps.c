@@ -64,7 +64,8 @@ static int choose_arch(const struct host_caps *h, const struct vm_config *c,
 	if (abi->aarch32 && !h->aarch32)
 		return error_set(e, -EOPNOTSUPP,
 				 "arch: the CPU of this host has no AArch32 at "
-				 "EL1, so it runs aarch64 guests only");
+				 "EL1, so it runs no aarch32 guests; use "
+				 "aarch64");
 	return 0;
 }
 

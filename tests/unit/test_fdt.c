@@ -371,6 +371,28 @@ static void test_pcie_without_high_window(void **state)
 	free(t.blob);
 }
 
+static void test_padding(void **state)
+{
+	struct fdt_builder *b = builder();
+	struct error e = ERROR_INIT;
+	struct tree t;
+
+	fdt_builder_pad(b, KIB(64));
+	fdt_add_psci(b);
+	t = finish(b);
+	assert_int_equal(t.size, KIB(64));
+	assert_int_equal(fdt_totalsize(t.blob), KIB(64));
+	node(&t, "/psci");
+	/* What is free can be used. */
+	assert_true(fdt_add_subnode(t.blob, 0, "more") > 0);
+	free(t.blob);
+
+	b = builder();
+	fdt_builder_pad(b, MIB(2) + 1);
+	assert_int_equal(fdt_builder_finish(b, &t.blob, &t.size, &e), -EIO);
+	fdt_builder_free(b);
+}
+
 static void test_whole_board(void **state)
 {
 	static const uint64_t mpidr = 0, banks[2] = {0, 0x4000000};
@@ -418,6 +440,7 @@ int main(void)
 		cmocka_unit_test(test_virtio_mmio),
 		cmocka_unit_test(test_pcie),
 		cmocka_unit_test(test_pcie_without_high_window),
+		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_whole_board),
 	};
 

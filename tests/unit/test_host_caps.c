@@ -87,7 +87,7 @@ static void test_aarch32_has_less(void **state)
 	c.features.sve = VM_FEATURE_AUTO;
 	expect_refused(&small, &c, -EOPNOTSUPP,
 		       "arch: the CPU of this host has no AArch32 at EL1, so "
-		       "it runs aarch64 guests only");
+		       "it runs no aarch32 guests; use aarch64");
 }
 
 static void test_gic_that_is_not_there(void **state)

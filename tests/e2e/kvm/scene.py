@@ -28,6 +28,45 @@ def define(host, name, disk, **more):
     return host.call("vm.define", config=config)
 
 
+def _pin(pid, cpus, threads=""):
+    """Every thread of the process whose name begins so, to these CPUs; their
+    ids."""
+    pinned = set()
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{tid}/comm", encoding="utf-8") as f:
+                if f.read().startswith(threads):
+                    os.sched_setaffinity(int(tid), cpus)
+                    pinned.add(tid)
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it just ended
+    return pinned
+
+
+def pin_vcpus(host, name, cpu=0):
+    """vCPU n to CPU cpu + n; their threads, which are others after a reset."""
+    vm, pinned = host.vm(name), set()
+    for n in range(vm["config"].get("vcpus", 1)):
+        pinned |= _pin(vm["pid"], {(cpu + n) % os.cpu_count()}, f"vcpu{n}")
+    return pinned
+
+
+def start32(host, name, cpu=0):
+    """Start a VM in AArch32 with vCPU 0 on this CPU and the others on those
+    that follow, where the host is emulated: QEMU keeps the SPSR of a guest's
+    current mode in the CPU and forgets it when the guest goes on elsewhere or
+    another guest in AArch32 ran there (README of tests/host)."""
+    if os.environ.get("ARMVM_HOST") == "emulated":
+        # What is started inherits it; a second vCPU sleeps until much later.
+        _pin(host.proc.pid, {cpu})
+        host.call("vm.start", name=name)
+        pin_vcpus(host, name, cpu)
+        _pin(host.proc.pid, set(range(os.cpu_count())))
+    else:
+        host.call("vm.start", name=name)
+    return host.console(name)
+
+
 def boot(host, name, timeout=BOOT_S):
     """Start it and wait for the shell of its operating system."""
     host.call("vm.start", name=name)
