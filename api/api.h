@@ -64,6 +64,7 @@ enum api_role {
 	X(DISK_LIST, "disk.list", VIEWER, "GET /v1/vms/{name}/disks")          \
 	X(NIC_ADD, "nic.add", ADMIN, "POST /v1/vms/{name}/nics")               \
 	X(NIC_REMOVE, "nic.remove", ADMIN, "DELETE /v1/vms/{name}/nics/{id}")  \
+	X(NIC_SET, "nic.set", ADMIN, "PATCH /v1/vms/{name}/nics/{id}")         \
 	X(NIC_LIST, "nic.list", VIEWER, "GET /v1/vms/{name}/nics")             \
 	X(SNAPSHOT_SAVE, "snapshot.save", ADMIN,                               \
 	  "POST /v1/vms/{name}/snapshot")                                      \
@@ -162,6 +163,11 @@ struct api_device_add_params {
 	uint64_t timeout_ms; /* 0: the default */
 	bool live;	     /* leave the definition alone */
 };
+struct api_nic_set_params {
+	char *name, *id;
+	int link; /* enum vm_link */
+	bool live;
+};
 struct api_device_remove_params {
 	char *name, *id;
 	uint64_t timeout_ms;
@@ -205,8 +211,10 @@ struct api_empty_params {
  * (uuid), name, kind, ... }, kind "state" with { state, previous, reason },
  * "device" with { device (id), type ("disk" or "nic"), state (of
  * lib/model/vm_device.h), slot, address, driver, detail (why it failed) },
- * "console" with { device, session, writer } whenever somebody else may type
- * (session 0: nobody does), others as they come.
+ * "nic-link" with { device, link }, "nic-failed" with { detail } (its host end
+ * is gone, and the guest's link down for good), "console" with { device,
+ * session, writer } whenever somebody else may type (session 0: nobody does),
+ * others as they come.
  *
  * A disk or nic as disk.add, nic.list and their like show it: what its
  * definition has, and { state ("defined": only in the definition), slot,

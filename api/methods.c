@@ -311,6 +311,9 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "Add a network interface, as disk.add does a disk."),
 	METHOD(NIC_REMOVE, device_remove, false, "the nic as it was",
 	       "Remove a network interface, as disk.remove does a disk."),
+	METHOD(NIC_SET, nic_set, false, "the nic",
+	       "Plug a network interface's cable in or out. A running guest "
+	       "sees it at once, and keeps what it has configured."),
 	METHOD(NIC_LIST, name, false, "{nics: an array of nics}",
 	       "The network interfaces of a VM."),
 	METHOD(SNAPSHOT_SAVE, snapshot_save, false,

@@ -70,3 +70,33 @@ const struct json_field device_remove_params[] = {
 	},
 	JSON_END,
 };
+
+static const char *const links[] = {"up", "down", NULL};
+
+const struct json_field nic_set_params[] = {
+	VM_NAME_FIELD(api_nic_set_params),
+	{
+		.name = "id",
+		.kind = JSON_STRING,
+		.offset = offsetof(struct api_nic_set_params, id),
+		.flags = JSON_REQUIRED,
+		.min = 1,
+		.max = VM_DEVICE_ID_MAX,
+		.doc = "Of the nic.",
+	},
+	{
+		.name = "link",
+		.kind = JSON_ENUM,
+		.offset = offsetof(struct api_nic_set_params, link),
+		.flags = JSON_REQUIRED,
+		.names = links,
+		.doc = "Whether its cable is in.",
+	},
+	{
+		.name = "live",
+		.kind = JSON_BOOL,
+		.offset = offsetof(struct api_nic_set_params, live),
+		.doc = "Only until the VM stops: leave the definition alone.",
+	},
+	JSON_END,
+};

@@ -165,6 +165,16 @@ extern const char *const cli_yes_no[], *const cli_crash_policies[];
 /* The same, of parts: a path made absolute under `key`; "tap=IF,mac=MAC". */
 int cli_set_path(json_object *object, const char *key, const char *path,
 		 struct error *e) must_check;
+/* The next part of "a,b=c", written over; *rest is NULL after the last. */
+char *cli_next_part(char **rest);
+/* One into `object`; `accepted` is NULL-terminated, a name that ends in '='
+ * wants a value, the others are flags. */
+int cli_set_part(json_object *object, const char *option, const char *part,
+		 const char *const *accepted, struct error *e) must_check;
+/* What is text under `key`, as a number; `what` is it in errors. */
+int cli_part_to_number(json_object *object, const char *key, const char *what,
+		       struct error *e) must_check;
+/* cli/definition_nic.c */
 int cli_parse_nic(const char *value, json_object *nic,
 		  struct error *e) must_check;
 

@@ -31,6 +31,7 @@
 	X(disk_list)        \
 	X(nic_add)          \
 	X(nic_remove)       \
+	X(nic_set)          \
 	X(nic_list)         \
 	X(snapshot_save)    \
 	X(snapshot_restore) \

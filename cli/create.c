@@ -34,7 +34,7 @@ static const struct cli_option options[] = {
 	{"memory", "SIZE", "as 2G or 512M"},
 	{"vcpus", "N", "number of virtual CPUs"},
 	{"max-hotplug", "N", "disks and nics to add while it runs (default 8)"},
-	{"nic", "tap=IF|bridge=IF", "a network card", .repeatable = true},
+	{"nic", "tap=IF|bridge=IF|user", "a network card", .repeatable = true},
 	{"vsock", "CID", "sockets between host and guest (default: a free CID)",
 	 .implied = "auto"},
 	{"firmware", "PATH", "UEFI code (default: the distribution's)",

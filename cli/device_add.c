@@ -104,14 +104,17 @@ const struct cli_command cli_command_disk_add = {
 
 const struct cli_command cli_command_nic_add = {
 	.name = "nic add",
-	.operands = "NAME tap=IF|bridge=IF",
+	.operands = "NAME tap=IF|bridge=IF|user",
 	.min_operands = 2,
 	.max_operands = 2,
 	.complete = COMPLETE_VM,
 	.summary = "Add a network card to a VM, also while it runs",
-	.detail = "After the interface also ,mac=MAC and ,id=ID.",
+	.detail = "After the interface also ,mac=MAC ,id=ID ,queues=N ,mtu=N "
+		  ",link=down and ,vhost=on|off;\nwith user (through passt) "
+		  "also ,forward=[udp:][ADDRESS:]PORT[:GUEST-PORT].",
 	.examples = "  armvmctl nic add web bridge=br0\n"
-		    "  armvmctl nic add web tap=tap3,mac=52:54:00:00:00:03\n",
+		    "  armvmctl nic add web tap=tap3,mac=52:54:00:00:00:03\n"
+		    "  armvmctl nic add web user,forward=8080:80\n",
 	.options = nic_options,
 	.run = nic_add,
 };

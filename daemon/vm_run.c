@@ -146,7 +146,8 @@ static void handle_event(struct vm *vm, json_object *message)
 	/* Only the kinds we know; a supervisor does not invent events. */
 	if (streq(text, "reset") || streq(text, "panic") ||
 	    streq(text, "balloon") || streq(text, "watchdog") ||
-	    streq(text, "console-log") || streq(text, "device-failed"))
+	    streq(text, "console-log") || streq(text, "device-failed") ||
+	    streq(text, "nic-failed"))
 		vm_event(vm, text,
 			 detail ? json_object_get_string(detail) : "");
 	if (streq(text, "reset") && vm->state == VM_SHUTTING_DOWN)

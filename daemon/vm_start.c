@@ -17,7 +17,8 @@ struct start_op {
 	struct vm *vm;
 	int hypervisor; /* "auto" resolved */
 	struct resources resources;
-	size_t sent; /* resources handed over so far */
+	size_t sent;   /* resources handed over so far */
+	size_t served; /* passts that are waited for, or serve */
 	bool paused;
 	vm_done_fn done;
 	void *cookie;
@@ -81,6 +82,27 @@ static void start_guest(struct start_op *op)
 		     CONFIGURE_TIMEOUT_MS, started_cb, op);
 }
 
+static void serve_users(struct start_op *op);
+
+static void served_cb(void *cookie, const struct error *why)
+{
+	if (why)
+		start_fail(cookie, why);
+	else
+		serve_users(cookie);
+}
+
+/* A guest is started when those that are to serve it do. */
+static void serve_users(struct start_op *op)
+{
+	struct resources *r = &op->resources;
+
+	if (op->served == r->n_passts)
+		start_guest(op);
+	else
+		passt_then(r->passts[op->served++], served_cb, op);
+}
+
 static void configure_next(struct start_op *op);
 
 static void configured_cb(struct vm *vm, void *cookie, json_object *reply,
@@ -93,7 +115,7 @@ static void configured_cb(struct vm *vm, void *cookie, json_object *reply,
 	else if (op->sent < op->resources.count)
 		configure_next(op);
 	else
-		start_guest(op);
+		serve_users(op);
 }
 
 /* The definition as this run has it: "auto" resolved; the stored one keeps

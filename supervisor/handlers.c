@@ -130,6 +130,14 @@ static const struct json_field detach_fields[] = {
 	JSON_END,
 };
 
+static const struct json_field link_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(device, JSON_STRING, .flags = JSON_REQUIRED),
+	FIELD(up, JSON_BOOL, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
 static void describe(struct supervisor *s, json_object *object)
 {
 	uint64_t spilled = s->nvram ? nvram_spilled_bytes(s->nvram)
@@ -328,6 +336,7 @@ static const struct {
 	[WIRE_STATS] = {handle_stats, stats_fields},
 	[WIRE_ATTACH] = {handle_attach, attach_fields},
 	[WIRE_DETACH] = {handle_detach, detach_fields},
+	[WIRE_LINK] = {handle_link, link_fields},
 	[WIRE_DEVICES] = {handle_devices, bare_fields},
 };
 

@@ -20,7 +20,7 @@ struct request {
 	uint64_t session;
 	json_object *config, *roles;
 	char *kind, *device;
-	bool force;
+	bool force, up;
 	uint64_t timeout_ms;
 	int *fds;
 	size_t n_fds;
@@ -49,7 +49,7 @@ int save_check(const struct supervisor *s, struct error *e) must_check;
 handler_fn handle_console, handle_console_take;
 
 /* handle_devices.c */
-handler_fn handle_attach, handle_detach, handle_devices;
+handler_fn handle_attach, handle_detach, handle_devices, handle_link;
 /* handle_stats.c */
 handler_fn handle_stats;
 

@@ -391,6 +391,13 @@ static void null_give_up(struct vmm *v, const char *id, struct error *why)
 	null_devices_give_up(v->devices, id, why);
 }
 
+/* Of any name: it has no network. */
+static int null_set_link(struct vmm *v, const char *id, bool up,
+			 struct error *e)
+{
+	return 0;
+}
+
 static int null_device_status(struct vmm *v, const char *id,
 			      struct vmm_device_status *ret)
 {
@@ -412,6 +419,7 @@ const struct vmm_ops null_vmm_ops = {
 	.attach = null_attach,
 	.detach = null_detach,
 	.give_up = null_give_up,
+	.set_link = null_set_link,
 	.device_status = null_device_status,
 	.save = null_save,
 	.save_progress = null_progress,

@@ -222,9 +222,20 @@ static void on_vmm_device(void *cookie, const struct vmm_device_status *status)
 		devices_event(s, status);
 }
 
+static void on_vmm_nic_failed(void *cookie, const char *id, const char *why)
+{
+	char detail[ERROR_MESSAGE_MAX];
+	struct supervisor *s = cookie;
+
+	snprintf(detail, sizeof(detail), "nic \"%s\": %s", id, why);
+	if (!s->at_rest)
+		tell_event(s, "nic-failed", detail);
+}
+
 const struct vmm_events supervisor_vmm_events = {
 	.event = on_vmm_event,
 	.device = on_vmm_device,
+	.nic_failed = on_vmm_nic_failed,
 	.nvram_commit = on_vmm_nvram_commit,
 };
 

@@ -20,7 +20,7 @@ static void close_params(struct vmm_params *p)
 	for (size_t i = 0; i < p->config->n_disks; i++)
 		p->disks[i].fd = fd_close(p->disks[i].fd);
 	for (size_t i = 0; i < p->config->n_nics; i++)
-		p->nics[i].tap_fd = fd_close(p->nics[i].tap_fd);
+		fd_list_done(&p->nics[i].fds);
 }
 
 /* Called by the board and the vCPUs, on any thread. */
@@ -90,6 +90,14 @@ static void on_device(void *cookie, const struct vmm_device_status *status)
 
 	if (v->phase != PHASE_DEAD)
 		v->params.events->device(v->params.cookie, status);
+}
+
+static void on_nic_failed(void *cookie, const char *id, const char *why)
+{
+	struct vmm *v = cookie;
+
+	if (v->phase != PHASE_DEAD)
+		v->params.events->nic_failed(v->params.cookie, id, why);
 }
 
 static void tell_announcements(struct vmm *v)
@@ -261,6 +269,7 @@ static int build(struct vmm *v, struct error *e)
 		.device_failed = on_device_failed,
 		.slots_changed = on_slots_changed,
 		.device_event = on_device,
+		.nic_failed = on_nic_failed,
 		.cookie = v,
 	};
 	unsigned ipa_bits;
@@ -412,6 +421,7 @@ const struct vmm_ops vmm_kvm_ops = {
 	.attach = backend_attach,
 	.detach = backend_detach,
 	.give_up = backend_give_up,
+	.set_link = backend_set_link,
 	.device_status = backend_device_status,
 	.save = backend_save,
 	.save_progress = backend_save_progress,

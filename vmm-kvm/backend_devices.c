@@ -1,4 +1,3 @@
-#include "lib/base/fd.h"
 #include "vmm-kvm/backend_internal.h"
 #include "vmm-kvm/board_slots.h"
 
@@ -23,7 +22,7 @@ int backend_attach(struct vmm *v, const struct vmm_device *device,
 		   uint32_t *ret_slot, struct error *e)
 {
 	if (!backend_alive(v)) {
-		fd_close(device->fd);
+		vmm_device_close(device);
 		return backend_check_phase(v, PHASE_RUNNING, "attach to", e);
 	}
 	return board_attach(v->board, device, ret_slot, e);
@@ -39,6 +38,13 @@ int backend_detach(struct vmm *v, const char *id, bool force, struct error *e)
 void backend_give_up(struct vmm *v, const char *id, struct error *why)
 {
 	board_give_up(v->board, id, why);
+}
+
+int backend_set_link(struct vmm *v, const char *id, bool up, struct error *e)
+{
+	return backend_alive(v)
+		       ? board_set_link(v->board, id, up, e)
+		       : backend_check_phase(v, PHASE_RUNNING, "plug into", e);
 }
 
 int backend_device_status(struct vmm *v, const char *id,

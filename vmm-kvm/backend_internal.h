@@ -47,6 +47,7 @@ int backend_attach(struct vmm *v, const struct vmm_device *device,
 		   uint32_t *ret_slot, struct error *e);
 int backend_detach(struct vmm *v, const char *id, bool force, struct error *e);
 void backend_give_up(struct vmm *v, const char *id, struct error *why);
+int backend_set_link(struct vmm *v, const char *id, bool up, struct error *e);
 int backend_device_status(struct vmm *v, const char *id,
 			  struct vmm_device_status *ret);
 

@@ -214,6 +214,7 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 	b->device_failed = p->device_failed;
 	b->slots_changed = p->slots_changed;
 	b->device_event = p->device_event;
+	b->nic_failed = p->nic_failed;
 	b->cookie = p->cookie;
 	/* Neither can fail. */
 	(void)uv_timer_init(p->vmm->loop, &b->power_timer);
@@ -246,6 +247,7 @@ struct board *board_free(struct board *b)
 		return NULL;
 	board_free_mmio(b);
 	board_slots_free(b);
+	board_nics_free(b);
 	while (b->n_functions)
 		virtio_pci_free(b->functions[--b->n_functions]);
 	if (b->pvpanic) {

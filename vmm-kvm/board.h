@@ -51,6 +51,8 @@ struct board_params {
 	/* With the device lock held, on any thread: board_slots_poll() is due,
 	 * on the loop thread. */
 	void (*slots_changed)(void *cookie);
+	/* From inside board_slots_poll(); see struct vmm_events. Optional. */
+	void (*nic_failed)(void *cookie, const char *id, const char *why);
 	/* A step of an attach or detach, on the loop thread, from inside
 	 * board_slots_poll(), board_detach() and board_reset(). */
 	void (*device_event)(void *cookie,
@@ -86,6 +88,10 @@ void board_hold(struct board *b, bool held);
 /* Memory to be left to the guest; see devices/virtio_balloon.h. vCPUs may run.
  */
 void board_set_balloon(struct board *b, uint64_t bytes);
+
+/* Plug a network interface's cable in or out. vCPUs may run. -ENOENT. */
+int board_set_link(struct board *b, const char *id, bool up,
+		   struct error *e) must_check;
 
 /*
  * What its devices did, into `ret`; and ask the guest for what its balloon

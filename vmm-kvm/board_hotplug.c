@@ -100,6 +100,7 @@ static bool slot_powered(struct board *b, struct board_slot *s)
 
 void board_slots_poll(struct board *b)
 {
+	board_nics_poll(b);
 	for (unsigned i = 0; i < b->n_slots; i++) {
 		struct board_slot *s = &b->slots[i];
 

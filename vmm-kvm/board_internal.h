@@ -30,6 +30,8 @@ enum board_slot_op {
 	BOARD_SLOT_TAKE,   /* the guest was told */
 };
 
+struct board_nic; /* in board_nic.c */
+
 /* A disk or network interface; borrowed from the transport that owns it. */
 struct board_device {
 	enum vm_device_kind kind;
@@ -71,6 +73,7 @@ struct board {
 	unsigned n_mmio;
 	struct board_slot *slots; /* slots[0] is slot 1 */
 	unsigned n_slots;
+	struct board_nic *nics;
 	uv_timer_t slots_timer;			  /* while one is taken */
 	struct virtio_pci_params function_params; /* the same for all */
 	unsigned open_timers; /* the closing of the last frees the board */
@@ -87,6 +90,7 @@ struct board {
 	void (*slots_changed)(void *cookie);
 	void (*device_event)(void *cookie,
 			     const struct vmm_device_status *status);
+	void (*nic_failed)(void *cookie, const char *id, const char *why);
 	void *cookie;
 };
 
@@ -125,6 +129,14 @@ void board_slots_reset(struct board *b);
 /* The virtio end, owned by the caller; device->fd is consumed. */
 int board_device_new(struct board *b, const struct vmm_device *device,
 		     struct board_device *ret, struct error *e) must_check;
+/* board_nic.c: the virtio end of a NIC, which a transport then takes;
+ * device->nic_host is consumed. Forgotten when that is gone. */
+int board_nic_new(struct board *b, const struct vmm_device *device,
+		  struct virtio_dev **ret, struct error *e) must_check;
+void board_nic_forget(struct board *b, const char *id);
+void board_nics_free(struct board *b);
+/* Tell of host ends that failed. */
+void board_nics_poll(struct board *b);
 struct board_slot *board_slot_find(struct board *b, const char *id);
 /* Into the slot asked for or another; device->fd is consumed. */
 int board_slot_fill(struct board *b, const struct vmm_device *device, bool cold,

@@ -182,7 +182,8 @@ static int add_nic(struct board *b, const struct board_params *p, size_t i,
 	const struct vmm_device device = {
 		.kind = VM_DEVICE_NIC,
 		.nic = &p->vmm->config->nics[i],
-		.fd = TAKE_FD(p->vmm->nics[i].tap_fd),
+		.fd = -1,
+		.nic_host.fds = fd_list_take(&p->vmm->nics[i].fds),
 	};
 
 	return add_device(b, p, device.nic->bus, &device, e);

@@ -3,7 +3,6 @@
 #include "lib/base/fd.h"
 #include "vmm-kvm/board_internal.h"
 #include "vmm-kvm/devices/virtio_blk.h"
-#include "vmm-kvm/devices/virtio_net.h"
 
 #define FUNCTIONS_PER_DEVICE 8
 /* Linux turns a slot's power off, waits for 1 s and then forgets what was
@@ -60,6 +59,7 @@ void board_slot_empty(struct board *b, struct board_slot *s)
 	if (!s->function)
 		return;
 	s->function = virtio_pci_free(s->function);
+	board_nic_forget(b, s->device.id);
 	s->device = (struct board_device){0};
 	bus_lock(b->bus);
 	pcie_port_eject(s->port);
@@ -101,23 +101,6 @@ static int disk_new(struct board *b, const struct disk_config *disk, int fd,
 	return r ? error_prefix(e, r, "disk \"%s\"", disk->id) : 0;
 }
 
-static int nic_new(struct board *b, const struct nic_config *nic, int tap_fd,
-		   struct virtio_dev **ret, struct error *e)
-{
-	_cleanup_close_ int fd = tap_fd;
-	struct virtio_net_params params = {
-		.loop = b->function_params.loop,
-		.tap_fd = -1,
-	};
-	int r = parse_mac(nic->mac, "mac", params.mac, e);
-
-	if (!r) {
-		params.tap_fd = TAKE_FD(fd);
-		r = virtio_net_new(&params, ret, e);
-	}
-	return r ? error_prefix(e, r, "nic \"%s\"", nic->id) : 0;
-}
-
 static const char *device_id(const struct vmm_device *device)
 {
 	return device->kind == VM_DEVICE_DISK ? device->disk->id
@@ -135,7 +118,7 @@ int board_device_new(struct board *b, const struct vmm_device *device,
 		r = disk_new(b, device->disk, device->fd, &made.virtio,
 			     &made.blockdev, e);
 	else
-		r = nic_new(b, device->nic, device->fd, &made.virtio, e);
+		r = board_nic_new(b, device, &made.virtio, e);
 	if (!r)
 		*ret = made;
 	return r;
@@ -190,7 +173,7 @@ int board_slot_fill(struct board *b, const struct vmm_device *device, bool cold,
 	int r;
 
 	if (board_slot_find(b, device_id(device)) || !s) {
-		fd_close(device->fd);
+		vmm_device_close(device);
 		return s ? error_set(e, -EEXIST,
 				     "a device \"%s\" is attached already",
 				     device_id(device))
@@ -207,6 +190,8 @@ int board_slot_fill(struct board *b, const struct vmm_device *device, bool cold,
 	params.status_changed = on_changed;
 	params.cookie = b;
 	r = virtio_pci_new(&params, &s->function, e);
+	if (r)
+		board_nic_forget(b, device_id(device));
 	if (r)
 		return error_prefix(e, r, "device \"%s\"", device_id(device));
 	s->device = made;

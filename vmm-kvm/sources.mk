@@ -3,7 +3,7 @@ ARM_SRCS += vmm-kvm/backend_save.c vmm-kvm/backend_load.c vmm-kvm/kvm_gic_state.
 	vmm-kvm/kvm_vcpu_state.c vmm-kvm/machine_state.c
 SRCS += vmm-kvm/notes.c vmm-kvm/board.c vmm-kvm/board_memory.c vmm-kvm/board_mmio.c \
 	vmm-kvm/board_pci.c \
-	vmm-kvm/board_slots.c vmm-kvm/board_stats.c vmm-kvm/board_hotplug.c vmm-kvm/boot.c \
+	vmm-kvm/board_nic.c vmm-kvm/board_slots.c vmm-kvm/board_stats.c vmm-kvm/board_hotplug.c vmm-kvm/boot.c \
 	vmm-kvm/boot_kernel.c vmm-kvm/nvram_commits.c \
 	vmm-kvm/run_gate.c
 ARM_SRCS += vmm-kvm/backend.c vmm-kvm/backend_devices.c \

@@ -1,17 +1,15 @@
-#include "lib/model/vm_config.h"
+#include "lib/model/vm_config_internal.h"
 
 #define PATH_BYTES_MAX	       4095
 #define DESCRIPTION_BYTES_MAX  1024
 #define AUTOSTART_ORDER_MAX    1000
 #define AUTOSTART_DELAY_MAX_MS 3600000
-#define INTERFACE_NAME_MAX     15 /* IFNAMSIZ - 1 */
 
 const char *const vm_hypervisor_names[] = {"auto", "kvm", "xen", "null", NULL};
 static const char *const crash_policies[] = {"stop", "restart", "preserve",
 					     NULL};
 static const char *const reboot_policies[] = {"restart", "stop", "preserve",
 					      NULL};
-static const char *const device_buses[] = {"pcie", "mmio", NULL};
 static const char *const archs[] = {"aarch64", "aarch32", NULL};
 static const char *const gics[] = {"auto", "v2", "v3", NULL};
 static const char *const backings[] = {"anonymous", "hugepages", "memfd", NULL};
@@ -20,56 +18,23 @@ static const char *const watchdogs[] = {"reset", "pause", "stop", "ignore",
 					NULL};
 static const char *const consoles[] = {"pl011", "virtio", "both", NULL};
 
-static bool is_alnum(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9');
-}
-
-/* Letters, digits, '.', '_', '-'; first a letter or digit. */
-static bool is_word(const char *text)
-{
-	if (!is_alnum(*text))
-		return false;
-	while (is_alnum(*text) || (*text && strchr("._-", *text)))
-		text++;
-	return *text == '\0';
-}
-
 const char *vm_name_check(const char *name)
 {
 	/* Where a name is asked for, a uuid will do: keep them apart. */
 	if (uuid_valid(name))
 		return "a name; it has the form of a uuid";
-	if (is_word(name) && strlen(name) <= VM_NAME_MAX)
+	if (vm_is_word(name) && strlen(name) <= VM_NAME_MAX)
 		return NULL;
 	return "a name: up to 64 letters, digits, '.', '_' or '-', first a "
 	       "letter or digit";
 }
 
-const char *vm_device_id_check(const char *id)
-{
-	if (is_word(id) && strlen(id) <= VM_DEVICE_ID_MAX)
-		return NULL;
-	return "an id: up to 20 letters, digits, '.', '_' or '-', first a "
-	       "letter or digit";
-}
-
 static const char *serial_check(const char *serial)
 {
-	if (is_word(serial) && strlen(serial) <= VM_DEVICE_ID_MAX)
+	if (vm_is_word(serial) && strlen(serial) <= VM_DEVICE_ID_MAX)
 		return NULL;
 	return "a serial: up to 20 letters, digits, '.', '_' or '-', first a "
 	       "letter or digit";
-}
-
-/* What the kernel takes (dev_valid_name), less what would need quoting. */
-static const char *interface_check(const char *name)
-{
-	if (is_word(name) && strlen(name) <= INTERFACE_NAME_MAX)
-		return NULL;
-	return "a network interface name: up to 15 letters, digits, '.', '_' "
-	       "or '-'";
 }
 
 static const char *path_check(const char *path)
@@ -78,7 +43,6 @@ static const char *path_check(const char *path)
 }
 
 #define DISK(member) offsetof(struct disk_config, member)
-#define NIC(member)  offsetof(struct nic_config, member)
 #define VM(member)   offsetof(struct vm_config, member)
 
 const struct json_field vm_disk_fields[] = {
@@ -108,7 +72,7 @@ const struct json_field vm_disk_fields[] = {
 	 .kind = JSON_ENUM,
 	 .offset = DISK(bus),
 	 .flags = JSON_OMIT_EMPTY,
-	 .names = device_buses,
+	 .names = vm_device_buses,
 	 .doc = "how the guest reaches it; default pcie"},
 	{.name = "queues",
 	 .kind = JSON_U32,
@@ -120,44 +84,6 @@ const struct json_field vm_disk_fields[] = {
 	{.name = "slot",
 	 .kind = JSON_U32,
 	 .offset = DISK(slot),
-	 .flags = JSON_OMIT_EMPTY,
-	 .min = 1,
-	 .max = VM_SLOTS_MAX,
-	 .doc = "where it is plugged in; default the lowest one free"},
-	JSON_END,
-};
-
-const struct json_field vm_nic_fields[] = {
-	{.name = "id",
-	 .kind = JSON_STRING,
-	 .offset = NIC(id),
-	 .check = vm_device_id_check,
-	 .doc = "unique in the VM; default nic0, nic1, ..."},
-	{.name = "tap",
-	 .kind = JSON_STRING,
-	 .offset = NIC(tap),
-	 .flags = JSON_OMIT_EMPTY,
-	 .check = interface_check,
-	 .doc = "tap interface to use; made when it does not exist"},
-	{.name = "bridge",
-	 .kind = JSON_STRING,
-	 .offset = NIC(bridge),
-	 .flags = JSON_OMIT_EMPTY,
-	 .check = interface_check,
-	 .doc = "bridge that a fresh tap interface joins"},
-	{.name = "mac",
-	 .kind = JSON_STRING,
-	 .offset = NIC(mac),
-	 .doc = "unicast; default derived from the VM's uuid and the id"},
-	{.name = "bus",
-	 .kind = JSON_ENUM,
-	 .offset = NIC(bus),
-	 .flags = JSON_OMIT_EMPTY,
-	 .names = device_buses,
-	 .doc = "how the guest reaches it; default pcie"},
-	{.name = "slot",
-	 .kind = JSON_U32,
-	 .offset = NIC(slot),
 	 .flags = JSON_OMIT_EMPTY,
 	 .min = 1,
 	 .max = VM_SLOTS_MAX,

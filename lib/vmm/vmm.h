@@ -24,6 +24,7 @@
 
 #include <uv.h>
 
+#include "lib/base/fd.h"
 #include "lib/model/vm_config.h"
 #include "lib/model/vm_device.h"
 #include "lib/model/vm_state.h"
@@ -74,14 +75,19 @@ struct vmm_events {
 	 * "active" ends an attach, "released" a detach. `status` is borrowed.
 	 */
 	void (*device)(void *cookie, const struct vmm_device_status *status);
+	/* The host's end of a network interface is gone for good, and so is the
+	 * guest's link; `detail` is a sentence. Once for each. */
+	void (*nic_failed)(void *cookie, const char *id, const char *detail);
 };
 
 struct vmm_disk {
 	int fd; /* opened read-write, or read-only if the config says so */
 };
 
+/* A descriptor for each pair of queues (lib/host/netdev.h); then, when the
+ * kernel is to serve them, as many of /dev/vhost-net. */
 struct vmm_nic {
-	int tap_fd; /* see lib/host/netdev.h */
+	struct fd_list fds;
 };
 
 /* What is attached while the machine runs. */
@@ -89,8 +95,18 @@ struct vmm_device {
 	enum vm_device_kind kind;
 	const struct disk_config *disk; /* of kind VM_DEVICE_DISK */
 	const struct nic_config *nic;	/* of kind VM_DEVICE_NIC */
-	int fd;				/* as in vmm_disk or vmm_nic */
+	int fd;				/* of a disk: as in vmm_disk */
+	struct vmm_nic nic_host;	/* of a network interface */
 };
+
+/* For a device that is not taken after all. */
+static inline void vmm_device_close(const struct vmm_device *device)
+{
+	struct fd_list fds = device->nic_host.fds;
+
+	fd_close(device->fd);
+	fd_list_done(&fds);
+}
 
 struct vmm_params {
 	const struct vm_config *config;
@@ -168,6 +184,9 @@ struct vmm_ops {
 	 * with `force` just ends now.
 	 */
 	void (*give_up)(struct vmm *v, const char *id, struct error *why);
+	/* Plug a network interface's cable in or out. -ENOENT. */
+	int (*set_link)(struct vmm *v, const char *id, bool up,
+			struct error *e);
 	/* How a device is now. -ENOENT when it has no slot. */
 	int (*device_status)(struct vmm *v, const char *id,
 			     struct vmm_device_status *ret);

@@ -18,7 +18,8 @@
  *                 "spill", "console-log:0" and "console-log:1" (each of at most
  *                 console_log_bytes; lib/wire/console_log.h), "vsock" (with its
  *                 context id set), "snapshot" (the machine is the one in it),
- *                 "disk:ID", "nic:ID". May be repeated to hand over more than
+ *                 "disk:ID", "nic:ID" (of more queues "nic:ID/1", ...),
+ *                 "vhost:ID" likewise. May be repeated to hand over more than
  *                 FD_PASS_MAX descriptors ("more": true on all but the last).
  *  D start        {}                        → {} once the guest is started
  *  D shutdown     {}                        → {button, agent}: pressed, and
@@ -49,7 +50,8 @@
  *                                              lib/model/vm_stats.h has; next:
  *                                              from where to ask again for more
  *                                              of its lists, 0: that was all
- *  D attach       {kind, config, timeout_ms} + fd (of the disk or tap)
+ *  D attach       {kind, config, timeout_ms} + fd of the disk, or those of the
+ *                 nic: of each queue, then vhost's of each
  *                                           → {slot} once it is offered; then
  *                                           "device" until "active" or
  *                                           "failed"
@@ -57,6 +59,7 @@
  *                                           → {} once the guest was asked;
  *                                           then "device" until "released" or
  *                                           "failed"
+ *  D link         {device, up}              → {} a nic's cable is in, or out
  *  D devices      {}                        → {devices: [{kind, id, state,
  *                                              slot, address, driver,
  *                                              config}]}
@@ -72,7 +75,7 @@
  *                                           one is told again
  *  S event        {kind, detail}            "reset", "panic", "balloon",
  *                                           "watchdog", "console-log",
- *                                           "device-failed"
+ *                                           "device-failed", "nic-failed"
  *  S console-writer {device, session, who}  who types now; session 0: nobody
  *  S saving       {done, total}             bytes of memory looked at
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
@@ -102,8 +105,9 @@
 	X(NVRAM_ACK, "nvram-ack", 'D', 0)           \
 	X(SAVE, "save", 'D', 1)                     \
 	X(STATS, "stats", 'D', 0)                   \
-	X(ATTACH, "attach", 'D', 1)                 \
+	X(ATTACH, "attach", 'D', FD_PASS_MAX)       \
 	X(DETACH, "detach", 'D', 0)                 \
+	X(LINK, "link", 'D', 0)                     \
 	X(DEVICES, "devices", 'D', 0)               \
 	X(REPLY, "reply", 'S', 1)                   \
 	X(DEVICE, "device", 'S', 0)                 \

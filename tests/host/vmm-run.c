@@ -304,7 +304,8 @@ static void parse(struct run *r, int argc, char **argv)
 			r->config.vcpus = (uint32_t)strtoul(optarg, NULL, 10);
 			break;
 		case 't':
-			r->params.nics[0].tap_fd = open_tap(optarg);
+			r->params.nics[0].fds.fds[0] = open_tap(optarg);
+			r->params.nics[0].fds.n = 1;
 			r->nics[0].mac = strdup("52:54:00:12:34:56");
 			r->nics[0].id = strdup("nic0");
 			r->config.n_nics = 1;

@@ -17,7 +17,7 @@
 #include "vmm-kvm/devices/bus.h"
 #include "vmm-kvm/devices/virtqueue.h"
 
-#define VIRTIO_QUEUES_MAX 8
+#define VIRTIO_QUEUES_MAX 17 /* virtio-net: 8 pairs and control */
 
 enum {
 	VIRTIO_ID_NET = 1,

@@ -24,6 +24,7 @@ void virtio_hold(struct virtio_dev *d, bool held)
 		d->transport_ops->kick_later(d->transport, i);
 		d->transport_ops->notify_queue(d->transport, i);
 	}
+	d->transport_ops->notify_config(d->transport);
 }
 
 void virtio_save(const struct virtio_dev *d, struct state_out *out)

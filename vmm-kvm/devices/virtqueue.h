@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <sys/uio.h>
 
+#include "lib/base/iov.h"
 #include "lib/snapshot/state.h"
 #include "vmm-kvm/devices/guest_mem.h"
 
@@ -108,15 +109,5 @@ bool virtqueue_should_notify(struct virtqueue *q);
 void virtqueue_save(const struct virtqueue *q, struct state_out *out);
 int virtqueue_load(struct virtqueue *q, struct state_in *in,
 		   struct error *e) must_check;
-
-/* Copy between a flat buffer and n iovecs, `at` bytes in; bytes copied. */
-size_t iov_read(const struct iovec *iov, unsigned n, size_t at, void *out,
-		size_t size);
-size_t iov_write(const struct iovec *iov, unsigned n, size_t at, const void *in,
-		 size_t size);
-/* Trim in place: drop `bytes` from the front, or keep only `bytes`. Returns
- * the new count; *iov is moved forward. */
-unsigned iov_drop_front(struct iovec **iov, unsigned n, size_t bytes);
-unsigned iov_keep(struct iovec *iov, unsigned n, size_t bytes);
 
 #endif
