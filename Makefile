@@ -150,6 +150,21 @@ $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libarmvm.a
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ \
 		$(shell $(PKG_CONFIG) --libs $(LIBS_test)) -lfdt -lpthread
 
+# A guest of the tests on KVM: no program of any machine, a kernel of its own.
+HAMMER := $(O)/guest/hammer_map.img
+OBJCOPY := $(if $(SYSROOT),aarch64-linux-gnu-objcopy,objcopy)
+$(HAMMER): tests/e2e/kvm/hammer_map.c tests/e2e/kvm/hammer_map.lds
+	$(call say,GUEST,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -O2 -Wall -Wextra -Werror \
+		-ffreestanding -nostdlib -static -fpie -fno-stack-protector \
+		-mgeneral-regs-only -mstrict-align -mbranch-protection=none \
+		-fno-asynchronous-unwind-tables -Wl,--build-id=none \
+		-Wl,-T,tests/e2e/kvm/hammer_map.lds -o $(@:.img=.elf) $< && \
+		$(OBJCOPY) -O binary $(@:.img=.elf) $@
+ifeq ($(TARGET_ARCH),aarch64)
+all: $(HAMMER)
+endif
+
 .PHONY: unit-tests fuzzers
 unit-tests: $(TEST_BINS)
 fuzzers: $(FUZZ_BINS)

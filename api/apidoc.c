@@ -86,7 +86,9 @@ static void write_errors(FILE *out)
 {
 	fputs("## Errors\n\n"
 	      "`{\"code\": number, \"message\": sentence, \"data\": {\"code\": "
-	      "name}}`\n\n"
+	      "name}}`\nWhat is wrong with a request as such (parse-error, "
+	      "bad-request, no-method) has the JSON-RPC\nspecification's words "
+	      "as its message, and the sentence in `data.detail`.\n\n"
 	      "| name | code | HTTP status | exit status of armvmctl "
 	      "|\n|---|---|---|---|\n",
 	      out);
