@@ -284,6 +284,9 @@ shell: deps
 	@tests/host/run
 
 PREFIX ?= /usr/local
+# The bus and polkit look for these below /usr alone, whatever PREFIX is.
+DBUS_DIR ?= /usr/share/dbus-1
+POLKIT_DIR ?= /usr/share/polkit-1/actions
 LIBEXEC := $(PREFIX)/libexec/armvmd
 MAN := $(PREFIX)/share/man
 
@@ -310,6 +313,11 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/armvmd.conf
 	install -D -m 0644 units/armvmd.tmpfiles \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/armvmd.conf
+	install -D -m 0644 -t $(DESTDIR)$(DBUS_DIR)/system.d \
+		units/org.armvmd1.conf
+	install -D -m 0644 -t $(DESTDIR)$(DBUS_DIR)/system-services \
+		units/org.armvmd1.service
+	install -D -m 0644 -t $(DESTDIR)$(POLKIT_DIR) units/org.armvmd1.policy
 
 .PHONY: clean
 clean:

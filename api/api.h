@@ -62,6 +62,8 @@ enum api_role {
 	X(DISK_REMOVE, "disk.remove", ADMIN,                                   \
 	  "DELETE /v1/vms/{name}/disks/{id}")                                  \
 	X(DISK_LIST, "disk.list", VIEWER, "GET /v1/vms/{name}/disks")          \
+	X(DISK_RESIZE, "disk.resize", ADMIN,                                   \
+	  "POST /v1/vms/{name}/disks/{id}/resize")                             \
 	X(NIC_ADD, "nic.add", ADMIN, "POST /v1/vms/{name}/nics")               \
 	X(NIC_REMOVE, "nic.remove", ADMIN, "DELETE /v1/vms/{name}/nics/{id}")  \
 	X(NIC_SET, "nic.set", ADMIN, "PATCH /v1/vms/{name}/nics/{id}")         \
@@ -185,6 +187,11 @@ struct api_snapshot_restore_params {
 struct api_snapshot_show_params {
 	char *path;
 };
+struct api_disk_resize_params {
+	char *name, *id;
+	uint64_t size_bytes; /* 0: none was given */
+	bool rescan, force;
+};
 struct api_subscribe_params {
 	int64_t since; /* replay events with seq > since; -1: only new ones */
 };
@@ -226,15 +233,16 @@ struct api_empty_params {
  *
  * host.info: { version, machine, kernel, cpus, memory (bytes), hypervisors:
  * [{ name, available, reason }], firmware: { path, found }, state_dir,
- * boot_id, guest: what KVM can do for one (lib/model/host_caps.h), or null }.
- * vm.list: { vms: [VM...] }. vm.console: { vm (uuid), device,
- * session (to be named in events and vm.console_take), writes, writer (who
- * types, "" for nobody) } and the descriptor of a stream socket. vm.log: { text
- * (U+FFFD for what is no UTF-8), from, next (positions of it and of what
- * follows it), end (position of the log's end), lost (bytes before `from` that
- * were asked for and are no longer kept) }. vm.delete: the VM as it was.
- * vm.shutdown: the VM once it is stopped, or, with timeout_ms 0, once the guest
- * was told. var.list: { generation, variables: [{ name, guid, attributes
+ * boot_id, guest: what KVM can do for one (lib/model/host_caps.h), or null,
+ * vms: how many are defined (for those who may see all) }. vm.list: { vms:
+ * [VM...] }. vm.console: { vm (uuid), device, session (to be named in events
+ * and vm.console_take), writes, writer (who types, "" for nobody) } and the
+ * descriptor of a stream socket. vm.log: { text (U+FFFD for what is no UTF-8),
+ * from, next (positions of it and of what follows it), end (position of the
+ * log's end), lost (bytes before `from` that were asked for and are no longer
+ * kept) }. vm.delete: the VM as it was. vm.shutdown: the VM once it is stopped,
+ * or, with timeout_ms 0, once the guest was told. var.list: { generation,
+ * variables: [{ name, guid, attributes
  * ("NV,BS,RT"), attributes_bits, size, data (hex) }] }. event.subscribe: {
  * events (replayed, oldest first), last (the seq to go on from), more (true
  * when the replay was cut short and notifications do not come yet: subscribe
@@ -347,6 +355,11 @@ struct api_handlers {
 	void (*audit)(void *cookie, const struct api_identity *who,
 		      const char *method, const char *vm,
 		      const struct error *why);
+	/* May be NULL. Told of each event once it is durable, in order;
+	 * `event` is borrowed. */
+	void (*event)(void *cookie, json_object *event);
+	/* May be NULL. The same of what api_server_note() was given. */
+	void (*note)(void *cookie, json_object *note);
 	void *cookie;
 };
 
@@ -365,6 +378,19 @@ void api_call_inner(const struct api_handlers *handlers,
 		    struct api_call **ret_call);
 
 struct api_server;
+
+/*
+ * A call for somebody who came by another way than the server's sockets:
+ * judged, run, held and audited like theirs. `params` (consumed) are an
+ * object, `who` is copied. `done` is told once, possibly before this returns:
+ * result and fd are consumed by it, or `e` says why there is none;
+ * ERROR_CANCELLED when the server ends first.
+ */
+typedef void (*api_outer_fn)(void *cookie, json_object *result, int fd,
+			     const struct error *e);
+void api_call_outer(struct api_server *s, const struct api_identity *who,
+		    enum api_method_id method, json_object *params,
+		    api_outer_fn done, void *cookie);
 
 /* Consumes listen_fd (a bound, listening Unix stream socket). */
 int api_server_new(uv_loop_t *loop, int listen_fd,
@@ -393,5 +419,9 @@ void api_server_release(struct api_server *s, const struct error *why);
  * subscriber; `event` is borrowed. A subscriber too slow to take it is sent
  * {"method":"event.lost"} and dropped. */
 void api_server_notify(struct api_server *s, json_object *event);
+
+/* Not for clients: handed to handlers->note in its turn among the events, and
+ * like them only once durable; `note` is borrowed. */
+void api_server_note(struct api_server *s, json_object *note);
 
 #endif

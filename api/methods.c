@@ -218,7 +218,7 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(HOST_INFO, empty, false,
 	       "{version, machine, kernel, cpus, memory, hypervisors: [{name, "
 	       "available, reason}], firmware: {path, found}, state_dir, "
-	       "boot_id}",
+	       "boot_id, vms}",
 	       "What this host and this daemon are and can do."),
 	METHOD(VM_DEFINE, define, false, "the VM",
 	       "Define a VM. Its disks and firmware are judged now; nothing "
@@ -307,6 +307,9 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(DISK_LIST, name, false, "{disks: an array of disks}",
 	       "The disks of a VM, those of its definition and those added "
 	       "live."),
+	METHOD(DISK_RESIZE, disk_resize, false, "{id, size, previous}: bytes",
+	       "Give a disk's image another size, or take the one it was "
+	       "given; a running guest is told. Not smaller without force."),
 	METHOD(NIC_ADD, nic_add, false, "the nic",
 	       "Add a network interface, as disk.add does a disk."),
 	METHOD(NIC_REMOVE, device_remove, false, "the nic as it was",

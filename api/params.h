@@ -23,6 +23,7 @@ extern const struct json_field job_list_params[];
 extern const struct json_field snapshot_save_params[];
 extern const struct json_field snapshot_restore_params[];
 extern const struct json_field snapshot_show_params[];
+extern const struct json_field disk_resize_params[];
 #define api_disk_add_params api_device_add_params
 #define api_nic_add_params  api_device_add_params
 

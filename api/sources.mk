@@ -5,5 +5,5 @@ SRCS += api/apidoc.c api/call.c api/client.c api/connection.c api/discover.c \
 TESTS += tests/unit/test_jsonrpc.c tests/unit/test_api_client.c \
 	tests/unit/test_api_limits.c tests/unit/test_api_server.c \
 	tests/unit/test_http_route.c
-SRCS += api/inner.c
+SRCS += api/inner.c api/outer.c
 SRCS += api/params_console.c

@@ -149,6 +149,7 @@ int cli_policy_apply(json_object *config, const char *name, const char *value,
 /* Options that `create` and `set` share. */
 #define CLI_POLICY_OPTIONS                                                   \
 	{"description", "TEXT", "for people"},                               \
+		{"cpu-weight", "N", "its share of busy CPUs, 1 to 10000"},   \
 		{"label", "KEY=VALUE", "lists filter by it",                 \
 		 .repeatable = true},                                        \
 		{"autostart", "yes|no", "start it with the host",            \

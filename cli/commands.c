@@ -29,6 +29,7 @@
 	X(disk_add)         \
 	X(disk_remove)      \
 	X(disk_list)        \
+	X(disk_resize)      \
 	X(nic_add)          \
 	X(nic_remove)       \
 	X(nic_set)          \

@@ -67,6 +67,7 @@ const struct cli_command cli_command_create = {
 	.max_operands = 1,
 	.summary = "Define a VM; nothing runs until start",
 	.detail = "--disk also takes ,serial=TEXT ,id=TEXT ,bus=mmio ,queues=N "
+		  ",on_error=POLICY "
 		  "and "
 		  ",readonly; a comma in a path is written twice.\n"
 		  "--nic also takes ,mac=MAC ,id=TEXT and ,bus=mmio; a tap "

@@ -110,7 +110,8 @@ int cli_part_to_number(json_object *object, const char *key, const char *what,
 static int parse_disk(const char *value, json_object *disk, struct error *e)
 {
 	static const char *const accepted[] = {
-		"serial=", "id=", "bus=", "queues=", "readonly", NULL};
+		"serial=",   "id=",	 "bus=", "queues=",
+		"on_error=", "readonly", NULL};
 	_cleanup_free_ char *copy = strdup(value);
 	char *rest = copy, *path = copy ? cli_next_part(&rest) : NULL;
 	int r;
@@ -121,7 +122,7 @@ static int parse_disk(const char *value, json_object *disk, struct error *e)
 		return error_set(e, -EINVAL,
 				 "--disk \"%s\" names no file: --disk "
 				 "PATH[,serial=TEXT][,id=TEXT][,bus=mmio]"
-				 "[,readonly]",
+				 "[,on_error=POLICY][,readonly]",
 				 value);
 	r = cli_set_path(disk, "path", path, e);
 	while (r == 0 && rest)

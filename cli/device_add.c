@@ -44,6 +44,10 @@ static int disk_add(struct cli *cli, const struct cli_args *args,
 		json_object_object_add(
 			disk, "id",
 			json_object_new_string(cli_option(args, "serial")));
+	if (cli_option(args, "on-error"))
+		json_object_object_add(
+			disk, "on_error",
+			json_object_new_string(cli_option(args, "on-error")));
 	if (cli_option(args, "readonly"))
 		json_object_object_add(disk, "readonly",
 				       json_object_new_boolean(true));
@@ -77,6 +81,8 @@ static const struct cli_option disk_options[] = {
 	{"serial", "TEXT", "what the guest sees as the serial; also the id"},
 	{"id", "ID", "what armvmctl calls it (default diskN)"},
 	{"readonly", NULL, "the guest cannot write to it"},
+	{"on-error", "POLICY",
+	 "enospc (default), report or pause: see armvmctl(1)"},
 	COMMON_OPTIONS,
 };
 

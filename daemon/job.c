@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "daemon/dbus_api.h"
 #include "lib/base/log.h"
 
 #define PRUNE_EVERY 64
@@ -30,8 +31,9 @@ static void deadline_cb(uv_timer_t *timer)
 	struct error e = ERROR_INIT;
 
 	if (job_cancel(job, ERROR_TIMEOUT, &e) < 0)
-		log_warning("job %lld is past its deadline: %s",
-			    (long long)job->id, e.message);
+		log_job(LOG_LEVEL_WARNING, *job->vm ? job->vm : NULL, job->id,
+			"job %lld is past its deadline: %s", (long long)job->id,
+			e.message);
 }
 
 struct job *job_new(struct jobs *j, int64_t id, enum api_method_id method,
@@ -130,8 +132,9 @@ void job_finish(struct job *job, json_object *result, const struct error *e)
 	row.message = why.message;
 	/* A daemon that is stopping leaves the rest to the next one. */
 	if (!job->jobs->stopping && store_job_finish(store, &row, &failed) < 0)
-		log_error("the end of job %lld: %s", (long long)job->id,
-			  failed.message);
+		log_job(LOG_LEVEL_ERROR, NULL, job->id,
+			"the end of job %lld: %s", (long long)job->id,
+			failed.message);
 	row.method = api_methods[job->method].name;
 	row.vm = job->vm;
 	row.step = job->step;
@@ -139,6 +142,8 @@ void job_finish(struct job *job, json_object *result, const struct error *e)
 	row.created_ms = job->created_ms;
 	row.deadline_ms = job->deadline_ms;
 	as_job = job_row_to_json(&row);
+	if (!job->jobs->stopping)
+		dbus_api_job(job->jobs->manager->dbus_api, &row, true);
 	leave(job);
 	answer_waiters(job, result, e ? &why : NULL, as_job);
 	json_object_put(result);
@@ -253,6 +258,8 @@ static int begin(struct manager *m, struct api_call *call,
 		r = store_job_add(m->store, &row, &id, e);
 	if (r < 0)
 		return r;
+	row.id = id;
+	dbus_api_job(m->dbus_api, &row, false);
 	*ret = job_new(j, id, method, row.vm, params, options->deadline_ms);
 	if (!*ret)
 		return error_set(e, -ENOMEM, "out of memory");
@@ -297,6 +304,22 @@ void job_run(struct manager *m, struct api_call *call)
 		       inner_done, job, &job->inner);
 }
 
+/* The job a line about a VM belongs to: the newest that is under way on it. */
+static long long job_of_line(void *cookie, const char *vm)
+{
+	const struct jobs *j = cookie;
+	const struct job *job = j->list;
+	const struct vm *known;
+
+	for (; job; job = job->next) {
+		known = vm_in_memory(j->manager, job->vm_id);
+		if (streq(job->vm, vm) ||
+		    (known && streq(known->config.name, vm)))
+			return job->id;
+	}
+	return 0;
+}
+
 int jobs_new(struct manager *m, const struct api_handlers *inner,
 	     struct jobs **ret, struct error *e)
 {
@@ -306,6 +329,7 @@ int jobs_new(struct manager *m, const struct api_handlers *inner,
 		return error_set(e, -ENOMEM, "out of memory");
 	j->manager = m;
 	j->inner = *inner;
+	log_jobs(job_of_line, j);
 	*ret = j;
 	return 0;
 }
@@ -322,6 +346,7 @@ struct jobs *jobs_free(struct jobs *j)
 
 	if (!j)
 		return NULL;
+	log_jobs(NULL, NULL);
 	error_set(&e, -ECANCELED,
 		  "armvmd is stopping; the job is settled when it is back");
 	while (j->list) {

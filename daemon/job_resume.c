@@ -21,9 +21,10 @@ static void settle_with(struct job *job, struct vm *vm, const char *how,
 	snprintf(job->step, sizeof(job->step), "%s", how);
 	(void)!store_job_step(job->jobs->manager->store, job->id, how,
 			      job->progress, NULL);
-	log_warning("job %lld (%s %s) was cut off by armvmd's end%s%s: %s",
-		    (long long)job->id, method, job->vm,
-		    *was ? " at step " : "", was, how);
+	log_job(LOG_LEVEL_WARNING, *job->vm ? job->vm : NULL, job->id,
+		"job %lld (%s %s) was cut off by armvmd's end%s%s: %s",
+		(long long)job->id, method, job->vm, *was ? " at step " : "",
+		was, how);
 	if (streq(how, "resumed")) {
 		job_finish(job, result, NULL);
 		return;

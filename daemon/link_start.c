@@ -178,7 +178,7 @@ int link_spawn(struct vm *vm, struct error *e)
 	}
 	/* From here the process is watched: a failure ends through it. */
 	vm->supervisor = s;
-	scopes_add(vm->manager->scopes, vm, pid);
+	scopes_add(vm->manager->scopes, vm);
 	r = link_connect(s, e);
 	if (r < 0)
 		link_kill(s);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "daemon/dbus_api.h"
 #include "daemon/listen.h"
 #include "daemon/job.h"
 #include "daemon/manager.h"
@@ -87,7 +88,11 @@ int manager_new(uv_loop_t *loop, const struct manager_params *params,
 	if (r == 0)
 		r = access_new(m->conf, params->admin_group, &m->access, e);
 	if (r == 0)
-		r = scopes_new(loop, &m->scopes, e);
+		r = dbus_new(loop, &m->dbus, e);
+	if (r == 0)
+		r = scopes_new(m, &m->scopes, e);
+	if (r == 0 && !m->conf->dbus_off)
+		r = dbus_api_new(m, m->dbus, &m->dbus_api, e);
 	if (r == 0)
 		r = make_dir(m->state_dir, 0700, e);
 	if (r == 0)
@@ -260,9 +265,12 @@ int manager_startup(struct manager *m, struct error *e)
 	r = api_server_new(m->loop, fd, &handlers, &m->server, e);
 	if (r == 0)
 		r = serve_http(m, e);
-	if (r == 0)
-		vm_policy_autostart(m);
-	return r;
+	if (r < 0)
+		return r;
+	if (m->scopes || m->dbus_api)
+		dbus_start(m->dbus);
+	vm_policy_autostart(m);
+	return 0;
 }
 
 struct manager *manager_free(struct manager *m)
@@ -295,7 +303,9 @@ struct manager *manager_free(struct manager *m)
 	free(m->runtime_dir);
 	free(m->supervisor_path);
 	access_free(m->access);
+	dbus_api_free(m->dbus_api);
 	scopes_free(m->scopes);
+	dbus_free(m->dbus);
 	free(m);
 	return NULL;
 }

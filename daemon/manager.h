@@ -18,6 +18,8 @@
 struct vm;
 struct turn;
 struct scopes;
+struct dbus;
+struct dbus_api;
 struct autostart;
 struct jobs;
 struct tidy;
@@ -40,7 +42,9 @@ struct manager {
 	char boot_id[40];
 	const struct conf *conf;
 	struct access *access;
-	struct scopes *scopes; /* NULL without systemd */
+	struct dbus *dbus;
+	struct dbus_api *dbus_api; /* NULL when it is switched off */
+	struct scopes *scopes;	   /* NULL without systemd */
 	struct store *store;
 	struct api_server *server;
 	/* The VMs in memory: those that are active, and those that are being

@@ -98,3 +98,21 @@ void rpc_nic_list(void *cookie, struct api_call *c)
 {
 	list(cookie, c, VM_DEVICE_NIC);
 }
+
+void rpc_disk_resize(void *cookie, struct api_call *c)
+{
+	const struct api_disk_resize_params *p = api_call_params(c);
+	const struct disk_resize resize = {
+		.id = p->id,
+		.size = p->size_bytes,
+		.rescan = p->rescan,
+		.force = p->force,
+	};
+	struct error e = ERROR_INIT;
+	struct vm *vm = vm_find(cookie, p->name, &e);
+
+	if (vm)
+		vm_disk_resize(vm, &resize, c);
+	else
+		api_call_fail(c, &e);
+}

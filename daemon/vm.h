@@ -43,6 +43,7 @@ struct vm {
 	uv_timer_t shutdown_timer;
 	uint64_t shutdown_timeout_ms;
 	bool button_heard, agent_heard; /* by whom in the guest */
+	bool scoped;	      /* its process is in a scope of its own */
 	bool adopted;	      /* nobody is told how its process ended */
 	bool stop_requested;  /* the next end is not a crash */
 	bool panicked;	      /* the next end is one, all the same */

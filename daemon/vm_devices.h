@@ -37,6 +37,17 @@ struct device_remove {
 	uint64_t timeout_ms;
 };
 
+struct disk_resize {
+	const char *id; /* borrowed */
+	uint64_t size;	/* bytes; 0: none was given */
+	bool rescan, force;
+};
+
+/* daemon/vm_resize.c. Its disk's image gets another size, or has one; the guest
+ * of an active VM is told. Answers `call`, now or later. */
+void vm_disk_resize(struct vm *vm, const struct disk_resize *p,
+		    struct api_call *call);
+
 struct nic_set {
 	const char *id; /* borrowed */
 	int link;	/* enum vm_link */

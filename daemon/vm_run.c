@@ -129,7 +129,10 @@ static void handle_state(struct vm *vm, json_object *message)
 	/* The guest goes on running while it shuts down. */
 	if (vm->state == VM_SHUTTING_DOWN && next == VM_RUNNING)
 		return;
-	vm_set_state(vm, next, "");
+	vm_set_state(vm, next,
+		     next == VM_PAUSED && reason
+			     ? json_object_get_string(reason)
+			     : "");
 	/* One that was saved may be restored paused. */
 	if (next == VM_RUNNING || next == VM_PAUSED)
 		vm_start_running(vm);
@@ -147,7 +150,7 @@ static void handle_event(struct vm *vm, json_object *message)
 	if (streq(text, "reset") || streq(text, "panic") ||
 	    streq(text, "balloon") || streq(text, "watchdog") ||
 	    streq(text, "console-log") || streq(text, "device-failed") ||
-	    streq(text, "nic-failed"))
+	    streq(text, "nic-failed") || streq(text, "io-error"))
 		vm_event(vm, text,
 			 detail ? json_object_get_string(detail) : "");
 	if (streq(text, "reset") && vm->state == VM_SHUTTING_DOWN)

@@ -57,3 +57,11 @@ int handle_devices(struct supervisor *s, const struct request *q,
 	json_object_object_add(reply->object, "devices", devices_list(s));
 	return 0;
 }
+
+int handle_resize(struct supervisor *s, const struct request *q,
+		  struct reply *reply, struct error *e)
+{
+	int r = handlers_check_request(s, VM_REQUEST_HOTPLUG, e);
+
+	return r < 0 ? r : s->ops->resize(s->vmm, q->device, e);
+}

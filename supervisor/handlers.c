@@ -120,6 +120,13 @@ static const struct json_field attach_fields[] = {
 	JSON_END,
 };
 
+static const struct json_field resize_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(device, JSON_STRING, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
 static const struct json_field detach_fields[] = {
 	TYPE_FIELD,
 	ID_FIELD,
@@ -225,30 +232,39 @@ int handlers_check_request(struct supervisor *s, enum vm_request request,
 	return r < 0 ? r : save_check(s, e);
 }
 
-/* By the button and by the agent, as far as the guest has them: a second
- * request does no harm to one that follows the first. */
-static int handle_shutdown(struct supervisor *s, const struct request *q,
-			   struct reply *reply, struct error *e)
+int handlers_shutdown(struct supervisor *s, bool *ret_button, bool *ret_agent,
+		      struct error *e)
 {
 	int r = handlers_check_request(s, VM_REQUEST_SHUTDOWN, e);
-	bool button, agent;
+	bool agent;
 
 	if (r == 0)
 		r = s->ops->shutdown(s->vmm, e);
 	if (r < 0)
 		return r;
-	button = s->ops->button_heard(s->vmm);
-	agent = agent_answers(s->agent);
+	*ret_button = s->ops->button_heard(s->vmm);
+	*ret_agent = agent = agent_answers(s->agent);
 	if (agent)
-		agent_shutdown(s->agent);
-	json_object_object_add(reply->object, "button",
-			       json_object_new_boolean(button));
-	json_object_object_add(reply->object, "agent",
-			       json_object_new_boolean(agent));
+		agent_shutdown(s->agent, "powerdown");
 	supervisor_set_state(s, VM_SHUTTING_DOWN,
 			     agent ? "the power button was pressed and the "
 				     "guest's agent asked"
 				   : "the power button was pressed");
+	return 0;
+}
+
+static int handle_shutdown(struct supervisor *s, const struct request *q,
+			   struct reply *reply, struct error *e)
+{
+	bool button, agent;
+	int r = handlers_shutdown(s, &button, &agent, e);
+
+	if (r < 0)
+		return r;
+	json_object_object_add(reply->object, "button",
+			       json_object_new_boolean(button));
+	json_object_object_add(reply->object, "agent",
+			       json_object_new_boolean(agent));
 	return 0;
 }
 
@@ -336,6 +352,7 @@ static const struct {
 	[WIRE_STATS] = {handle_stats, stats_fields},
 	[WIRE_ATTACH] = {handle_attach, attach_fields},
 	[WIRE_DETACH] = {handle_detach, detach_fields},
+	[WIRE_RESIZE] = {handle_resize, resize_fields},
 	[WIRE_LINK] = {handle_link, link_fields},
 	[WIRE_DEVICES] = {handle_devices, bare_fields},
 };

@@ -45,11 +45,18 @@ handler_fn handle_save;
 /* -EBUSY while the machine is being saved. */
 int save_check(const struct supervisor *s, struct error *e) must_check;
 
+/* By the button and by the agent, as far as the guest has them, which is what
+ * is returned: a second request does no harm to one that follows the first.
+ * -EPROTO in a state that does not allow it. */
+int handlers_shutdown(struct supervisor *s, bool *ret_button, bool *ret_agent,
+		      struct error *e) must_check;
+
 /* handle_console.c */
 handler_fn handle_console, handle_console_take;
 
 /* handle_devices.c */
 handler_fn handle_attach, handle_detach, handle_devices, handle_link;
+handler_fn handle_resize;
 /* handle_stats.c */
 handler_fn handle_stats;
 

@@ -80,6 +80,9 @@ static void on_timer(uv_timer_t *timer)
 		v->running = false;
 	} else if (v->next == VMM_EVENT_PANIC) {
 		detail = "the null guest panicked";
+	} else if (v->next == VMM_EVENT_IO_ERROR ||
+		   v->next == VMM_EVENT_IO_HELD) {
+		detail = "disk \"null\": write failed: No space left on device";
 	} else if (v->next == VMM_EVENT_RESET) {
 		v->line_size = 0;
 	}
@@ -136,6 +139,8 @@ static void run_line(struct vmm *v)
 		const char *word;
 		enum vmm_event_kind kind;
 	} words[] = {
+		{"io-error", VMM_EVENT_IO_ERROR},
+		{"io-held", VMM_EVENT_IO_HELD},
 		{"poweroff", VMM_EVENT_POWEROFF},
 		{"reboot", VMM_EVENT_RESET},
 		{"panic", VMM_EVENT_PANIC},
@@ -300,6 +305,15 @@ static int null_reset(struct vmm *v, struct error *e)
 	return 0;
 }
 
+static int null_resize(struct vmm *v, const char *id, struct error *e)
+{
+	struct vmm_device_status unused;
+
+	return null_devices_status(v->devices, id, &unused) < 0
+		       ? error_set(e, -ENOENT, "no disk \"%s\" is attached", id)
+		       : 0;
+}
+
 static int null_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
 {
 	return error_set(e, -EOPNOTSUPP,
@@ -313,8 +327,7 @@ static void null_nvram_committed(struct vmm *v)
 	go_on(v);
 }
 
-/* Its vCPUs have no time of their own; each byte typed counts as an exit of the
- * first, so that something moves. */
+/* So that something moves, each byte typed is an exit of the first vCPU. */
 static int null_stats(struct vmm *v, struct vm_stats *ret, struct error *e)
 {
 	struct vm_stats_mmio *console;
@@ -413,6 +426,7 @@ const struct vmm_ops null_vmm_ops = {
 	.shutdown = null_shutdown,
 	.button_heard = null_button_heard,
 	.reset = null_reset,
+	.resize = null_resize,
 	.set_balloon = null_set_balloon,
 	.nvram_committed = null_nvram_committed,
 	.stats = null_stats,

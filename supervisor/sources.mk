@@ -5,7 +5,7 @@ SRCS += supervisor/backends.c supervisor/configure.c supervisor/control.c \
 	supervisor/handlers.c \
 	supervisor/null_backend.c supervisor/null_devices.c supervisor/nvram.c \
 	supervisor/probe.c supervisor/sandbox.c supervisor/seccomp.c \
-	supervisor/supervisor.c
+	supervisor/signals.c supervisor/supervisor.c
 TESTS += tests/unit/test_agent.c
 TESTS += tests/unit/test_null_backend.c tests/unit/test_sandbox.c \
 	tests/unit/test_supervisor_nvram.c

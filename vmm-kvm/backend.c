@@ -7,22 +7,6 @@
 #include "vmm-kvm/board_slots.h"
 #include "vmm-kvm/kvm_features.h"
 
-static void close_params(struct vmm_params *p)
-{
-	p->hypervisor_fd = fd_close(p->hypervisor_fd);
-	p->firmware_fd = fd_close(p->firmware_fd);
-	p->kernel_fd = fd_close(p->kernel_fd);
-	p->initrd_fd = fd_close(p->initrd_fd);
-	p->nvram_fd = fd_close(p->nvram_fd);
-	p->snapshot_fd = fd_close(p->snapshot_fd);
-	if (p->config->vsock.cid)
-		p->vsock_fd = fd_close(p->vsock_fd);
-	for (size_t i = 0; i < p->config->n_disks; i++)
-		p->disks[i].fd = fd_close(p->disks[i].fd);
-	for (size_t i = 0; i < p->config->n_nics; i++)
-		fd_list_done(&p->nics[i].fds);
-}
-
 /* Called by the board and the vCPUs, on any thread. */
 
 static void post_stop(void *cookie, enum kvm_vcpu_stop why, const char *detail)
@@ -57,6 +41,21 @@ static void on_note(void *cookie, enum board_note note, uint64_t value)
 	struct vmm *v = cookie;
 
 	notes_leave(&v->notes, note, value);
+	uv_async_send(&v->async);
+}
+
+static void on_fence(void *cookie, bool up)
+{
+	struct vmm *v = cookie;
+
+	run_gate_fence(&v->machine.gate, up);
+}
+
+static void on_io_error(void *cookie, const char *what, bool held)
+{
+	struct vmm *v = cookie;
+
+	notes_io_error(&v->notes, what, held);
 	uv_async_send(&v->async);
 }
 
@@ -119,6 +118,9 @@ static void tell_notes(struct vmm *v)
 	enum vmm_event_kind kind;
 
 	while (v->phase < PHASE_RESTING && notes_take(&v->notes, &kind, detail))
+		tell(v, kind, detail);
+	if (v->phase < PHASE_RESTING &&
+	    notes_take_io(&v->notes, uv_hrtime(), &kind, detail))
 		tell(v, kind, detail);
 }
 
@@ -217,7 +219,7 @@ static void kvm_destroy(struct vmm *v)
 		machine_done(&v->machine);
 	}
 	notes_done(&v->notes);
-	close_params(&v->params);
+	backend_close_params(&v->params);
 	uv_close((uv_handle_t *)&v->async, on_async_closed);
 }
 
@@ -265,6 +267,7 @@ static int build(struct vmm *v, struct error *e)
 		.abi = &abi,
 		.set_mapped = on_set_mapped,
 		.commit = on_commit,
+		.io_error = on_io_error,
 		.note = on_note,
 		.device_failed = on_device_failed,
 		.slots_changed = on_slots_changed,
@@ -272,6 +275,7 @@ static int build(struct vmm *v, struct error *e)
 		.nic_failed = on_nic_failed,
 		.cookie = v,
 	};
+	const struct bus_fence fence = {on_fence, v};
 	unsigned ipa_bits;
 	int r = check_params(p, e);
 
@@ -310,6 +314,8 @@ static int build(struct vmm *v, struct error *e)
 	board.doorbells = kvm_irq_doorbells(v->machine.irq);
 	r = board_new(&board, &v->board, e);
 	if (!r)
+		bus_use_fence(board_bus(v->board), &fence);
+	if (!r)
 		r = machine_assemble(&v->machine, v->board, !load, e);
 	if (load)
 		r = backend_load_end(v, load, r, e);
@@ -325,7 +331,7 @@ static int kvm_create(const struct vmm_params *params, struct vmm **ret,
 
 	if (r) {
 		free(v);
-		close_params(&p);
+		backend_close_params(&p);
 		return error_set(e, r, "out of memory");
 	}
 	v->params = p;
@@ -386,6 +392,7 @@ static int kvm_resume(struct vmm *v, struct error *e)
 	if (r)
 		return r;
 	board_hold(v->board, false);
+	board_retry(v->board);
 	v->phase = PHASE_RUNNING;
 	v->announce.resumed = true;
 	v->announce.paused = false;
@@ -415,6 +422,7 @@ const struct vmm_ops vmm_kvm_ops = {
 	.shutdown = backend_shutdown,
 	.button_heard = backend_button_heard,
 	.reset = kvm_reset,
+	.resize = backend_resize,
 	.set_balloon = backend_set_balloon,
 	.nvram_committed = kvm_nvram_committed,
 	.stats = backend_stats,

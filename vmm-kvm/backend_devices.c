@@ -67,6 +67,22 @@ bool backend_button_heard(struct vmm *v)
 	return board_power_watched(v->board);
 }
 
+int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e)
+{
+	int r = machine_stats(&v->machine, ret);
+
+	if (!r)
+		r = board_stats(v->board, ret);
+	return r ? error_set(e, r, "out of memory for statistics") : 0;
+}
+
+int backend_resize(struct vmm *v, const char *id, struct error *e)
+{
+	return backend_alive(v) ? board_resize(v->board, id, e)
+				: backend_check_phase(v, PHASE_RUNNING,
+						      "resize a disk of", e);
+}
+
 int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
 {
 	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
@@ -75,11 +91,18 @@ int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
 	return 0;
 }
 
-int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e)
+void backend_close_params(struct vmm_params *p)
 {
-	int r = machine_stats(&v->machine, ret);
-
-	if (!r)
-		r = board_stats(v->board, ret);
-	return r ? error_set(e, r, "out of memory for statistics") : 0;
+	p->hypervisor_fd = fd_close(p->hypervisor_fd);
+	p->firmware_fd = fd_close(p->firmware_fd);
+	p->kernel_fd = fd_close(p->kernel_fd);
+	p->initrd_fd = fd_close(p->initrd_fd);
+	p->nvram_fd = fd_close(p->nvram_fd);
+	p->snapshot_fd = fd_close(p->snapshot_fd);
+	if (p->config->vsock.cid)
+		p->vsock_fd = fd_close(p->vsock_fd);
+	for (size_t i = 0; i < p->config->n_disks; i++)
+		p->disks[i].fd = fd_close(p->disks[i].fd);
+	for (size_t i = 0; i < p->config->n_nics; i++)
+		fd_list_done(&p->nics[i].fds);
 }

@@ -51,8 +51,11 @@ int backend_set_link(struct vmm *v, const char *id, bool up, struct error *e);
 int backend_device_status(struct vmm *v, const char *id,
 			  struct vmm_device_status *ret);
 
+int backend_resize(struct vmm *v, const char *id, struct error *e);
 int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e);
 
+/* Every descriptor in them. */
+void backend_close_params(struct vmm_params *p);
 int backend_shutdown(struct vmm *v, struct error *e);
 bool backend_button_heard(struct vmm *v);
 int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e);

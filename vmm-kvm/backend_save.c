@@ -129,7 +129,10 @@ static int begin(struct kvm_save *s)
 		if (board_bank(s->v->board, i)->hva)
 			s->total += board_bank(s->v->board, i)->size_bytes;
 	board_still(s->v->board, true);
-	r = collect(s);
+	/* What had to end first may have failed. */
+	r = board_snapshot_check(s->v->board, &s->error);
+	if (!r)
+		r = collect(s);
 	if (r)
 		return r;
 	/* Signals are the loop thread's. */

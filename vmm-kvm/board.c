@@ -210,6 +210,7 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 	b->initrd_fd = p->vmm->initrd_fd;
 	b->set_mapped = p->set_mapped;
 	b->commit = p->commit;
+	b->io_error = p->io_error;
 	b->note = p->note;
 	b->device_failed = p->device_failed;
 	b->slots_changed = p->slots_changed;

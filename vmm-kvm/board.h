@@ -44,6 +44,9 @@ struct board_params {
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
 	/* Likewise: bytes of the variables to be made durable. */
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
+	/* Likewise, on the loop thread: a request of a disk failed, and is
+	 * held until board_retry() or told to the guest; a sentence. */
+	void (*io_error)(void *cookie, const char *what, bool held);
 	/* Likewise. */
 	void (*note)(void *cookie, enum board_note note, uint64_t value);
 	/* Likewise: a sentence that names the device. */
@@ -81,6 +84,12 @@ void board_reset(struct board *b);
 
 /* Commit what the guest wrote to its variables but did not end. */
 void board_sync(struct board *b);
+
+/* Disks start again what they held. vCPUs stand still or may run. */
+void board_retry(struct board *b);
+/* Look at a disk's size again and tell the guest. -ENOENT, or as
+ * blockdev_refresh(). vCPUs may run. */
+int board_resize(struct board *b, const char *id, struct error *e) must_check;
 
 /* The CPUs stand still, or go on: time of the watchdog. */
 void board_hold(struct board *b, bool held);

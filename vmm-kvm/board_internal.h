@@ -85,6 +85,7 @@ struct board {
 	/* Of board_params. */
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
+	void (*io_error)(void *cookie, const char *what, bool held);
 	void (*note)(void *cookie, enum board_note note, uint64_t value);
 	void (*device_failed)(void *cookie, const char *why);
 	void (*slots_changed)(void *cookie);
@@ -129,6 +130,9 @@ void board_slots_reset(struct board *b);
 /* The virtio end, owned by the caller; device->fd is consumed. */
 int board_device_new(struct board *b, const struct vmm_device *device,
 		     struct board_device *ret, struct error *e) must_check;
+/* NULL when it is none of the disks and network interfaces. */
+struct board_device *board_device_of(struct board *b,
+				     const struct virtio_dev *virtio);
 /* board_nic.c: the virtio end of a NIC, which a transport then takes;
  * device->nic_host is consumed. Forgotten when that is gone. */
 int board_nic_new(struct board *b, const struct vmm_device *device,

@@ -84,13 +84,34 @@ void board_slots_free(struct board *b)
 	free(b->slots);
 }
 
+static void on_failed(void *cookie, const struct virtio_blk_failure *f)
+{
+	struct board *b = cookie;
+	const struct board_device *d = board_device_of(b, f->disk);
+	char what[128];
+
+	if (!d || !b->io_error)
+		return;
+	snprintf(what, sizeof(what), "disk \"%s\": %s failed: %s", d->id,
+		 f->what, strerror(f->err));
+	b->io_error(b->cookie, what, f->held);
+}
+
 static int disk_new(struct board *b, const struct disk_config *disk, int fd,
 		    struct virtio_dev **ret, struct blockdev **ret_blockdev,
 		    struct error *e)
 {
+	static const enum virtio_blk_on_error policies[] = {
+		[VM_ON_ERROR_NO_SPACE] = VIRTIO_BLK_HOLD_NO_SPACE,
+		[VM_ON_ERROR_REPORT] = VIRTIO_BLK_REPORT,
+		[VM_ON_ERROR_PAUSE] = VIRTIO_BLK_HOLD,
+	};
 	struct virtio_blk_params params = {
 		.serial = disk->serial ? disk->serial : disk->id,
 		.n_queues = disk->queues,
+		.on_error = policies[disk->on_error],
+		.failed = on_failed,
+		.cookie = b,
 	};
 	int r = blockdev_open(b->function_params.loop, fd, disk->readonly,
 			      &params.blockdev, e);
@@ -122,6 +143,53 @@ int board_device_new(struct board *b, const struct vmm_device *device,
 	if (!r)
 		*ret = made;
 	return r;
+}
+
+/* The devices there are: those in slots, then those on MMIO. NULL: no more. */
+static struct board_device *device_at(struct board *b, unsigned i)
+{
+	if (i < b->n_slots)
+		return &b->slots[i].device;
+	i -= b->n_slots;
+	return i < b->n_mmio ? &b->mmio_devices[i] : NULL;
+}
+
+struct board_device *board_device_of(struct board *b,
+				     const struct virtio_dev *virtio)
+{
+	struct board_device *d;
+
+	for (unsigned i = 0; (d = device_at(b, i)); i++)
+		if (d->virtio == virtio)
+			return d;
+	return NULL;
+}
+
+void board_retry(struct board *b)
+{
+	struct board_device *d;
+
+	for (unsigned i = 0; (d = device_at(b, i)); i++)
+		if (d->blockdev)
+			virtio_blk_retry(d->virtio);
+}
+
+int board_resize(struct board *b, const char *id, struct error *e)
+{
+	struct board_device *d;
+	int r;
+
+	for (unsigned i = 0; (d = device_at(b, i)); i++) {
+		if (!d->blockdev || !streq(d->id, id))
+			continue;
+		r = blockdev_refresh(d->blockdev);
+		if (r)
+			return error_set(e, r, "disk \"%s\": no size: %s", id,
+					 strerror(-r));
+		virtio_blk_resized(d->virtio);
+		return 0;
+	}
+	return error_set(e, -ENOENT, "no disk \"%s\" is attached", id);
 }
 
 struct board_slot *board_slot_find(struct board *b, const char *id)

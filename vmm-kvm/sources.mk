@@ -13,7 +13,7 @@ ARM_SRCS += vmm-kvm/backend.c vmm-kvm/backend_devices.c \
 TESTS += tests/unit/test_boot.c tests/unit/test_board.c \
 	tests/unit/test_board_hotplug.c tests/unit/test_board_memory.c \
 	tests/unit/test_boot_kernel.c \
-	tests/unit/test_nvram_commits.c \
+	tests/unit/test_notes.c tests/unit/test_nvram_commits.c \
 	tests/unit/test_run_gate.c
 
 # A developer's tool, for AArch64: the backend without daemon and supervisor.

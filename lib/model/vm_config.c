@@ -1,6 +1,5 @@
 #include "lib/model/vm_config_internal.h"
 
-#define PATH_BYTES_MAX	       4095
 #define DESCRIPTION_BYTES_MAX  1024
 #define AUTOSTART_ORDER_MAX    1000
 #define AUTOSTART_DELAY_MAX_MS 3600000
@@ -29,67 +28,12 @@ const char *vm_name_check(const char *name)
 	       "letter or digit";
 }
 
-static const char *serial_check(const char *serial)
-{
-	if (vm_is_word(serial) && strlen(serial) <= VM_DEVICE_ID_MAX)
-		return NULL;
-	return "a serial: up to 20 letters, digits, '.', '_' or '-', first a "
-	       "letter or digit";
-}
-
-static const char *path_check(const char *path)
+const char *vm_path_check(const char *path)
 {
 	return *path == '/' ? NULL : "an absolute path";
 }
 
-#define DISK(member) offsetof(struct disk_config, member)
-#define VM(member)   offsetof(struct vm_config, member)
-
-const struct json_field vm_disk_fields[] = {
-	{.name = "id",
-	 .kind = JSON_STRING,
-	 .offset = DISK(id),
-	 .check = vm_device_id_check,
-	 .doc = "unique in the VM; default disk0, disk1, ..."},
-	{.name = "path",
-	 .kind = JSON_STRING,
-	 .offset = DISK(path),
-	 .flags = JSON_REQUIRED,
-	 .max = PATH_BYTES_MAX,
-	 .check = path_check,
-	 .doc = "absolute path of a raw image or block device"},
-	{.name = "serial",
-	 .kind = JSON_STRING,
-	 .offset = DISK(serial),
-	 .check = serial_check,
-	 .doc = "what the guest sees as the serial; default the id"},
-	{.name = "readonly",
-	 .kind = JSON_BOOL,
-	 .offset = DISK(readonly),
-	 .flags = JSON_OMIT_EMPTY,
-	 .doc = "the guest cannot write to it"},
-	{.name = "bus",
-	 .kind = JSON_ENUM,
-	 .offset = DISK(bus),
-	 .flags = JSON_OMIT_EMPTY,
-	 .names = vm_device_buses,
-	 .doc = "how the guest reaches it; default pcie"},
-	{.name = "queues",
-	 .kind = JSON_U32,
-	 .offset = DISK(queues),
-	 .flags = JSON_OMIT_EMPTY,
-	 .min = 1,
-	 .max = VM_QUEUES_MAX,
-	 .doc = "request queues, at best one per vCPU; default 1"},
-	{.name = "slot",
-	 .kind = JSON_U32,
-	 .offset = DISK(slot),
-	 .flags = JSON_OMIT_EMPTY,
-	 .min = 1,
-	 .max = VM_SLOTS_MAX,
-	 .doc = "where it is plugged in; default the lowest one free"},
-	JSON_END,
-};
+#define VM(member) offsetof(struct vm_config, member)
 
 #define FEATURE(member, text)                                           \
 	{                                                               \
@@ -173,6 +117,14 @@ const struct json_field vm_config_fields[] = {
 	 .min = 1,
 	 .max = VM_VCPUS_MAX,
 	 .doc = "number of virtual CPUs; default 1"},
+	{.name = "cpu_weight",
+	 .kind = JSON_U32,
+	 .offset = VM(cpu_weight),
+	 .flags = JSON_OMIT_EMPTY,
+	 .min = 1,
+	 .max = 10000,
+	 .doc = "its share of busy CPUs beside others', as CPUWeight of "
+		"systemd.resource-control(5); default 100"},
 	{.name = "memory",
 	 .kind = JSON_SIZE,
 	 .offset = VM(memory_bytes),
@@ -201,21 +153,21 @@ const struct json_field vm_config_fields[] = {
 	 .offset = VM(firmware),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = PATH_BYTES_MAX,
-	 .check = path_check,
+	 .check = vm_path_check,
 	 .doc = "absolute path; default the distribution's for arch"},
 	{.name = "kernel",
 	 .kind = JSON_STRING,
 	 .offset = VM(kernel),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = PATH_BYTES_MAX,
-	 .check = path_check,
+	 .check = vm_path_check,
 	 .doc = "absolute path of a Linux kernel to start without firmware"},
 	{.name = "initrd",
 	 .kind = JSON_STRING,
 	 .offset = VM(initrd),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = PATH_BYTES_MAX,
-	 .check = path_check,
+	 .check = vm_path_check,
 	 .doc = "absolute path; only with kernel"},
 	{.name = "cmdline",
 	 .kind = JSON_STRING,
@@ -332,14 +284,14 @@ void vm_config_done(struct vm_config *c)
 	*c = (struct vm_config){0};
 }
 
-/* Looked at by the daemon alone, whenever it needs them. */
+/* Of the daemon's alone, at any time. */
 static bool is_live(const char *field)
 {
 	static const char *const live[] = {
 		"description",	      "labels",
 		"autostart",	      "autostart_order",
 		"autostart_delay_ms", "on_crash",
-		"on_reboot"};
+		"on_reboot",	      "cpu_weight"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(live); i++)
 		if (streq(field, live[i]))

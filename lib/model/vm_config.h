@@ -98,6 +98,13 @@ enum vm_console {
 /* How a virtio device is reached. */
 enum vm_device_bus { VM_DEVICE_BUS_PCIE, VM_DEVICE_BUS_MMIO };
 
+/* What follows when the host fails to read or write. */
+enum vm_on_error {
+	VM_ON_ERROR_NO_SPACE, /* pause the VM if it has no space left */
+	VM_ON_ERROR_REPORT,   /* an I/O error for the guest */
+	VM_ON_ERROR_PAUSE,    /* pause the VM; what failed is tried again */
+};
+
 struct disk_config {
 	char *id;     /* unique in the VM; default disk0, disk1, ... */
 	char *path;   /* absolute; regular file (raw) or block device */
@@ -105,6 +112,7 @@ struct disk_config {
 	bool readonly;
 	int bus;	 /* enum vm_device_bus */
 	uint32_t queues; /* 0: one */
+	int on_error;	 /* enum vm_on_error */
 	uint32_t slot;	 /* 1 to VM_SLOTS_MAX, unique in the VM; 0 on MMIO */
 };
 
@@ -155,6 +163,7 @@ struct vm_config {
 	int console;	/* enum vm_console */
 	struct vm_features features;
 	uint32_t vcpus;
+	uint32_t cpu_weight; /* 1 to 10000; 0: systemd's own default */
 	uint64_t memory_bytes;
 	int memory_backing; /* enum vm_memory_backing */
 	bool free_page_reporting;

@@ -42,6 +42,8 @@ enum vmm_event_kind {
 	VMM_EVENT_PANIC,    /* the guest reported a crash */
 	VMM_EVENT_WATCHDOG, /* the guest let its watchdog expire */
 	VMM_EVENT_BALLOON,  /* the guest gave or took what was asked */
+	VMM_EVENT_IO_ERROR, /* of a disk; the guest was told */
+	VMM_EVENT_IO_HELD,  /* of a disk; held until resume, so: pause */
 	/* A device is out of order until its driver resets it, because of what
 	 * is behind it on the host; `detail` names both. */
 	VMM_EVENT_DEVICE_FAILED,
@@ -152,6 +154,11 @@ struct vmm_ops {
 	/* A driver in the guest watches the power button. */
 	bool (*button_heard)(struct vmm *v);
 	int (*reset)(struct vmm *v, struct error *e);
+	/*
+	 * A disk's file or device was resized: look at it and tell the guest.
+	 * -ENOENT when there is no such disk.
+	 */
+	int (*resize)(struct vmm *v, const char *id, struct error *e);
 	/* Memory the guest shall make do with, up to what it was defined with.
 	 * Only begins; reaching it is an event. */
 	int (*set_balloon)(struct vmm *v, uint64_t bytes, struct error *e);

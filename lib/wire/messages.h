@@ -59,6 +59,8 @@
  *                                           → {} once the guest was asked;
  *                                           then "device" until "released" or
  *                                           "failed"
+ *  D resize       {device}                 → {} the guest was told the new size
+ *                                              of that disk
  *  D link         {device, up}              → {} a nic's cable is in, or out
  *  D devices      {}                        → {devices: [{kind, id, state,
  *                                              slot, address, driver,
@@ -75,7 +77,8 @@
  *                                           one is told again
  *  S event        {kind, detail}            "reset", "panic", "balloon",
  *                                           "watchdog", "console-log",
- *                                           "device-failed", "nic-failed"
+ *                                           "device-failed", "nic-failed",
+ *                                           "io-error"
  *  S console-writer {device, session, who}  who types now; session 0: nobody
  *  S saving       {done, total}             bytes of memory looked at
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
@@ -107,6 +110,7 @@
 	X(STATS, "stats", 'D', 0)                   \
 	X(ATTACH, "attach", 'D', FD_PASS_MAX)       \
 	X(DETACH, "detach", 'D', 0)                 \
+	X(RESIZE, "resize", 'D', 0)                 \
 	X(LINK, "link", 'D', 0)                     \
 	X(DEVICES, "devices", 'D', 0)               \
 	X(REPLY, "reply", 'S', 1)                   \

@@ -122,9 +122,20 @@ static void finish(struct run *r, int status)
 
 static void on_event(void *cookie, enum vmm_event_kind kind, const char *detail)
 {
-	static const char *const names[] = {"running",	"paused", "resumed",
-					    "poweroff", "reset",  "panic",
-					    "fatal"};
+	static const char *const names[] = {
+		[VMM_EVENT_RUNNING] = "running",
+		[VMM_EVENT_PAUSED] = "paused",
+		[VMM_EVENT_RESUMED] = "resumed",
+		[VMM_EVENT_POWEROFF] = "poweroff",
+		[VMM_EVENT_RESET] = "reset",
+		[VMM_EVENT_PANIC] = "panic",
+		[VMM_EVENT_WATCHDOG] = "watchdog",
+		[VMM_EVENT_BALLOON] = "balloon",
+		[VMM_EVENT_IO_ERROR] = "io-error",
+		[VMM_EVENT_IO_HELD] = "io-held",
+		[VMM_EVENT_DEVICE_FAILED] = "device-failed",
+		[VMM_EVENT_FATAL] = "fatal",
+	};
 	struct run *r = cookie;
 
 	if (!r->pause_every ||

@@ -181,7 +181,7 @@ static void test_bad_definitions(void **state)
 		{"create x --disk ,readonly", "names no file"},
 		{"create x --disk a,serial=",
 		 "--disk: \"serial=\" is not one of: serial=..., id=..., "
-		 "bus=..., queues=..., readonly"},
+		 "bus=..., queues=..., on_error=..., readonly"},
 		{"create x --disk a,queues=0", "--disk queues="},
 		{"create x --disk a,", "--disk: \"\" is not one of"},
 		{"create x --disk a,readonly=1", "\"readonly=1\""},

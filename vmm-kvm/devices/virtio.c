@@ -73,6 +73,17 @@ bool virtio_pop(struct virtio_dev *d, unsigned index, struct virtq_chain *ret)
 	return r > 0;
 }
 
+bool virtio_again(struct virtio_dev *d, unsigned index, uint16_t head,
+		  struct virtq_chain *ret)
+{
+	if (!virtio_live(d) || !d->queues[index].ready)
+		return false;
+	if (virtqueue_again(&d->queues[index], head, ret) == 0)
+		return true;
+	virtio_fail(d);
+	return false;
+}
+
 void virtio_push(struct virtio_dev *d, unsigned index, uint16_t head,
 		 uint32_t written)
 {

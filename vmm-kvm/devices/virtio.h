@@ -72,9 +72,9 @@ struct virtio_dev_ops {
 	/* The fields of its own record; see lib/snapshot/state.h. */
 	void (*save)(const struct virtio_dev *d, struct state_out *out);
 	int (*load)(struct virtio_dev *d, struct state_in *in, struct error *e);
-	/* Why it cannot be part of a snapshot, as the end of a sentence; NULL:
-	 * it can. */
-	const char *no_snapshot;
+	/* Why it cannot be part of a snapshot now, as the end of a sentence;
+	 * NULL: it can. */
+	const char *(*no_snapshot)(const struct virtio_dev *d);
 	/* Waits for host requests under way. Loop thread, *without* the lock,
 	 * no vCPU running. */
 	void (*free)(struct virtio_dev *d);
@@ -134,6 +134,9 @@ bool virtio_live(const struct virtio_dev *d);
 
 /* As virtqueue_pop(), but a malformed ring ends in virtio_fail() and 0. */
 bool virtio_pop(struct virtio_dev *d, unsigned index, struct virtq_chain *ret);
+/* As virtqueue_again(), likewise: false then. */
+bool virtio_again(struct virtio_dev *d, unsigned index, uint16_t head,
+		  struct virtq_chain *ret);
 void virtio_push(struct virtio_dev *d, unsigned index, uint16_t head,
 		 uint32_t written);
 /* Interrupt the driver if it wants to hear of what was pushed. */
@@ -171,6 +174,7 @@ void virtio_config_write(struct virtio_dev *d, uint64_t offset, unsigned size,
  * lock held, no vCPU running.
  */
 void virtio_hold(struct virtio_dev *d, bool held);
+const char *virtio_no_snapshot(const struct virtio_dev *d);
 void virtio_save(const struct virtio_dev *d, struct state_out *out);
 /* Of a device just made, held, after guest memory. -EOPNOTSUPP when the driver
  * uses features that are not offered here. */

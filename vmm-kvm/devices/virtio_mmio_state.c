@@ -10,7 +10,7 @@ void virtio_mmio_hold(struct virtio_mmio *v, bool held)
 
 const char *virtio_mmio_no_snapshot(const struct virtio_mmio *v)
 {
-	return v->device->ops->no_snapshot;
+	return virtio_no_snapshot(v->device);
 }
 
 void virtio_mmio_save(const struct virtio_mmio *v, struct state_out *out)

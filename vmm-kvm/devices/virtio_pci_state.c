@@ -13,7 +13,7 @@ void virtio_pci_hold(struct virtio_pci *v, bool held)
 
 const char *virtio_pci_no_snapshot(const struct virtio_pci *v)
 {
-	return v->device->ops->no_snapshot;
+	return virtio_no_snapshot(v->device);
 }
 
 static void save_regs(const struct virtio_pci *v, struct state_out *out)

@@ -27,6 +27,11 @@ void virtio_hold(struct virtio_dev *d, bool held)
 	d->transport_ops->notify_config(d->transport);
 }
 
+const char *virtio_no_snapshot(const struct virtio_dev *d)
+{
+	return d->ops->no_snapshot ? d->ops->no_snapshot(d) : NULL;
+}
+
 void virtio_save(const struct virtio_dev *d, struct state_out *out)
 {
 	size_t began = state_begin(out, d->ops->name, 1);

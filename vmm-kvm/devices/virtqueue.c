@@ -221,6 +221,17 @@ void virtqueue_continue(struct virtqueue *q, uint16_t next)
 	q->used_index = q->signalled = load16(q->used + RING_INDEX);
 }
 
+int virtqueue_again(struct virtqueue *q, uint16_t head, struct virtq_chain *ret)
+{
+	int r;
+
+	if (!q->ready || q->broken)
+		return -ESHUTDOWN;
+	ret->head = head;
+	r = fill_chain(q, ret);
+	return r < 0 ? fail(q, r) : 0;
+}
+
 void virtqueue_unpop(struct virtqueue *q, unsigned n)
 {
 	q->last_avail = (uint16_t)(q->last_avail - n);

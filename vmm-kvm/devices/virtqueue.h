@@ -84,6 +84,10 @@ int virtqueue_pop(struct virtqueue *q, struct virtq_chain *ret) must_check;
 /* Someone else served the ring up to the chain before index `next`, and handed
  * all he took back: go on from there. */
 void virtqueue_continue(struct virtqueue *q, uint16_t next);
+/* A chain that was popped and not pushed yet, looked at again: 0, or -errno as
+ * virtqueue_pop(). */
+int virtqueue_again(struct virtqueue *q, uint16_t head,
+		    struct virtq_chain *ret) must_check;
 /* Take back the last `n` chains popped, of which none was pushed. */
 void virtqueue_unpop(struct virtqueue *q, unsigned n);
 

@@ -48,7 +48,7 @@ def script(name, text):
     for at in range(0, len(coded), 400):
         guest.run(f"echo -n {coded[at:at + 400]} >>/tmp/{name}.b64")
     guest.run(f"base64 -d /tmp/{name}.b64 >/tmp/{name}; "
-              f"sh /tmp/{name} >/dev/null 2>&1 &")
+              f"(sh /tmp/{name} >/dev/null 2>&1 &)")
 
 
 def rounds():
