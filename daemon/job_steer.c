@@ -38,6 +38,7 @@ void job_step(struct vm *vm, const char *step, int progress)
 	job->progress = progress;
 	if (store_job_step(vm->manager->store, job->id, step, progress, &e) < 0)
 		log_vm(LOG_LEVEL_WARNING, vm->config.name, "%s", e.message);
+	job_event_step(job);
 }
 
 /* A start ends with its process, a wait for the guest is only a wait. */
