@@ -10,6 +10,7 @@
 #include "daemon/vm_nvram.h"
 #include "daemon/vm_policy.h"
 #include "daemon/vm_fs.h"
+#include "daemon/vm_save.h"
 #include "daemon/vm_run.h"
 #include "daemon/vm_wait.h"
 #include "lib/base/fd.h"
@@ -133,7 +134,8 @@ static void handle_state(struct vm *vm, json_object *message)
 		     next == VM_PAUSED && reason
 			     ? json_object_get_string(reason)
 			     : "");
-	if (next == VM_RUNNING)
+	/* One that was saved may be restored paused. */
+	if (next == VM_RUNNING || next == VM_PAUSED)
 		vm_start_running(vm);
 }
 
@@ -250,6 +252,7 @@ void vm_supervisor_message(struct vm *vm, json_object *message, int *fds,
 		{WIRE_NVRAM, handle_nvram},
 		{WIRE_DEVICE, vm_device_message},
 		{WIRE_FILESYSTEM_LOST, vm_fs_lost},
+		{WIRE_SAVING, vm_save_message},
 		{WIRE_CONSOLE_WRITER, vm_console_message},
 	};
 	json_object *type = NULL;

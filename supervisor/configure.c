@@ -4,7 +4,7 @@
 
 static const char *const fixed_roles[] = {
 	"kvm",	 "firmware",	  "kernel",	   "initrd", "nvram",
-	"spill", "console-log:0", "console-log:1", "vsock",
+	"spill", "console-log:0", "console-log:1", "vsock",  "snapshot",
 };
 
 static bool role_is_known(const char *role)
@@ -23,8 +23,8 @@ int handover_add(struct handover *h, const char *role, int *fd, struct error *e)
 			e, -EINVAL,
 			"role \"%.*s\" is not accepted: kvm, "
 			"firmware, kernel, initrd, nvram, spill, "
-			"console-log:0 and :1, vsock, fs:TAG, disk:ID, "
-			"nic:ID and vhost:ID are",
+			"console-log:0 and :1, vsock, snapshot, fs:TAG, "
+			"disk:ID, nic:ID and vhost:ID are",
 			HANDOVER_ROLE_MAX, role);
 	for (size_t i = 0; i < h->n; i++)
 		if (streq(h->items[i].role, role))
@@ -88,6 +88,7 @@ static void params_close(struct vmm_params *p)
 	fd_close(p->kernel_fd);
 	fd_close(p->initrd_fd);
 	fd_close(p->nvram_fd);
+	fd_close(p->snapshot_fd);
 	fd_close(p->vsock_fd);
 	for (size_t i = 0; i < VM_FILESYSTEMS_MAX; i++)
 		fd_close(p->filesystems[i]);
@@ -144,6 +145,7 @@ static int params_fill(struct vmm_params *p, struct handover *h,
 	p->kernel_fd = handover_take(h, "kernel", "");
 	p->initrd_fd = handover_take(h, "initrd", "");
 	p->nvram_fd = handover_take(h, "nvram", "");
+	p->snapshot_fd = handover_take(h, "snapshot", "");
 	p->vsock_fd = handover_take(h, "vsock", "");
 	for (size_t i = 0; i < VM_FILESYSTEMS_MAX; i++)
 		p->filesystems[i] = -1;
@@ -242,6 +244,7 @@ static int create_backend(struct supervisor *s,
 		.events = &supervisor_vmm_events,
 		.cookie = s,
 		.nvram_size = q->nvram_size,
+		.paused = q->paused,
 	};
 	int r;
 

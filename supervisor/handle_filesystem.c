@@ -4,6 +4,18 @@
 #include "lib/base/log.h"
 #include "supervisor/handlers_internal.h"
 
+#define REQUEST(member) offsetof(struct request, member)
+
+const struct json_field filesystem_fields[] = {
+	{.name = "type", .kind = JSON_STRING, .offset = REQUEST(type)},
+	{.name = "id", .kind = JSON_U64, .offset = REQUEST(id)},
+	{.name = "tag",
+	 .kind = JSON_STRING,
+	 .offset = REQUEST(tag),
+	 .flags = JSON_REQUIRED},
+	JSON_END,
+};
+
 static void tell(struct supervisor *s, size_t i)
 {
 	json_object *message = supervisor_message(WIRE_FILESYSTEM_LOST);

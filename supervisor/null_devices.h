@@ -11,11 +11,12 @@
 
 struct null_devices;
 
+/* No hypervisor, no devices: the backend wants none of the descriptors. */
+void null_devices_close(const struct vmm_params *params);
+
 /* `params` is borrowed during the call; its descriptors are left alone. */
 int null_devices_new(const struct vmm_params *params, struct null_devices **ret,
 		     struct error *e) must_check;
-/* No hypervisor, no devices: of the descriptors only the variables count. */
-void null_close_params(const struct vmm_params *params);
 /* NULL is fine. Memory goes when the loop has run. */
 struct null_devices *null_devices_free(struct null_devices *n);
 

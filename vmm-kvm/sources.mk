@@ -1,3 +1,6 @@
+SRCS += vmm-kvm/board_state.c
+ARM_SRCS += vmm-kvm/backend_save.c vmm-kvm/backend_load.c vmm-kvm/kvm_gic_state.c \
+	vmm-kvm/kvm_vcpu_state.c vmm-kvm/machine_state.c
 SRCS += vmm-kvm/notes.c vmm-kvm/board.c vmm-kvm/board_memory.c vmm-kvm/board_mmio.c \
 	vmm-kvm/board_pci.c \
 	vmm-kvm/board_nic.c vmm-kvm/board_slots.c vmm-kvm/board_stats.c vmm-kvm/board_hotplug.c vmm-kvm/boot.c \
@@ -18,3 +21,4 @@ TOOLS += vmm-run
 MAIN_vmm-run := tests/host/vmm-run.c
 LIBS_vmm-run := libuv json-c liburing zlib libzstd
 SRCS += vmm-kvm/board_filesystem.c
+TESTS += tests/unit/test_board_state.c

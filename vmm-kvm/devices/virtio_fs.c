@@ -36,6 +36,11 @@ static void call_changed(struct virtio_dev *d)
 	virtio_vhost_call_changed(&from_dev(d)->vh);
 }
 
+static const char *no_snapshot(const struct virtio_dev *d)
+{
+	return "what its server has open is no part of one";
+}
+
 static void closed(struct virtio_dev *d)
 {
 	free(from_dev(d));
@@ -53,6 +58,7 @@ static const struct virtio_dev_ops ops = {
 	.kick = kick,
 	.reset = reset,
 	.call_changed = call_changed,
+	.no_snapshot = no_snapshot,
 	.free = fs_free,
 };
 
