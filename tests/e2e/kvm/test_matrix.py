@@ -15,7 +15,7 @@ host = Host().start()
 can = host.call("host.info")["guest"]
 GIC = "GICv3" if can["gic_v3"] else "GICv2"
 ARCHS = ["aarch64"] + (["aarch32"] if can["aarch32"] else [])
-ARCHS = [a for a in ARCHS if a in os.environ.get("ARMVM_MATRIX", a)]
+ASKED = os.environ.get("ARMVM_MATRIX")
 BY_UEFI = (("pl011", "mmio"), ("virtio", "pcie"))
 SECTOR = 512
 
@@ -108,11 +108,13 @@ def finish(combination):
     return test
 
 
+if ASKED and ASKED not in ARCHS:
+    report.skip(f"the boot matrix in {ASKED}", "the CPU of this host has none")
+    report.end()
 combinations = sorted(
     (Combination(*c) for c in itertools.product(
-        ARCHS, ("pl011", "virtio"), ("pcie", "mmio"))),
+        [ASKED] if ASKED else ARCHS, ("pl011", "virtio"), ("pcie", "mmio"))),
     key=lambda c: (not c.uefi, c.arch))
-report.check("there is something to boot", combinations)
 guarded(*(run(combinations[i:i + 2])
           for i in range(0, len(combinations), 2)))
 report.end()
