@@ -68,6 +68,11 @@ enum api_role {
 	X(NIC_REMOVE, "nic.remove", ADMIN, "DELETE /v1/vms/{name}/nics/{id}")  \
 	X(NIC_SET, "nic.set", ADMIN, "PATCH /v1/vms/{name}/nics/{id}")         \
 	X(NIC_LIST, "nic.list", VIEWER, "GET /v1/vms/{name}/nics")             \
+	X(SNAPSHOT_SAVE, "snapshot.save", ADMIN,                               \
+	  "POST /v1/vms/{name}/snapshot")                                      \
+	X(SNAPSHOT_RESTORE, "snapshot.restore", ADMIN,                         \
+	  "POST /v1/snapshots/restore")                                        \
+	X(SNAPSHOT_SHOW, "snapshot.show", ADMIN, "GET /v1/snapshots")          \
 	X(VAR_LIST, "var.list", VIEWER, "GET /v1/vms/{name}/variables")        \
 	X(VAR_KEPT, "var.kept", VIEWER, "GET /v1/kept-variables")              \
 	X(VAR_FORGET, "var.forget", ADMIN, "DELETE /v1/kept-variables/{uuid}") \
@@ -170,6 +175,18 @@ struct api_device_remove_params {
 	uint64_t timeout_ms;
 	bool live, force;
 };
+struct api_snapshot_save_params {
+	char *name, *path;
+	bool stop, freeze, compress, overwrite;
+};
+struct api_snapshot_restore_params {
+	char *path;
+	char *new_name; /* NULL: as it was */
+	bool paused, changed_disks;
+};
+struct api_snapshot_show_params {
+	char *path;
+};
 struct api_disk_resize_params {
 	char *name, *id;
 	uint64_t size_bytes; /* 0: none was given */
@@ -204,7 +221,8 @@ struct api_empty_params {
  * "nic-link" with { device, link }, "nic-failed" with { detail } (its host end
  * is gone, and the guest's link down for good), "console" with { device,
  * session, writer } whenever somebody else may type (session 0: nobody does),
- * others as they come.
+ * "job" with { job (id), method, state, step, progress, reason, code } when one
+ * begins, gets on (at most twice a second) and ends, others as they come.
  *
  * A disk or nic as disk.add, nic.list and their like show it: what its
  * definition has, and { state ("defined": only in the definition), slot,
@@ -260,6 +278,8 @@ enum api_method_id api_method_by_name(const char *name, struct error *e);
 json_object *api_discover(void);
 /* API.md from the same table, on `out`. */
 void api_write_markdown(FILE *out);
+/* armvm.json(5), from the field table of definitions. -ENOMEM. */
+int api_write_manual(FILE *out, struct error *e) must_check;
 
 /* Who calls, and what they may do and see. */
 struct api_identity {
