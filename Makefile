@@ -150,6 +150,21 @@ $(O)/fuzz/%: $(O)/tests/fuzz/%.o $(O)/libarmvm.a
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ \
 		$(shell $(PKG_CONFIG) --libs $(LIBS_test)) -lfdt -lpthread
 
+# A guest of the tests on KVM: no program of any machine, a kernel of its own.
+HAMMER := $(O)/guest/hammer_map.img
+OBJCOPY := $(if $(SYSROOT),aarch64-linux-gnu-objcopy,objcopy)
+$(HAMMER): tests/e2e/kvm/hammer_map.c tests/e2e/kvm/hammer_map.lds
+	$(call say,GUEST,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -O2 -Wall -Wextra -Werror \
+		-ffreestanding -nostdlib -static -fpie -fno-stack-protector \
+		-mgeneral-regs-only -mstrict-align -mbranch-protection=none \
+		-fno-asynchronous-unwind-tables -Wl,--build-id=none \
+		-Wl,-T,tests/e2e/kvm/hammer_map.lds -o $(@:.img=.elf) $< && \
+		$(OBJCOPY) -O binary $(@:.img=.elf) $@
+ifeq ($(TARGET_ARCH),aarch64)
+all: $(HAMMER)
+endif
+
 .PHONY: unit-tests fuzzers
 unit-tests: $(TEST_BINS)
 fuzzers: $(FUZZ_BINS)
@@ -166,6 +181,7 @@ help:
 	@echo "make demo         the main job, shown: an image boots, a variable stays"
 	@echo "make check        all tests; check-unit: the quick loop, under a minute"
 	@echo "make bench-api    figures of the control plane (build/bench/api.json)"
+	@echo "make bench-vm     the VM beside QEMU, in the ARM host; ROWS= chooses"
 	@echo "make fuzz         all fuzz targets, FUZZ_SECONDS (60) each; check has a brief run"
 	@echo "make lint         the project's own rules"
 	@echo "make install      into DESTDIR and PREFIX (/usr/local)"
@@ -260,6 +276,12 @@ bench-api: deps
 	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=native all
 	@tests/bench/api --out build/bench/api.json
 
+# ROWS="disk boot-uefi" chooses; see tests/bench/README.md.
+.PHONY: bench-vm
+bench-vm: deps
+	@$(MAKE) --no-print-directory VARIANT=aarch64
+	@tests/bench/vm --out build/bench/vm.json $(ROWS)
+
 .PHONY: demo shell
 demo: deps
 	@tests/demo
@@ -269,6 +291,9 @@ shell: deps
 	@tests/host/run
 
 PREFIX ?= /usr/local
+# The bus and polkit look for these below /usr alone, whatever PREFIX is.
+DBUS_DIR ?= /usr/share/dbus-1
+POLKIT_DIR ?= /usr/share/polkit-1/actions
 LIBEXEC := $(PREFIX)/libexec/armvmd
 MAN := $(PREFIX)/share/man
 
@@ -281,6 +306,7 @@ install: all
 	install -D -m 0644 daemon/armvmd.8 $(DESTDIR)$(MAN)/man8/armvmd.8
 	install -D -m 0644 daemon/armvmd.conf.5 \
 		$(DESTDIR)$(MAN)/man5/armvmd.conf.5
+	install -D -m 0644 daemon/armvm.json.5 $(DESTDIR)$(MAN)/man5/armvm.json.5
 	install -D -m 0644 cli/armvmctl.1 $(DESTDIR)$(MAN)/man1/armvmctl.1
 	install -D -m 0644 cli/armvmctl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/armvmctl
@@ -295,6 +321,11 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/armvmd.conf
 	install -D -m 0644 units/armvmd.tmpfiles \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/armvmd.conf
+	install -D -m 0644 -t $(DESTDIR)$(DBUS_DIR)/system.d \
+		units/org.armvmd1.conf
+	install -D -m 0644 -t $(DESTDIR)$(DBUS_DIR)/system-services \
+		units/org.armvmd1.service
+	install -D -m 0644 -t $(DESTDIR)$(POLKIT_DIR) units/org.armvmd1.policy
 
 .PHONY: clean
 clean:

@@ -62,9 +62,17 @@ enum api_role {
 	X(DISK_REMOVE, "disk.remove", ADMIN,                                   \
 	  "DELETE /v1/vms/{name}/disks/{id}")                                  \
 	X(DISK_LIST, "disk.list", VIEWER, "GET /v1/vms/{name}/disks")          \
+	X(DISK_RESIZE, "disk.resize", ADMIN,                                   \
+	  "POST /v1/vms/{name}/disks/{id}/resize")                             \
 	X(NIC_ADD, "nic.add", ADMIN, "POST /v1/vms/{name}/nics")               \
 	X(NIC_REMOVE, "nic.remove", ADMIN, "DELETE /v1/vms/{name}/nics/{id}")  \
+	X(NIC_SET, "nic.set", ADMIN, "PATCH /v1/vms/{name}/nics/{id}")         \
 	X(NIC_LIST, "nic.list", VIEWER, "GET /v1/vms/{name}/nics")             \
+	X(SNAPSHOT_SAVE, "snapshot.save", ADMIN,                               \
+	  "POST /v1/vms/{name}/snapshot")                                      \
+	X(SNAPSHOT_RESTORE, "snapshot.restore", ADMIN,                         \
+	  "POST /v1/snapshots/restore")                                        \
+	X(SNAPSHOT_SHOW, "snapshot.show", ADMIN, "GET /v1/snapshots")          \
 	X(VAR_LIST, "var.list", VIEWER, "GET /v1/vms/{name}/variables")        \
 	X(VAR_KEPT, "var.kept", VIEWER, "GET /v1/kept-variables")              \
 	X(VAR_FORGET, "var.forget", ADMIN, "DELETE /v1/kept-variables/{uuid}") \
@@ -157,10 +165,32 @@ struct api_device_add_params {
 	uint64_t timeout_ms; /* 0: the default */
 	bool live;	     /* leave the definition alone */
 };
+struct api_nic_set_params {
+	char *name, *id;
+	int link; /* enum vm_link */
+	bool live;
+};
 struct api_device_remove_params {
 	char *name, *id;
 	uint64_t timeout_ms;
 	bool live, force;
+};
+struct api_snapshot_save_params {
+	char *name, *path;
+	bool stop, freeze, compress, overwrite;
+};
+struct api_snapshot_restore_params {
+	char *path;
+	char *new_name; /* NULL: as it was */
+	bool paused, changed_disks;
+};
+struct api_snapshot_show_params {
+	char *path;
+};
+struct api_disk_resize_params {
+	char *name, *id;
+	uint64_t size_bytes; /* 0: none was given */
+	bool rescan, force;
 };
 struct api_subscribe_params {
 	int64_t since; /* replay events with seq > since; -1: only new ones */
@@ -188,8 +218,11 @@ struct api_empty_params {
  * (uuid), name, kind, ... }, kind "state" with { state, previous, reason },
  * "device" with { device (id), type ("disk" or "nic"), state (of
  * lib/model/vm_device.h), slot, address, driver, detail (why it failed) },
- * "console" with { device, session, writer } whenever somebody else may type
- * (session 0: nobody does), others as they come.
+ * "nic-link" with { device, link }, "nic-failed" with { detail } (its host end
+ * is gone, and the guest's link down for good), "console" with { device,
+ * session, writer } whenever somebody else may type (session 0: nobody does),
+ * "job" with { job (id), method, state, step, progress, reason, code } when one
+ * begins, gets on (at most twice a second) and ends, others as they come.
  *
  * A disk or nic as disk.add, nic.list and their like show it: what its
  * definition has, and { state ("defined": only in the definition), slot,
@@ -201,15 +234,16 @@ struct api_empty_params {
  *
  * host.info: { version, machine, kernel, cpus, memory (bytes), hypervisors:
  * [{ name, available, reason }], firmware: { path, found }, state_dir,
- * boot_id, guest: what KVM can do for one (lib/model/host_caps.h), or null }.
- * vm.list: { vms: [VM...] }. vm.console: { vm (uuid), device,
- * session (to be named in events and vm.console_take), writes, writer (who
- * types, "" for nobody) } and the descriptor of a stream socket. vm.log: { text
- * (U+FFFD for what is no UTF-8), from, next (positions of it and of what
- * follows it), end (position of the log's end), lost (bytes before `from` that
- * were asked for and are no longer kept) }. vm.delete: the VM as it was.
- * vm.shutdown: the VM once it is stopped, or, with timeout_ms 0, once the guest
- * was told. var.list: { generation, variables: [{ name, guid, attributes
+ * boot_id, guest: what KVM can do for one (lib/model/host_caps.h), or null,
+ * vms: how many are defined (for those who may see all) }. vm.list: { vms:
+ * [VM...] }. vm.console: { vm (uuid), device, session (to be named in events
+ * and vm.console_take), writes, writer (who types, "" for nobody) } and the
+ * descriptor of a stream socket. vm.log: { text (U+FFFD for what is no UTF-8),
+ * from, next (positions of it and of what follows it), end (position of the
+ * log's end), lost (bytes before `from` that were asked for and are no longer
+ * kept) }. vm.delete: the VM as it was. vm.shutdown: the VM once it is stopped,
+ * or, with timeout_ms 0, once the guest was told. var.list: { generation,
+ * variables: [{ name, guid, attributes
  * ("NV,BS,RT"), attributes_bits, size, data (hex) }] }. event.subscribe: {
  * events (replayed, oldest first), last (the seq to go on from), more (true
  * when the replay was cut short and notifications do not come yet: subscribe
@@ -244,6 +278,8 @@ enum api_method_id api_method_by_name(const char *name, struct error *e);
 json_object *api_discover(void);
 /* API.md from the same table, on `out`. */
 void api_write_markdown(FILE *out);
+/* armvm.json(5), from the field table of definitions. -ENOMEM. */
+int api_write_manual(FILE *out, struct error *e) must_check;
 
 /* Who calls, and what they may do and see. */
 struct api_identity {
@@ -322,6 +358,11 @@ struct api_handlers {
 	void (*audit)(void *cookie, const struct api_identity *who,
 		      const char *method, const char *vm,
 		      const struct error *why);
+	/* May be NULL. Told of each event once it is durable, in order;
+	 * `event` is borrowed. */
+	void (*event)(void *cookie, json_object *event);
+	/* May be NULL. The same of what api_server_note() was given. */
+	void (*note)(void *cookie, json_object *note);
 	void *cookie;
 };
 
@@ -340,6 +381,19 @@ void api_call_inner(const struct api_handlers *handlers,
 		    struct api_call **ret_call);
 
 struct api_server;
+
+/*
+ * A call for somebody who came by another way than the server's sockets:
+ * judged, run, held and audited like theirs. `params` (consumed) are an
+ * object, `who` is copied. `done` is told once, possibly before this returns:
+ * result and fd are consumed by it, or `e` says why there is none;
+ * ERROR_CANCELLED when the server ends first.
+ */
+typedef void (*api_outer_fn)(void *cookie, json_object *result, int fd,
+			     const struct error *e);
+void api_call_outer(struct api_server *s, const struct api_identity *who,
+		    enum api_method_id method, json_object *params,
+		    api_outer_fn done, void *cookie);
 
 /* Consumes listen_fd (a bound, listening Unix stream socket). */
 int api_server_new(uv_loop_t *loop, int listen_fd,
@@ -368,5 +422,9 @@ void api_server_release(struct api_server *s, const struct error *why);
  * subscriber; `event` is borrowed. A subscriber too slow to take it is sent
  * {"method":"event.lost"} and dropped. */
 void api_server_notify(struct api_server *s, json_object *event);
+
+/* Not for clients: handed to handlers->note in its turn among the events, and
+ * like them only once durable; `note` is borrowed. */
+void api_server_note(struct api_server *s, json_object *note);
 
 #endif

@@ -86,7 +86,9 @@ static void write_errors(FILE *out)
 {
 	fputs("## Errors\n\n"
 	      "`{\"code\": number, \"message\": sentence, \"data\": {\"code\": "
-	      "name}}`\n\n"
+	      "name}}`\nWhat is wrong with a request as such (parse-error, "
+	      "bad-request, no-method) has the JSON-RPC\nspecification's words "
+	      "as its message, and the sentence in `data.detail`.\n\n"
 	      "| name | code | HTTP status | exit status of armvmctl "
 	      "|\n|---|---|---|---|\n",
 	      out);
@@ -123,7 +125,9 @@ static void write_http(FILE *out)
 	      "those that are no longer kept, `lost` ends the "
 	      "stream of a client that is too slow |\n"
 	      "| `GET /v1/vms/{name}/console` | a WebSocket of binary "
-	      "messages; an error closes it with 4000 + its status |\n"
+	      "messages; its text messages say who types: first the result "
+	      "of vm.console, then `{session, writer, writes}`; an error "
+	      "closes it with 4000 + its status |\n"
 	      "| `GET /metrics` | Prometheus text; role viewer |\n"
 	      "| `GET /healthz` | `ok` |\n"
 	      "| `GET /openapi.json` | the routes, for machines; role viewer "

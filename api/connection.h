@@ -78,6 +78,11 @@ bool server_held(const struct api_server *s);
  * call NULL, a notification of `result`. Consumes result and fd. */
 void server_hold(struct api_server *s, struct api_call *call,
 		 json_object *result, int fd, const struct error *e);
+/* The calls of api_call_outer() that are under way (api/outer.c). */
+struct outer;
+struct outer **server_outers(struct api_server *s);
+/* The server ends: all are told so. */
+void outers_end(struct outer *list);
 const struct api_handlers *server_handlers(const struct api_server *s);
 void server_connection_closed(struct api_server *s, struct api_connection *c);
 

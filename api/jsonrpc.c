@@ -156,8 +156,25 @@ static json_object *message_object(const struct error *why)
 	return json_object_new_string(text);
 }
 
+/* The specification's own words for what is wrong with a request as such
+ * (section 5.1); ours then stand in data.detail. NULL: ours are the message. */
+static const char *standard_message(enum error_code code)
+{
+	switch (code) {
+	case ERROR_PARSE:
+		return "Parse error";
+	case ERROR_BAD_REQUEST:
+		return "Invalid Request";
+	case ERROR_NO_METHOD:
+		return "Method not found";
+	default:
+		return NULL;
+	}
+}
+
 json_object *jsonrpc_error(json_object *id, const struct error *why)
 {
+	const char *standard = standard_message(why->code);
 	json_object *o = envelope(), *error, *data;
 
 	if (!o)
@@ -169,7 +186,11 @@ json_object *jsonrpc_error(json_object *id, const struct error *why)
 		json_object_new_string(error_code_name(why->code)));
 	json_object_object_add(error, "code",
 			       json_object_new_int(error_code_rpc(why->code)));
-	json_object_object_add(error, "message", message_object(why));
+	json_object_object_add(error, "message",
+			       standard ? json_object_new_string(standard)
+					: message_object(why));
+	if (standard)
+		json_object_object_add(data, "detail", message_object(why));
 	json_object_object_add(error, "data", data);
 	json_object_object_add(o, "error", error);
 	json_object_object_add(o, "id", json_object_get(id));
@@ -194,17 +215,22 @@ json_object *jsonrpc_call(int64_t id, const char *method, json_object *params)
 
 int jsonrpc_error_read(json_object *error_object, struct error *e)
 {
-	json_object *rpc = NULL, *message = NULL, *data = NULL, *name = NULL;
+	json_object *rpc = NULL, *message = NULL, *data = NULL, *name = NULL,
+		    *detail = NULL;
 	enum error_code code;
 	const char *text;
 
 	json_object_object_get_ex(error_object, "code", &rpc);
 	json_object_object_get_ex(error_object, "message", &message);
 	json_object_object_get_ex(error_object, "data", &data);
-	if (json_object_is_type(data, json_type_object))
+	if (json_object_is_type(data, json_type_object)) {
 		json_object_object_get_ex(data, "code", &name);
+		json_object_object_get_ex(data, "detail", &detail);
+	}
 	code = name ? error_code_by_name(json_object_get_string(name))
 		    : error_code_by_rpc(json_object_get_int(rpc));
+	if (detail)
+		message = detail;
 	text = message ? json_object_get_string(message) : NULL;
 	return error_set_code(e, code, "%s", text ? text : "no reason given");
 }

@@ -218,7 +218,7 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(HOST_INFO, empty, false,
 	       "{version, machine, kernel, cpus, memory, hypervisors: [{name, "
 	       "available, reason}], firmware: {path, found}, state_dir, "
-	       "boot_id}",
+	       "boot_id, vms}",
 	       "What this host and this daemon are and can do."),
 	METHOD(VM_DEFINE, define, false, "the VM",
 	       "Define a VM. Its disks and firmware are judged now; nothing "
@@ -307,12 +307,34 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(DISK_LIST, name, false, "{disks: an array of disks}",
 	       "The disks of a VM, those of its definition and those added "
 	       "live."),
+	METHOD(DISK_RESIZE, disk_resize, false, "{id, size, previous}: bytes",
+	       "Give a disk's image another size, or take the one it was "
+	       "given; a running guest is told. Not smaller without force."),
 	METHOD(NIC_ADD, nic_add, false, "the nic",
 	       "Add a network interface, as disk.add does a disk."),
 	METHOD(NIC_REMOVE, device_remove, false, "the nic as it was",
 	       "Remove a network interface, as disk.remove does a disk."),
+	METHOD(NIC_SET, nic_set, false, "the nic",
+	       "Plug a network interface's cable in or out. A running guest "
+	       "sees it at once, and keeps what it has configured."),
 	METHOD(NIC_LIST, name, false, "{nics: an array of nics}",
 	       "The network interfaces of a VM."),
+	METHOD(SNAPSHOT_SAVE, snapshot_save, false,
+	       "{name, path, bytes, created_ms}",
+	       "Save a running or paused VM to a file: memory, CPUs, devices, "
+	       "definition and UEFI variables. It stands still meanwhile and "
+	       "goes on then, also when saving fails. Its disks are not in the "
+	       "file."),
+	METHOD(SNAPSHOT_RESTORE, snapshot_restore, false, "the VM",
+	       "Let a VM go on from a snapshot. It is defined anew, or, when "
+	       "there is one of that uuid, which must not run, as it then was; "
+	       "so are its UEFI variables. Refused when this host cannot be "
+	       "what the guest was given, or a disk is missing or not as it "
+	       "was."),
+	METHOD(SNAPSHOT_SHOW, snapshot_show, false,
+	       "{created_ms, id, snapshot: what it was saved on and with, "
+	       "definition}",
+	       "What a snapshot file says of itself."),
 	METHOD(VAR_LIST, name, false,
 	       "{generation, variables: [{name, guid, attributes "
 	       "(\"NV,BS,RT\"), attributes_bits, size, data (hex)}]}",

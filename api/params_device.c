@@ -70,3 +70,67 @@ const struct json_field device_remove_params[] = {
 	},
 	JSON_END,
 };
+
+const struct json_field disk_resize_params[] = {
+	VM_NAME_FIELD(api_disk_resize_params),
+	{
+		.name = "id",
+		.kind = JSON_STRING,
+		.offset = offsetof(struct api_disk_resize_params, id),
+		.flags = JSON_REQUIRED,
+		.min = 1,
+		.max = VM_DEVICE_ID_MAX,
+		.doc = "Of the disk; it is in the definition.",
+	},
+	{
+		.name = "size",
+		.kind = JSON_SIZE,
+		.offset = offsetof(struct api_disk_resize_params, size_bytes),
+		.min = 512,
+		.max = INT64_MAX,
+		.doc = "What its image is to have; a multiple of 512 bytes.",
+	},
+	{
+		.name = "rescan",
+		.kind = JSON_BOOL,
+		.offset = offsetof(struct api_disk_resize_params, rescan),
+		.doc = "Take the size its image or block device now has.",
+	},
+	{
+		.name = "force",
+		.kind = JSON_BOOL,
+		.offset = offsetof(struct api_disk_resize_params, force),
+		.doc = "Also make it smaller: what is behind is lost.",
+	},
+	JSON_END,
+};
+
+static const char *const links[] = {"up", "down", NULL};
+
+const struct json_field nic_set_params[] = {
+	VM_NAME_FIELD(api_nic_set_params),
+	{
+		.name = "id",
+		.kind = JSON_STRING,
+		.offset = offsetof(struct api_nic_set_params, id),
+		.flags = JSON_REQUIRED,
+		.min = 1,
+		.max = VM_DEVICE_ID_MAX,
+		.doc = "Of the nic.",
+	},
+	{
+		.name = "link",
+		.kind = JSON_ENUM,
+		.offset = offsetof(struct api_nic_set_params, link),
+		.flags = JSON_REQUIRED,
+		.names = links,
+		.doc = "Whether its cable is in.",
+	},
+	{
+		.name = "live",
+		.kind = JSON_BOOL,
+		.offset = offsetof(struct api_nic_set_params, live),
+		.doc = "Only until the VM stops: leave the definition alone.",
+	},
+	JSON_END,
+};

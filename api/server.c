@@ -16,7 +16,7 @@ struct held {
 	struct api_call *call; /* NULL: a notification */
 	json_object *result;
 	int fd;
-	bool failed;
+	bool failed, note;
 	struct error error; /* when it failed */
 };
 
@@ -33,6 +33,7 @@ struct api_server {
 	struct held *held, **held_tail;
 	bool releasing;
 	unsigned n_strangers; /* who may do nothing */
+	struct outer *outers;
 };
 
 static void on_listen(uv_poll_t *poll, int status, int events);
@@ -40,6 +41,11 @@ static void on_listen(uv_poll_t *poll, int status, int events);
 const struct api_handlers *server_handlers(const struct api_server *s)
 {
 	return &s->handlers;
+}
+
+struct outer **server_outers(struct api_server *s)
+{
+	return &s->outers;
 }
 
 uv_loop_t *server_loop(const struct api_server *s)
@@ -181,6 +187,7 @@ struct api_server *api_server_free(struct api_server *s)
 		return NULL;
 	api_server_release(s, NULL);
 	s->http = http_server_free(s->http);
+	outers_end(s->outers);
 	for (c = s->connections; c; c = next) {
 		next = c->next;
 		c->caller.server = NULL;
@@ -239,6 +246,8 @@ static void notify(struct api_server *s, json_object *event)
 	}
 	json_object_put(message);
 	http_server_notify(s->http, event);
+	if (s->handlers.event)
+		s->handlers.event(s->handlers.cookie, event);
 }
 
 static void release_one(struct api_server *s, struct held *h,
@@ -248,7 +257,9 @@ static void release_one(struct api_server *s, struct held *h,
 		call_release(h->call, h->result, h->fd,
 			     h->failed ? &h->error : why);
 	} else {
-		if (!why)
+		if (!why && h->note)
+			s->handlers.note(s->handlers.cookie, h->result);
+		else if (!why)
 			notify(s, h->result);
 		json_object_put(h->result);
 	}
@@ -283,4 +294,23 @@ void api_server_notify(struct api_server *s, json_object *event)
 		server_hold(s, NULL, json_object_get(event), -1, NULL);
 	else
 		notify(s, event);
+}
+
+void api_server_note(struct api_server *s, json_object *note)
+{
+	struct held *h;
+
+	if (!s->handlers.note)
+		return;
+	if (!server_held(s)) {
+		s->handlers.note(s->handlers.cookie, note);
+		return;
+	}
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return;
+	*h = (struct held){
+		.result = json_object_get(note), .fd = -1, .note = true};
+	*s->held_tail = h;
+	s->held_tail = &h->next;
 }

@@ -111,6 +111,11 @@ int cli_call(struct cli *cli, const char *method, json_object *params,
 int cli_call_progress(struct cli *cli, const char *method, json_object *params,
 		      const char *what, uint64_t limit_ms,
 		      json_object **ret_result, struct error *e) must_check;
+/* cli/job.c: the same by a job, showing its steps. Only for a terminal: what
+ * is asked is then the job, and it goes on when we are interrupted. */
+int cli_call_job(struct cli *cli, const char *method, json_object *params,
+		 const char *what, json_object **ret_result,
+		 struct error *e) must_check;
 /* Call `method` for the VM in operand 0 and print "NAME: done", or the VM as
  * JSON: all there is to several commands. */
 int cli_vm_call(struct cli *cli, const struct cli_args *args,
@@ -149,6 +154,7 @@ int cli_policy_apply(json_object *config, const char *name, const char *value,
 /* Options that `create` and `set` share. */
 #define CLI_POLICY_OPTIONS                                                   \
 	{"description", "TEXT", "for people"},                               \
+		{"cpu-weight", "N", "its share of busy CPUs, 1 to 10000"},   \
 		{"label", "KEY=VALUE", "lists filter by it",                 \
 		 .repeatable = true},                                        \
 		{"autostart", "yes|no", "start it with the host",            \
@@ -165,6 +171,16 @@ extern const char *const cli_yes_no[], *const cli_crash_policies[];
 /* The same, of parts: a path made absolute under `key`; "tap=IF,mac=MAC". */
 int cli_set_path(json_object *object, const char *key, const char *path,
 		 struct error *e) must_check;
+/* The next part of "a,b=c", written over; *rest is NULL after the last. */
+char *cli_next_part(char **rest);
+/* One into `object`; `accepted` is NULL-terminated, a name that ends in '='
+ * wants a value, the others are flags. */
+int cli_set_part(json_object *object, const char *option, const char *part,
+		 const char *const *accepted, struct error *e) must_check;
+/* What is text under `key`, as a number; `what` is it in errors. */
+int cli_part_to_number(json_object *object, const char *key, const char *what,
+		       struct error *e) must_check;
+/* cli/definition_nic.c */
 int cli_parse_nic(const char *value, json_object *nic,
 		  struct error *e) must_check;
 

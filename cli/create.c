@@ -34,7 +34,7 @@ static const struct cli_option options[] = {
 	{"memory", "SIZE", "as 2G or 512M"},
 	{"vcpus", "N", "number of virtual CPUs"},
 	{"max-hotplug", "N", "disks and nics to add while it runs (default 8)"},
-	{"nic", "tap=IF|bridge=IF", "a network card", .repeatable = true},
+	{"nic", "tap=IF|bridge=IF|user", "a network card", .repeatable = true},
 	{"vsock", "CID", "sockets between host and guest (default: a free CID)",
 	 .implied = "auto"},
 	{"firmware", "PATH", "UEFI code (default: the distribution's)",
@@ -67,6 +67,7 @@ const struct cli_command cli_command_create = {
 	.max_operands = 1,
 	.summary = "Define a VM; nothing runs until start",
 	.detail = "--disk also takes ,serial=TEXT ,id=TEXT ,bus=mmio ,queues=N "
+		  ",on_error=POLICY "
 		  "and "
 		  ",readonly; a comma in a path is written twice.\n"
 		  "--nic also takes ,mac=MAC ,id=TEXT and ,bus=mmio; a tap "

@@ -48,7 +48,7 @@ int cli_set_path(json_object *object, const char *key, const char *path,
 
 /* The next part of "a,b=c": up to a lone comma; ",," stands for one. Writes
  * over the text; *rest is NULL after the last. */
-static char *next_part(char **rest)
+char *cli_next_part(char **rest)
 {
 	char *part = *rest, *to = part, *from = part;
 
@@ -65,10 +65,10 @@ static char *next_part(char **rest)
 }
 
 /* `accepted` is NULL-terminated; a name ending in '=' wants a value. */
-static int set_part(json_object *object, const char *option, const char *part,
-		    const char *const *accepted, struct error *e)
+int cli_set_part(json_object *object, const char *option, const char *part,
+		 const char *const *accepted, struct error *e)
 {
-	char list[160] = "";
+	char list[240] = "";
 
 	for (const char *const *a = accepted; *a; a++) {
 		size_t n = strlen(*a);
@@ -94,8 +94,8 @@ static int set_part(json_object *object, const char *option, const char *part,
 			 part, list);
 }
 
-static int part_to_number(json_object *object, const char *key,
-			  const char *what, struct error *e)
+int cli_part_to_number(json_object *object, const char *key, const char *what,
+		       struct error *e)
 {
 	uint64_t number;
 	int r = parse_u64(field_text(object, key), what, 1, UINT32_MAX, &number,
@@ -110,9 +110,10 @@ static int part_to_number(json_object *object, const char *key,
 static int parse_disk(const char *value, json_object *disk, struct error *e)
 {
 	static const char *const accepted[] = {
-		"serial=", "id=", "bus=", "queues=", "readonly", NULL};
+		"serial=",   "id=",	 "bus=", "queues=",
+		"on_error=", "readonly", NULL};
 	_cleanup_free_ char *copy = strdup(value);
-	char *rest = copy, *path = copy ? next_part(&rest) : NULL;
+	char *rest = copy, *path = copy ? cli_next_part(&rest) : NULL;
 	int r;
 
 	if (!copy)
@@ -121,36 +122,14 @@ static int parse_disk(const char *value, json_object *disk, struct error *e)
 		return error_set(e, -EINVAL,
 				 "--disk \"%s\" names no file: --disk "
 				 "PATH[,serial=TEXT][,id=TEXT][,bus=mmio]"
-				 "[,readonly]",
+				 "[,on_error=POLICY][,readonly]",
 				 value);
 	r = cli_set_path(disk, "path", path, e);
 	while (r == 0 && rest)
-		r = set_part(disk, "disk", next_part(&rest), accepted, e);
+		r = cli_set_part(disk, "disk", cli_next_part(&rest), accepted,
+				 e);
 	if (r == 0 && field_get(disk, "queues"))
-		r = part_to_number(disk, "queues", "--disk queues=", e);
-	return r;
-}
-
-int cli_parse_nic(const char *value, json_object *nic, struct error *e)
-{
-	static const char *const accepted[] = {
-		"tap=", "bridge=", "mac=", "id=", "bus=", NULL};
-	_cleanup_free_ char *copy = strdup(value);
-	char *rest = copy;
-	uint8_t mac[6];
-	int r = 0;
-
-	if (!copy)
-		return error_set(e, -ENOMEM, "out of memory");
-	while (r == 0 && rest)
-		r = set_part(nic, "nic", next_part(&rest), accepted, e);
-	if (r == 0 && field_get(nic, "mac"))
-		r = parse_mac(field_text(nic, "mac"), "--nic mac=", mac, e);
-	if (r == 0 && !field_get(nic, "tap") && !field_get(nic, "bridge"))
-		return error_set(e, -EINVAL,
-				 "--nic \"%s\" is connected to nothing: --nic "
-				 "tap=IF or --nic bridge=IF",
-				 value);
+		r = cli_part_to_number(disk, "queues", "--disk queues=", e);
 	return r;
 }
 
@@ -187,7 +166,7 @@ static int set_feature(json_object *config, const char *value, struct error *e)
 		features = json_object_new_object();
 		json_object_object_add(config, "features", features);
 	}
-	return set_part(features, "feature", value, accepted, e);
+	return cli_set_part(features, "feature", value, accepted, e);
 }
 
 static int set_vsock(json_object *config, const char *value, struct error *e)
@@ -198,7 +177,7 @@ static int set_vsock(json_object *config, const char *value, struct error *e)
 	json_object_object_add(config, "vsock", vsock);
 	json_object_object_add(vsock, "cid", json_object_new_string(value));
 	if (!streq(value, "auto"))
-		r = part_to_number(vsock, "cid", "--vsock", e);
+		r = cli_part_to_number(vsock, "cid", "--vsock", e);
 	return r;
 }
 

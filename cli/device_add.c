@@ -44,6 +44,10 @@ static int disk_add(struct cli *cli, const struct cli_args *args,
 		json_object_object_add(
 			disk, "id",
 			json_object_new_string(cli_option(args, "serial")));
+	if (cli_option(args, "on-error"))
+		json_object_object_add(
+			disk, "on_error",
+			json_object_new_string(cli_option(args, "on-error")));
 	if (cli_option(args, "readonly"))
 		json_object_object_add(disk, "readonly",
 				       json_object_new_boolean(true));
@@ -77,6 +81,8 @@ static const struct cli_option disk_options[] = {
 	{"serial", "TEXT", "what the guest sees as the serial; also the id"},
 	{"id", "ID", "what armvmctl calls it (default diskN)"},
 	{"readonly", NULL, "the guest cannot write to it"},
+	{"on-error", "POLICY",
+	 "enospc (default), report or pause: see armvmctl(1)"},
 	COMMON_OPTIONS,
 };
 
@@ -104,14 +110,17 @@ const struct cli_command cli_command_disk_add = {
 
 const struct cli_command cli_command_nic_add = {
 	.name = "nic add",
-	.operands = "NAME tap=IF|bridge=IF",
+	.operands = "NAME tap=IF|bridge=IF|user",
 	.min_operands = 2,
 	.max_operands = 2,
 	.complete = COMPLETE_VM,
 	.summary = "Add a network card to a VM, also while it runs",
-	.detail = "After the interface also ,mac=MAC and ,id=ID.",
+	.detail = "After the interface also ,mac=MAC ,id=ID ,queues=N ,mtu=N "
+		  ",link=down and ,vhost=on|off;\nwith user (through passt) "
+		  "also ,forward=[udp:][ADDRESS:]PORT[:GUEST-PORT].",
 	.examples = "  armvmctl nic add web bridge=br0\n"
-		    "  armvmctl nic add web tap=tap3,mac=52:54:00:00:00:03\n",
+		    "  armvmctl nic add web tap=tap3,mac=52:54:00:00:00:03\n"
+		    "  armvmctl nic add web user,forward=8080:80\n",
 	.options = nic_options,
 	.run = nic_add,
 };

@@ -42,9 +42,16 @@ static const char *connection(json_object *d, char *buf, size_t size)
 {
 	const char *tap = field_text(d, "tap");
 
+	if (json_object_get_boolean(field_get(d, "user")))
+		return "user";
 	snprintf(buf, size, "%s%s", *tap ? "tap " : "bridge ",
 		 *tap ? tap : field_text(d, "bridge"));
 	return buf;
+}
+
+static const char *cable(json_object *d, char *buf, size_t size)
+{
+	return field_get(d, "link") ? field_text(d, "link") : "up";
 }
 
 static const char *kept(json_object *d, char *buf, size_t size)
@@ -65,6 +72,7 @@ static const struct output_column nic_columns[] = {
 	{"SLOT", slot, .right = true},
 	{"ADDRESS", address},
 	{"MAC", mac},
+	{"LINK", cable},
 	{"PERSISTENT", kept},
 	{"CONNECTION", connection},
 };

@@ -47,6 +47,11 @@ int cli_policy_apply(json_object *config, const char *name, const char *value,
 		json_object_object_add(
 			config, name,
 			json_object_new_boolean(!streq(value, "no")));
+	} else if (streq(name, "cpu-weight")) {
+		r = parse_u64(value, "--cpu-weight", 1, 10000, &number, e);
+		if (r == 0)
+			json_object_object_add(config, "cpu_weight",
+					       json_object_new_uint64(number));
 	} else if (streq(name, "autostart-order")) {
 		r = parse_u64(value, "--autostart-order", 0, 1000, &number, e);
 		if (r == 0)

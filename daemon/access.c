@@ -59,37 +59,52 @@ static enum api_role role_of_group(const struct access *a, gid_t gid)
 	return API_ROLE_NONE;
 }
 
-/* The groups the process had when it connected (SO_PEERGROUPS), so nobody's
- * name service is asked while the loop waits. */
-static enum api_role role_of_peer(const struct access *a, int fd,
-				  const struct ucred *cred)
+void access_identify_user(const struct access *a, uid_t uid,
+			  const gid_t *groups, size_t n_groups,
+			  struct api_identity *ret)
 {
-	enum api_role role = role_of_group(a, cred->gid), other;
-	_cleanup_free_ gid_t *groups = NULL;
-	socklen_t size = 0;
+	enum api_role role;
 
-	if (cred->uid == 0 || cred->uid == geteuid())
-		return API_ROLE_ADMIN;
+	ret->role = uid == 0 || uid == geteuid() ? API_ROLE_ADMIN
+						 : API_ROLE_NONE;
+	for (size_t i = 0; i < n_groups; i++) {
+		role = role_of_group(a, groups[i]);
+		ret->role = MAX(ret->role, role);
+	}
+	snprintf(ret->reason, sizeof(ret->reason),
+		 "it takes membership of the group armvm-viewer, "
+		 "armvm-operator or armvm-admin when the program is started");
+}
+
+/* The groups the process had when it connected (SO_PEERGROUPS), so nobody's
+ * name service is asked while the loop waits; then its own. NULL: no memory. */
+static gid_t *groups_of_peer(int fd, gid_t own, size_t *ret_n)
+{
+	socklen_t size = 0;
+	gid_t *groups;
+
 	/* Too small a buffer says how large it must be. */
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) < 0 &&
 	    errno != ERANGE)
-		return role;
-	groups = malloc(MAX(size, sizeof(gid_t)));
-	if (!groups ||
+		size = 0;
+	groups = malloc(size + sizeof(gid_t));
+	if (!groups)
+		return NULL;
+	if (size > 0 &&
 	    getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0)
-		return role;
-	for (size_t i = 0; i < size / sizeof(gid_t); i++) {
-		other = role_of_group(a, groups[i]);
-		role = MAX(role, other);
-	}
-	return role;
+		size = 0;
+	*ret_n = size / sizeof(gid_t);
+	groups[(*ret_n)++] = own;
+	return groups;
 }
 
 static void identify_local(const struct access *a, int fd,
 			   struct api_identity *ret)
 {
 	struct ucred cred = {.uid = (uid_t)-1, .gid = NO_GROUP};
+	_cleanup_free_ gid_t *groups = NULL;
 	socklen_t size = sizeof(cred);
+	size_t n = 0;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0) {
 		snprintf(ret->name, sizeof(ret->name), "somebody");
@@ -97,11 +112,9 @@ static void identify_local(const struct access *a, int fd,
 			 "the kernel does not say who they are");
 		return;
 	}
-	ret->role = role_of_peer(a, fd, &cred);
+	groups = groups_of_peer(fd, cred.gid, &n);
+	access_identify_user(a, cred.uid, groups, n, ret);
 	snprintf(ret->name, sizeof(ret->name), "uid %u", cred.uid);
-	snprintf(ret->reason, sizeof(ret->reason),
-		 "it takes membership of the group armvm-viewer, "
-		 "armvm-operator or armvm-admin when the program is started");
 }
 
 void access_identify(const struct access *a, const struct api_peer *peer,

@@ -10,6 +10,8 @@
 #ifndef DAEMON_ACCESS_H
 #define DAEMON_ACCESS_H
 
+#include <sys/types.h>
+
 #include "daemon/conf.h"
 
 struct access;
@@ -23,6 +25,12 @@ struct access *access_free(struct access *a);
 /* Fills *ret, which is zeroed. */
 void access_identify(const struct access *a, const struct api_peer *peer,
 		     struct api_identity *ret);
+
+/* The same for a user known by other means than a socket, and the groups they
+ * are in; ret->name is left to the caller. */
+void access_identify_user(const struct access *a, uid_t uid,
+			  const gid_t *groups, size_t n_groups,
+			  struct api_identity *ret);
 
 /* Whether something with these labels (an object of strings, or NULL) is among
  * what they may use. */

@@ -119,6 +119,21 @@ static int add_client(struct conf *c, const struct line *l, size_t offset,
 	return read_labels(l, role, &client->labels, e);
 }
 
+/* dbus auto|off */
+static int set_dbus(struct conf *c, const struct line *l, size_t offset,
+		    struct error *e)
+{
+	const char *value = l->n_words == 2 ? l->words[1] : "";
+
+	if (!streq(value, "auto") && !streq(value, "off"))
+		return bad(l, e, "expected: dbus auto, or: dbus off", NULL);
+	if (c->dbus_given)
+		return bad(l, e, "given twice:", l->words[0]);
+	c->dbus_given = true;
+	c->dbus_off = streq(value, "off");
+	return 0;
+}
+
 /* A size, or no. */
 static int set_console_log(struct conf *c, const struct line *l, size_t offset,
 			   struct error *e)
@@ -153,6 +168,7 @@ static const struct {
 	{"tls-key", set_path, offsetof(struct conf, tls_key)},
 	{"tls-client-ca", set_path, offsetof(struct conf, tls_client_ca)},
 	{"client", add_client, 0},
+	{"dbus", set_dbus, 0},
 	{"console-log", set_console_log, 0},
 };
 

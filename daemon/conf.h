@@ -24,6 +24,7 @@ struct conf {
 	char *tls_cert, *tls_key, *tls_client_ca;
 	struct conf_client *clients;
 	size_t n_clients;
+	bool dbus_given, dbus_off;  /* not on the system bus */
 	uint64_t console_log_bytes; /* of each VM's log on disk; 0: none */
 	bool console_log_given;
 };

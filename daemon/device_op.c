@@ -25,6 +25,7 @@ static void op_free_cb(uv_handle_t *handle)
 
 	json_object_put(op->config);
 	json_object_put(op->last);
+	json_object_put(op->body);
 	free(op);
 }
 
@@ -44,6 +45,7 @@ static void op_end(struct device_op *op)
 	while (*at != op)
 		at = &(*at)->next;
 	*at = op->next;
+	nic_host_done(&op->host);
 	uv_close((uv_handle_t *)&op->timer, op_free_cb);
 }
 
@@ -295,12 +297,35 @@ int device_op_new(struct vm *vm, enum vm_device_kind kind, const char *id,
 	return 0;
 }
 
-void device_op_request(struct device_op *op, const char *type,
-		       json_object *body, const int *fd)
+static void send_request(struct device_op *op, const char *type)
 {
+	uv_timer_start(&op->timer, silent_cb, op->timeout_ms + GRACE_MS, 0);
+	link_request(op->vm->supervisor, type, TAKE_PTR(op->body),
+		     op->host.fds.fds, op->host.fds.n, REQUEST_TIMEOUT_MS,
+		     requested_cb, strdup(op->id));
+	nic_host_done(&op->host);
+}
+
+static void served_cb(void *cookie, const struct error *why)
+{
+	struct device_op *op = cookie;
+
+	if (!why) {
+		send_request(op, "attach");
+		return;
+	}
+	device_op_event(op, VM_DEVICE_FAILED, why->message);
+	op_fail(op, why);
+}
+
+void device_op_request(struct device_op *op, const char *type,
+		       json_object *body)
+{
+	op->body = body;
 	json_object_object_add(body, "timeout_ms",
 			       json_object_new_uint64(op->timeout_ms));
-	uv_timer_start(&op->timer, silent_cb, op->timeout_ms + GRACE_MS, 0);
-	link_request(op->vm->supervisor, type, body, fd, fd ? 1 : 0,
-		     REQUEST_TIMEOUT_MS, requested_cb, strdup(op->id));
+	if (op->host.passt)
+		passt_then(op->host.passt, served_cb, op);
+	else
+		send_request(op, type);
 }

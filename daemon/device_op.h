@@ -8,6 +8,7 @@
 #ifndef DAEMON_DEVICE_OP_H
 #define DAEMON_DEVICE_OP_H
 
+#include "daemon/nic_host.h"
 #include "daemon/vm_devices.h"
 
 struct device_op {
@@ -20,17 +21,20 @@ struct device_op {
 	uint64_t timeout_ms;
 	json_object *config; /* of an add: complete; owned */
 	json_object *last;   /* the last "device" message */
-	uv_timer_t timer;    /* its closing frees the op */
+	/* Of an add: what is sent with the request, once passt serves. */
+	json_object *body;
+	struct nic_host host;
+	uv_timer_t timer; /* its closing frees the op */
 };
 
 /* -EBUSY when one is under way on that device; with `force` that one fails. */
 int device_op_new(struct vm *vm, enum vm_device_kind kind, const char *id,
 		  bool force, struct api_call *call, struct device_op **ret,
 		  struct error *e) must_check;
-/* Send "attach" or "detach"; the op ends by itself. `body` is consumed, `fd`
- * (NULL: none) dup'ed. */
+/* Send "attach" or "detach", with the descriptors in op->host; the op ends by
+ * itself. `body` is consumed. */
 void device_op_request(struct device_op *op, const char *type,
-		       json_object *body, const int *fd);
+		       json_object *body);
 /* A step nobody but us knows of. */
 void device_op_event(struct device_op *op, enum vm_device_state state,
 		     const char *detail);

@@ -3,9 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "daemon/supervisor_link.h"
-#include "daemon/vm_run.h"
-#include "daemon/vm_wait.h"
+#include "daemon/dbus_api.h"
 #include "lib/base/log.h"
 
 #define PRUNE_EVERY 64
@@ -33,8 +31,9 @@ static void deadline_cb(uv_timer_t *timer)
 	struct error e = ERROR_INIT;
 
 	if (job_cancel(job, ERROR_TIMEOUT, &e) < 0)
-		log_warning("job %lld is past its deadline: %s",
-			    (long long)job->id, e.message);
+		log_job(LOG_LEVEL_WARNING, *job->vm ? job->vm : NULL, job->id,
+			"job %lld is past its deadline: %s", (long long)job->id,
+			e.message);
 }
 
 struct job *job_new(struct jobs *j, int64_t id, enum api_method_id method,
@@ -133,8 +132,9 @@ void job_finish(struct job *job, json_object *result, const struct error *e)
 	row.message = why.message;
 	/* A daemon that is stopping leaves the rest to the next one. */
 	if (!job->jobs->stopping && store_job_finish(store, &row, &failed) < 0)
-		log_error("the end of job %lld: %s", (long long)job->id,
-			  failed.message);
+		log_job(LOG_LEVEL_ERROR, NULL, job->id,
+			"the end of job %lld: %s", (long long)job->id,
+			failed.message);
 	row.method = api_methods[job->method].name;
 	row.vm = job->vm;
 	row.step = job->step;
@@ -142,6 +142,10 @@ void job_finish(struct job *job, json_object *result, const struct error *e)
 	row.created_ms = job->created_ms;
 	row.deadline_ms = job->deadline_ms;
 	as_job = job_row_to_json(&row);
+	if (!job->jobs->stopping) {
+		dbus_api_job(job->jobs->manager->dbus_api, &row, true);
+		job_event_ended(job, row.state, e ? &why : NULL);
+	}
 	leave(job);
 	answer_waiters(job, result, e ? &why : NULL, as_job);
 	json_object_put(result);
@@ -154,41 +158,6 @@ static void inner_done(void *cookie, json_object *result, const struct error *e)
 
 	job->inner = NULL;
 	job_finish(job, result, e);
-}
-
-/* A start ends with its process, a wait for the guest is only a wait. */
-int job_cancel(struct job *job, enum error_code why, struct error *e)
-{
-	struct vm *vm = vm_in_memory(job->jobs->manager, job->vm_id);
-	struct error end = ERROR_INIT;
-
-	if (job->cancelled)
-		return 0;
-	if (job->method == API_VM_START && vm && vm->supervisor &&
-	    vm->state == VM_STARTING) {
-		job->cancelled = true;
-		job->why_cancelled = why;
-		vm->stop_requested = true;
-		link_kill(vm->supervisor);
-		return 0;
-	}
-	if (job->method == API_VM_SHUTDOWN && vm && job->inner &&
-	    vm_waits(vm, job->inner)) {
-		job->cancelled = true;
-		job->why_cancelled = why;
-		vm_wait_give_up(vm, job->inner);
-		return 0;
-	}
-	if (job->method == API_VM_SHUTDOWN && job->resumed) {
-		error_set_code(&end, why, "%s is still running", job->vm);
-		job_finish(job, NULL, &end);
-		return 0;
-	}
-	return error_set_code(e, ERROR_STATE,
-			      "job %lld (%s) can no longer be cancelled; it "
-			      "ends by itself",
-			      (long long)job->id,
-			      api_methods[job->method].name);
 }
 
 struct wait_timer {
@@ -291,6 +260,8 @@ static int begin(struct manager *m, struct api_call *call,
 		r = store_job_add(m->store, &row, &id, e);
 	if (r < 0)
 		return r;
+	row.id = id;
+	dbus_api_job(m->dbus_api, &row, false);
 	*ret = job_new(j, id, method, row.vm, params, options->deadline_ms);
 	if (!*ret)
 		return error_set(e, -ENOMEM, "out of memory");
@@ -298,6 +269,7 @@ static int begin(struct manager *m, struct api_call *call,
 	/* A VM that is being defined has none yet. */
 	if (store_vm_id(m->store, row.vm, &(*ret)->vm_id, NULL) < 0)
 		(*ret)->vm_id = 0;
+	job_event_begun(*ret);
 	return 0;
 }
 
@@ -335,21 +307,20 @@ void job_run(struct manager *m, struct api_call *call)
 		       inner_done, job, &job->inner);
 }
 
-void job_step(struct vm *vm, const char *step, int progress)
+/* The job a line about a VM belongs to: the newest that is under way on it. */
+static long long job_of_line(void *cookie, const char *vm)
 {
-	struct jobs *j = vm->manager->jobs;
-	struct job *job;
-	struct error e = ERROR_INIT;
+	const struct jobs *j = cookie;
+	const struct job *job = j->list;
+	const struct vm *known;
 
-	for (job = j ? j->list : NULL; job; job = job->next)
-		if (job->vm_id == vm->id && job->method == API_VM_START)
-			break;
-	if (!job)
-		return;
-	snprintf(job->step, sizeof(job->step), "%s", step);
-	job->progress = progress;
-	if (store_job_step(vm->manager->store, job->id, step, progress, &e) < 0)
-		log_vm(LOG_LEVEL_WARNING, vm->config.name, "%s", e.message);
+	for (; job; job = job->next) {
+		known = vm_in_memory(j->manager, job->vm_id);
+		if (streq(job->vm, vm) ||
+		    (known && streq(known->config.name, vm)))
+			return job->id;
+	}
+	return 0;
 }
 
 int jobs_new(struct manager *m, const struct api_handlers *inner,
@@ -361,6 +332,7 @@ int jobs_new(struct manager *m, const struct api_handlers *inner,
 		return error_set(e, -ENOMEM, "out of memory");
 	j->manager = m;
 	j->inner = *inner;
+	log_jobs(job_of_line, j);
 	*ret = j;
 	return 0;
 }
@@ -377,6 +349,7 @@ struct jobs *jobs_free(struct jobs *j)
 
 	if (!j)
 		return NULL;
+	log_jobs(NULL, NULL);
 	error_set(&e, -ECANCELED,
 		  "armvmd is stopping; the job is settled when it is back");
 	while (j->list) {

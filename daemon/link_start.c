@@ -23,7 +23,7 @@
 #define SUPERVISOR_UID_BASE  1900000000
 #define SUPERVISOR_UID_COUNT 200000000
 
-static uid_t supervisor_uid(const struct vm *vm)
+uid_t link_uid(const struct vm *vm)
 {
 	return SUPERVISOR_UID_BASE + (uid_t)(vm->id % SUPERVISOR_UID_COUNT);
 }
@@ -82,7 +82,7 @@ static int spawn_process(const struct vm *vm, int control_fd, pid_t *ret_pid,
 	posix_spawnattr_t attr;
 	int r;
 
-	snprintf(uid, sizeof(uid), "%u", (unsigned)supervisor_uid(vm));
+	snprintf(uid, sizeof(uid), "%u", (unsigned)link_uid(vm));
 	snprintf(fd_text, sizeof(fd_text), "%d", WIRE_CONTROL_FD);
 	if (getenv("JOURNAL_STREAM") && asprintf(&journal, "JOURNAL_STREAM=%s",
 						 getenv("JOURNAL_STREAM")) > 0)
@@ -178,7 +178,7 @@ int link_spawn(struct vm *vm, struct error *e)
 	}
 	/* From here the process is watched: a failure ends through it. */
 	vm->supervisor = s;
-	scopes_add(vm->manager->scopes, vm, pid);
+	scopes_add(vm->manager->scopes, vm);
 	r = link_connect(s, e);
 	if (r < 0)
 		link_kill(s);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "daemon/dbus_api.h"
 #include "daemon/listen.h"
 #include "daemon/job.h"
 #include "daemon/manager.h"
@@ -14,6 +15,7 @@
 #include "daemon/vm.h"
 #include "daemon/vm_devices.h"
 #include "daemon/vm_nvram.h"
+#include "daemon/vm_save.h"
 #include "daemon/vm_policy.h"
 #include "daemon/vm_run.h"
 #include "daemon/vm_wait.h"
@@ -86,7 +88,11 @@ int manager_new(uv_loop_t *loop, const struct manager_params *params,
 	if (r == 0)
 		r = access_new(m->conf, params->admin_group, &m->access, e);
 	if (r == 0)
-		r = scopes_new(loop, &m->scopes, e);
+		r = dbus_new(loop, &m->dbus, e);
+	if (r == 0)
+		r = scopes_new(m, &m->scopes, e);
+	if (r == 0 && !m->conf->dbus_off)
+		r = dbus_api_new(m, m->dbus, &m->dbus_api, e);
 	if (r == 0)
 		r = make_dir(m->state_dir, 0700, e);
 	if (r == 0)
@@ -259,9 +265,12 @@ int manager_startup(struct manager *m, struct error *e)
 	r = api_server_new(m->loop, fd, &handlers, &m->server, e);
 	if (r == 0)
 		r = serve_http(m, e);
-	if (r == 0)
-		vm_policy_autostart(m);
-	return r;
+	if (r < 0)
+		return r;
+	if (m->scopes || m->dbus_api)
+		dbus_start(m->dbus);
+	vm_policy_autostart(m);
+	return 0;
 }
 
 struct manager *manager_free(struct manager *m)
@@ -275,6 +284,7 @@ struct manager *manager_free(struct manager *m)
 		       "armvmd is stopping; what was begun goes on");
 	/* Calls are answered while there is a server to answer them. */
 	for (struct vm *vm = m->vms; vm; vm = vm->next) {
+		vm_save_abandon(vm);
 		if (vm->supervisor)
 			link_abandon(vm->supervisor);
 		vm_start_ended(vm, ERROR_CANCELLED, "armvmd is stopping");
@@ -293,7 +303,9 @@ struct manager *manager_free(struct manager *m)
 	free(m->runtime_dir);
 	free(m->supervisor_path);
 	access_free(m->access);
+	dbus_api_free(m->dbus_api);
 	scopes_free(m->scopes);
+	dbus_free(m->dbus);
 	free(m);
 	return NULL;
 }
@@ -304,28 +316,29 @@ int manager_event(struct manager *m, const struct vm *vm, const char *kind,
 	_cleanup_json_ json_object *event = fields ? fields
 						   : json_object_new_object();
 	int64_t seq = 0, time_ms = 0;
+	const char *uuid = vm ? vm->config.uuid : "";
 	struct error e = ERROR_INIT;
 	int r;
 
-	json_object_object_add(event, "name",
-			       json_object_new_string(vm->config.name));
+	if (vm)
+		json_object_object_add(event, "name",
+				       json_object_new_string(vm->config.name));
 	/* Who may see only some VMs is judged by the event alone, also when
 	 * the VM has long gone. */
-	if (vm->config.labels)
+	if (vm && vm->config.labels)
 		json_object_object_add(event, "labels",
 				       json_object_get(vm->config.labels));
-	r = store_event_add(m->store, vm->config.uuid, kind, json_text(event),
-			    &seq, &time_ms, &e);
+	r = store_event_add(m->store, uuid, kind, json_text(event), &seq,
+			    &time_ms, &e);
 	if (r < 0) {
-		log_vm(LOG_LEVEL_ERROR, vm->config.name,
+		log_vm(LOG_LEVEL_ERROR, vm ? vm->config.name : NULL,
 		       "event \"%s\" could not be stored: %s", kind, e.message);
 		return r;
 	}
 	json_object_object_add(event, "seq", json_object_new_int64(seq));
 	json_object_object_add(event, "time_ms",
 			       json_object_new_int64(time_ms));
-	json_object_object_add(event, "vm",
-			       json_object_new_string(vm->config.uuid));
+	json_object_object_add(event, "vm", json_object_new_string(uuid));
 	json_object_object_add(event, "kind", json_object_new_string(kind));
 	if (m->server)
 		api_server_notify(m->server, event);

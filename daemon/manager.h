@@ -18,6 +18,8 @@
 struct vm;
 struct turn;
 struct scopes;
+struct dbus;
+struct dbus_api;
 struct autostart;
 struct jobs;
 struct tidy;
@@ -40,7 +42,9 @@ struct manager {
 	char boot_id[40];
 	const struct conf *conf;
 	struct access *access;
-	struct scopes *scopes; /* NULL without systemd */
+	struct dbus *dbus;
+	struct dbus_api *dbus_api; /* NULL when it is switched off */
+	struct scopes *scopes;	   /* NULL without systemd */
 	struct store *store;
 	struct api_server *server;
 	/* The VMs in memory: those that are active, and those that are being
@@ -75,8 +79,9 @@ char *manager_vm_dir(const struct manager *m, const char *uuid);
 
 /*
  * Store an event and announce it once it is durable; `fields` (may be NULL) is
- * consumed. When it cannot be stored that is logged and nobody is told;
- * the error is returned for those who can try again.
+ * consumed. Without a VM they have a "name" of their own. When it cannot be
+ * stored that is logged and nobody is told; the error is returned for those who
+ * can try again.
  */
 int manager_event(struct manager *m, const struct vm *vm, const char *kind,
 		  json_object *fields);

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "daemon/nic_host.h"
 #include "daemon/resource.h"
 #include "daemon/vm_log.h"
 #include "daemon/vm_nvram.h"
@@ -16,6 +17,8 @@ void resources_done(struct resources *r)
 	for (size_t i = 0; i < r->count; i++)
 		r->list[i].fd = fd_close(r->list[i].fd);
 	r->count = 0;
+	while (r->n_passts > 0)
+		passt_forget(r->passts[--r->n_passts]);
 }
 
 int resources_find(const struct resources *r, const char *role)
@@ -208,6 +211,39 @@ static int disks_open(struct vm *vm, struct resources *res, struct error *e)
 	return 0;
 }
 
+/* "nic:ID", "nic:ID/1", ..., then "vhost:ID" likewise. */
+static void add_nic(struct resources *res, const struct nic_config *nic,
+		    struct nic_host *host)
+{
+	unsigned queues = vm_nic_queues(nic);
+
+	for (unsigned i = 0; i < host->fds.n; i++) {
+		char id[VM_DEVICE_ID_MAX + 8];
+
+		snprintf(id, sizeof(id), i % queues ? "%s/%u" : "%s", nic->id,
+			 i % queues);
+		resources_add(res, i < queues ? "nic:" : "vhost:", id,
+			      host->fds.fds[i]);
+	}
+	host->fds.n = 0;
+	if (host->passt)
+		res->passts[res->n_passts++] = TAKE_PTR(host->passt);
+}
+
+static int nics_open(struct vm *vm, struct resources *res, struct error *e)
+{
+	for (size_t i = 0; i < vm->config.n_nics; i++) {
+		const struct nic_config *n = &vm->config.nics[i];
+		struct nic_host host;
+		int r = nic_host_open(n, vm, &host, e);
+
+		if (r < 0)
+			return r;
+		add_nic(res, n, &host);
+	}
+	return 0;
+}
+
 /* What only a guest that really runs has a use for. */
 static int host_open(struct vm *vm, struct resources *res, struct error *e)
 {
@@ -222,19 +258,6 @@ static int host_open(struct vm *vm, struct resources *res, struct error *e)
 	if (r == 0)
 		resources_add(res, "vsock", "", fd);
 	return r;
-}
-
-static int nics_open(struct vm *vm, struct resources *res, struct error *e)
-{
-	for (size_t i = 0; i < vm->config.n_nics; i++) {
-		const struct nic_config *n = &vm->config.nics[i];
-		int fd, r = tap_open(n, vm->id, &fd, e);
-
-		if (r < 0)
-			return r;
-		resources_add(res, "nic:", n->id, fd);
-	}
-	return 0;
 }
 
 /* Each step adds to `res` what it opened, so that a failure closes it all. */

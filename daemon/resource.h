@@ -6,9 +6,10 @@
 #ifndef DAEMON_RESOURCE_H
 #define DAEMON_RESOURCE_H
 
+#include "daemon/passt.h"
 #include "daemon/vm.h"
 
-#define RESOURCE_MAX	  (9 + VM_DISKS_MAX + VM_NICS_MAX)
+#define RESOURCE_MAX	  (10 + VM_DISKS_MAX + VM_NICS_MAX * 2 * VM_NIC_QUEUES_MAX)
 #define RESOURCE_ROLE_MAX 80
 
 struct resource {
@@ -19,6 +20,9 @@ struct resource {
 struct resources {
 	struct resource list[RESOURCE_MAX];
 	size_t count;
+	/* Those that were started, and have yet to serve. */
+	struct passt *passts[VM_NICS_MAX];
+	size_t n_passts;
 };
 
 void resources_done(struct resources *r);
@@ -59,10 +63,5 @@ const char *resources_firmware_path(const struct vm_config *c);
  * of it is open. */
 int resources_disk_open(const struct disk_config *d, bool use, int *ret,
 			struct error *e) must_check;
-
-/* daemon/tap.c: an open tap for this NIC, made and joined to its bridge when
- * needed; it vanishes with its last descriptor unless it existed before. */
-int tap_open(const struct nic_config *nic, int64_t vm_id, int *ret_fd,
-	     struct error *e) must_check;
 
 #endif

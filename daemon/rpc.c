@@ -1,5 +1,6 @@
 #include "daemon/rpc.h"
 
+#include "daemon/dbus_api.h"
 #include "daemon/job.h"
 #include "daemon/turn.h"
 #include "daemon/vm.h"
@@ -47,6 +48,20 @@ static bool may_see(void *cookie, const struct api_identity *who,
 	return access_covers(who, labels);
 }
 
+static void tell_event(void *cookie, json_object *event)
+{
+	const struct manager *m = cookie;
+
+	dbus_api_event(m->dbus_api, event);
+}
+
+static void tell_note(void *cookie, json_object *note)
+{
+	const struct manager *m = cookie;
+
+	dbus_api_note(m->dbus_api, note);
+}
+
 static void run_job(void *cookie, struct api_call *c)
 {
 	job_run(cookie, c);
@@ -88,9 +103,14 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 		{API_DISK_ADD, rpc_disk_add},
 		{API_DISK_REMOVE, rpc_disk_remove},
 		{API_DISK_LIST, rpc_disk_list},
+		{API_DISK_RESIZE, rpc_disk_resize},
 		{API_NIC_ADD, rpc_nic_add},
 		{API_NIC_REMOVE, rpc_nic_remove},
+		{API_NIC_SET, rpc_nic_set},
 		{API_NIC_LIST, rpc_nic_list},
+		{API_SNAPSHOT_SAVE, rpc_snapshot_save},
+		{API_SNAPSHOT_RESTORE, rpc_snapshot_restore},
+		{API_SNAPSHOT_SHOW, rpc_snapshot_show},
 		{API_VAR_LIST, rpc_var_list},
 		{API_JOB_LIST, rpc_job_list},
 		{API_JOB_GET, rpc_job_get},
@@ -106,14 +126,17 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 				     .check_vm = check_vm,
 				     .may_see = may_see,
 				     .check_revision = check_revision,
-				     .audit = audit};
+				     .audit = audit,
+				     .event = tell_event,
+				     .note = tell_note};
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		ret->handle[table[i].id] = table[i].handle;
 	*ret_inner = *ret;
 	ret->job = run_job;
 	/* These are journalled, however they are asked for. */
 	ret->handle[API_VM_START] = ret->handle[API_VM_STOP] =
-		ret->handle[API_VM_SHUTDOWN] = run_job;
+		ret->handle[API_VM_SHUTDOWN] = ret->handle[API_SNAPSHOT_SAVE] =
+			ret->handle[API_SNAPSHOT_RESTORE] = run_job;
 }
 
 void rpc_discover(void *cookie, struct api_call *c)

@@ -77,7 +77,42 @@ void rpc_nic_remove(void *cookie, struct api_call *c)
 	remove_one(cookie, c, VM_DEVICE_NIC);
 }
 
+void rpc_nic_set(void *cookie, struct api_call *c)
+{
+	const struct api_nic_set_params *p = api_call_params(c);
+	const struct nic_set set = {
+		.id = p->id,
+		.link = p->link,
+		.live = p->live,
+	};
+	struct error e = ERROR_INIT;
+	struct vm *vm = vm_find(cookie, p->name, &e);
+
+	if (vm)
+		vm_nic_set(vm, &set, c);
+	else
+		api_call_fail(c, &e);
+}
+
 void rpc_nic_list(void *cookie, struct api_call *c)
 {
 	list(cookie, c, VM_DEVICE_NIC);
+}
+
+void rpc_disk_resize(void *cookie, struct api_call *c)
+{
+	const struct api_disk_resize_params *p = api_call_params(c);
+	const struct disk_resize resize = {
+		.id = p->id,
+		.size = p->size_bytes,
+		.rescan = p->rescan,
+		.force = p->force,
+	};
+	struct error e = ERROR_INIT;
+	struct vm *vm = vm_find(cookie, p->name, &e);
+
+	if (vm)
+		vm_disk_resize(vm, &resize, c);
+	else
+		api_call_fail(c, &e);
 }

@@ -38,6 +38,7 @@ void rpc_host_info(void *cookie, struct api_call *c)
 	json_object *hypervisors = json_object_new_array();
 	struct utsname host = {0};
 	struct sysinfo memory = {0};
+	int64_t vms;
 
 	uname(&host);
 	sysinfo(&memory);
@@ -68,5 +69,8 @@ void rpc_host_info(void *cookie, struct api_call *c)
 			       json_object_new_string(m->state_dir));
 	json_object_object_add(o, "boot_id",
 			       json_object_new_string(m->boot_id));
+	if (!api_call_who(c)->labels &&
+	    store_vm_count(m->store, &vms, NULL) == 0)
+		json_object_object_add(o, "vms", json_object_new_int64(vms));
 	api_call_reply(c, o, -1);
 }

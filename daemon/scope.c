@@ -1,27 +1,42 @@
 #include "daemon/scope.h"
 
-#include <poll.h>
 #include <stdio.h>
-#include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
 
+#include "daemon/machine.h"
+#include "daemon/supervisor_link.h"
 #include "lib/base/log.h"
 
 /* Page tables and rings grow with the guest, code and stacks do not. */
 #define OVERHEAD_FIXED	  MIB(128)
 #define OVERHEAD_FRACTION 32
 #define CPU_SECOND_USEC	  1000000
+#define SYSTEMD		  "org.freedesktop.systemd1"
+#define SYSTEMD_PATH	  "/org/freedesktop/systemd1"
+#define SYSTEMD_INTERFACE "org.freedesktop.systemd1.Manager"
+#define UNIT_SIZE	  64
+/* systemd.resource-control(5): the default of CPUWeight=. */
+#define CPU_WEIGHT_DEFAULT 100
 
-struct scopes {
-	uv_loop_t *loop;
-	sd_bus *bus; /* NULL: not connected now */
-	uv_poll_t poll;
-	uv_timer_t timer;
-	bool polling; /* `poll` is in use, or still being closed */
-	unsigned open_handles;
+/* One that systemd was asked for, until the process is in it. */
+struct pending {
+	struct pending *next;
+	struct scopes *scopes;
+	int64_t vm_id;
+	pid_t pid;
+	sd_bus_slot *slot; /* of the request */
+	char unit[UNIT_SIZE];
 };
 
-static void scopes_update(struct scopes *s);
+struct scopes {
+	struct manager *manager;
+	struct dbus_user user;
+	struct machines *machines;
+	struct pending *pending;
+	/* The end of systemd's jobs; only while something is pending, as they
+	 * are everyone's. */
+	sd_bus_slot *match;
+};
 
 uint64_t scope_memory_max(const struct vm_config *c)
 {
@@ -34,129 +49,92 @@ uint64_t scope_cpu_quota(const struct vm_config *c)
 	return (c->vcpus + 1ull) * CPU_SECOND_USEC;
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void pending_free(struct pending *p)
 {
-	struct scopes *s = handle->data;
+	struct scopes *s = p->scopes;
+	struct pending **at = &s->pending;
 
-	if (handle->type == UV_POLL)
-		s->polling = false;
-	if (--s->open_handles == 0)
-		free(s);
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	sd_bus_slot_unref(p->slot);
+	free(p);
+	if (!s->pending)
+		s->match = sd_bus_slot_unref(s->match);
 }
 
-static void disconnect(struct scopes *s)
+static struct vm *vm_of(const struct pending *p)
 {
-	if (!s->bus)
-		return;
-	uv_timer_stop(&s->timer);
-	uv_close((uv_handle_t *)&s->poll, on_handle_closed);
-	s->bus = sd_bus_close_unref(s->bus);
+	struct vm *vm = vm_in_memory(p->scopes->manager, p->vm_id);
+
+	return vm && vm->supervisor && vm->supervisor->pid == p->pid ? vm
+								     : NULL;
 }
 
-static void process(struct scopes *s)
+static void scope_done(struct pending *p, const char *why)
 {
-	int r;
+	struct vm *vm = vm_of(p);
 
-	do
-		r = sd_bus_process(s->bus, NULL);
-	while (r > 0);
-	if (r < 0) {
-		/* It is connected again for the next VM. */
-		log_warning("the connection to systemd ended: %s",
-			    strerror(-r));
-		disconnect(s);
-		return;
+	if (vm && why) {
+		log_vm(LOG_LEVEL_WARNING, vm->config.name,
+		       "it runs without a scope of its own: %s", why);
+	} else if (vm) {
+		vm->scoped = true;
+		machines_add(p->scopes->machines, vm);
 	}
-	scopes_update(s);
+	pending_free(p);
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+static struct pending *find(struct scopes *s, const char *unit)
 {
-	process(poll->data);
+	struct pending *p = s->pending;
+
+	while (p && !streq(p->unit, unit))
+		p = p->next;
+	return p;
 }
 
-static void on_timer(uv_timer_t *timer)
+/* JobRemoved(u id, o job, s unit, s result) */
+static int on_job(sd_bus_message *m, void *cookie, sd_bus_error *unused)
 {
-	process(timer->data);
-}
+	struct scopes *s = cookie;
+	const char *job, *unit, *result;
+	struct pending *p;
+	uint32_t id;
 
-/* Wait for what the bus now waits for (sd_bus_get_fd(3)). */
-static void scopes_update(struct scopes *s)
-{
-	uint64_t until = UINT64_MAX, now = uv_hrtime() / 1000;
-	int events = sd_bus_get_events(s->bus);
-
-	uv_poll_start(&s->poll,
-		      (events & POLLIN ? UV_READABLE : 0) |
-			      (events & POLLOUT ? UV_WRITABLE : 0),
-		      on_poll);
-	uv_timer_stop(&s->timer);
-	if (sd_bus_get_timeout(s->bus, &until) >= 0 && until != UINT64_MAX)
-		uv_timer_start(&s->timer, on_timer,
-			       until > now ? (until - now) / 1000 + 1 : 0, 0);
-}
-
-static int connect_bus(struct scopes *s)
-{
-	int r;
-
-	if (s->bus)
+	if (sd_bus_message_read(m, "uoss", &id, &job, &unit, &result) < 0)
 		return 0;
-	if (s->polling)
-		return -EBUSY; /* the last one is not closed yet */
-	r = sd_bus_open_system(&s->bus);
-	if (r < 0)
-		return r;
-	r = uv_poll_init(s->loop, &s->poll, sd_bus_get_fd(s->bus));
-	if (r < 0) {
-		s->bus = sd_bus_close_unref(s->bus);
-		return r;
-	}
-	s->poll.data = s;
-	s->polling = true;
-	s->open_handles++;
-	scopes_update(s);
+	p = find(s, unit);
+	if (p)
+		scope_done(p, streq(result, "done") ? NULL : result);
 	return 0;
 }
 
-int scopes_new(uv_loop_t *loop, struct scopes **ret, struct error *e)
-{
-	struct scopes *s;
-
-	*ret = NULL;
-	if (sd_booted() <= 0)
-		return 0;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return error_set(e, -ENOMEM, "out of memory");
-	s->loop = loop;
-	uv_timer_init(loop, &s->timer);
-	s->timer.data = s;
-	s->open_handles = 1;
-	*ret = s;
-	return 0;
-}
-
-struct scopes *scopes_free(struct scopes *s)
-{
-	if (!s)
-		return NULL;
-	if (s->bus)
-		sd_bus_flush(s->bus);
-	disconnect(s);
-	uv_close((uv_handle_t *)&s->timer, on_handle_closed);
-	return NULL;
-}
-
-static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *unused)
+/* Accepted; its end is a job's. One that exists is an earlier daemon's. */
+static int on_answer(sd_bus_message *m, void *cookie, sd_bus_error *unused)
 {
 	const sd_bus_error *error = sd_bus_message_get_error(m);
+	struct scopes *s = cookie;
+	struct pending *p = s->pending;
 
-	if (error)
-		log_vm(LOG_LEVEL_WARNING, userdata,
-		       "it runs without a scope of its own: %s",
-		       error->message ? error->message : error->name);
+	/* The job may even have ended, and with it what was pending. */
+	while (p &&
+	       p->slot != sd_bus_get_current_slot(sd_bus_message_get_bus(m)))
+		p = p->next;
+	if (!p || !error)
+		return 0;
+	if (sd_bus_error_has_name(error, "org.freedesktop.systemd1.UnitExists"))
+		scope_done(p, NULL);
+	else
+		scope_done(p, error->message ? error->message : error->name);
 	return 0;
+}
+
+static int append_weight(sd_bus_message *m, const struct vm_config *c)
+{
+	uint64_t weight = c->cpu_weight ? c->cpu_weight : CPU_WEIGHT_DEFAULT;
+
+	return sd_bus_message_append(m, "(sv)", "CPUWeight", "t", weight);
 }
 
 /* org.freedesktop.systemd1(5), StartTransientUnit(): "(sv)" for each. */
@@ -181,6 +159,8 @@ static int append_properties(sd_bus_message *m, const struct vm *vm, pid_t pid)
 	if (r >= 0)
 		r = sd_bus_message_append(m, "(sv)", "CPUQuotaPerSecUSec", "t",
 					  scope_cpu_quota(c));
+	if (r >= 0)
+		r = append_weight(m, c);
 	/* A scope whose process failed is not kept: the daemon keeps why. */
 	if (r >= 0)
 		r = sd_bus_message_append(m, "(sv)", "CollectMode", "s",
@@ -188,55 +168,153 @@ static int append_properties(sd_bus_message *m, const struct vm *vm, pid_t pid)
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int send_request(struct scopes *s, const struct vm *vm, pid_t pid)
+/* One run, one unit: the last run's may not be gone yet. */
+static void unit_name(const struct vm *vm, char ret[UNIT_SIZE])
 {
-	char *name = strdup(vm->config.name);
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	sd_bus_slot *slot = NULL;
-	char unit[64];
-	int r;
+	snprintf(ret, UNIT_SIZE, "armvm-%s-%d.scope", vm->config.uuid,
+		 (int)vm->supervisor->pid);
+}
 
-	if (!name)
-		return -ENOMEM;
-	/* One run, one unit: the last run's may not be gone yet. */
-	snprintf(unit, sizeof(unit), "armvm-%s-%d.scope", vm->config.uuid, pid);
-	r = sd_bus_message_new_method_call(
-		s->bus, &m, "org.freedesktop.systemd1",
-		"/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-		"StartTransientUnit");
+static int send_request(struct scopes *s, sd_bus *sd, const struct vm *vm,
+			struct pending *p)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	int r = sd_bus_message_new_method_call(sd, &m, SYSTEMD, SYSTEMD_PATH,
+					       SYSTEMD_INTERFACE,
+					       "StartTransientUnit");
+
+	if (r >= 0 && !s->match)
+		r = sd_bus_match_signal_async(sd, &s->match, SYSTEMD,
+					      SYSTEMD_PATH, SYSTEMD_INTERFACE,
+					      "JobRemoved", on_job, NULL, s);
 	if (r >= 0)
-		r = sd_bus_message_append(m, "ss", unit, "fail");
+		r = sd_bus_message_append(m, "ss", p->unit, "fail");
 	if (r >= 0)
-		r = append_properties(m, vm, pid);
+		r = append_properties(m, vm, p->pid);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "a(sa(sv))", 0);
-	if (r >= 0)
-		r = sd_bus_call_async(s->bus, &slot, m, on_answer, name, 0);
-	if (r < 0) {
-		free(name);
-		return r;
+	return r < 0 ? r : sd_bus_call_async(sd, &p->slot, m, on_answer, s, 0);
+}
+
+void scopes_add(struct scopes *s, struct vm *vm)
+{
+	sd_bus *sd = s ? dbus_connection(s->manager->dbus) : NULL;
+	struct pending *p;
+	int r;
+
+	vm->scoped = false;
+	/* Without the bus now: on_connected() comes back to it. */
+	if (!sd)
+		return;
+	p = calloc(1, sizeof(*p));
+	if (!p) {
+		log_vm(LOG_LEVEL_WARNING, vm->config.name,
+		       "it runs without a scope of its own: out of memory");
+		return;
 	}
-	sd_bus_slot_set_destroy_callback(slot, free);
-	sd_bus_slot_set_floating(slot, 1);
-	sd_bus_slot_unref(slot);
+	*p = (struct pending){.next = s->pending,
+			      .scopes = s,
+			      .vm_id = vm->id,
+			      .pid = vm->supervisor->pid};
+	/* One run, one unit: the last run's may not be gone yet. */
+	snprintf(p->unit, sizeof(p->unit), "armvm-%s-%d.scope", vm->config.uuid,
+		 (int)p->pid);
+	s->pending = p;
+	r = send_request(s, sd, vm, p);
+	if (r < 0)
+		scope_done(p, strerror(-r));
+	dbus_wake(s->manager->dbus);
+}
+
+static int on_updated(sd_bus_message *m, void *cookie, sd_bus_error *unused)
+{
+	const sd_bus_error *error = sd_bus_message_get_error(m);
+
+	if (error)
+		log_warning("the scope of a VM was not changed: %s",
+			    error->message ? error->message : error->name);
 	return 0;
 }
 
-void scopes_add(struct scopes *s, const struct vm *vm, pid_t pid)
+/* SetUnitProperties(s name, b runtime, a(sv) properties) */
+void scopes_update(struct scopes *s, struct vm *vm)
 {
+	sd_bus *sd = s ? dbus_connection(s->manager->dbus) : NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+	char unit[UNIT_SIZE];
 	int r;
 
-	if (!s)
+	if (!sd || !vm->scoped || !vm->supervisor)
 		return;
-	r = connect_bus(s);
+	unit_name(vm, unit);
+	r = sd_bus_message_new_method_call(sd, &m, SYSTEMD, SYSTEMD_PATH,
+					   SYSTEMD_INTERFACE,
+					   "SetUnitProperties");
 	if (r >= 0)
-		r = send_request(s, vm, pid);
+		r = sd_bus_message_append(m, "sb", unit, 1);
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "(sv)");
+	if (r >= 0)
+		r = append_weight(m, &vm->config);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	if (r >= 0)
+		r = sd_bus_call_async(sd, NULL, m, on_updated, NULL, 0);
 	if (r < 0)
 		log_vm(LOG_LEVEL_WARNING, vm->config.name,
-		       "it runs without a scope of its own: systemd cannot be "
-		       "asked: %s",
-		       strerror(-r));
-	/* It goes out now, and not with what comes in next. */
-	if (s->bus)
-		process(s);
+		       "its scope was not changed: %s", strerror(-r));
+	dbus_wake(s->manager->dbus);
+}
+
+static void on_connected(void *cookie, sd_bus *sd)
+{
+	struct scopes *s = cookie;
+
+	for (struct vm *vm = s->manager->vms; vm; vm = vm->next)
+		if (vm->supervisor)
+			scopes_add(s, vm);
+}
+
+/* It is asked for again. */
+static void on_disconnected(void *cookie)
+{
+	struct scopes *s = cookie;
+
+	while (s->pending)
+		pending_free(s->pending);
+}
+
+int scopes_new(struct manager *m, struct scopes **ret, struct error *e)
+{
+	struct scopes *s;
+	int r;
+
+	*ret = NULL;
+	if (sd_booted() <= 0)
+		return 0;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return error_set(e, -ENOMEM, "out of memory");
+	s->manager = m;
+	s->user = (struct dbus_user){.connected = on_connected,
+				     .disconnected = on_disconnected,
+				     .cookie = s};
+	r = machines_new(m, &s->machines, e);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	dbus_join(m->dbus, &s->user);
+	*ret = s;
+	return 0;
+}
+
+struct scopes *scopes_free(struct scopes *s)
+{
+	if (!s)
+		return NULL;
+	on_disconnected(s);
+	machines_free(s->machines);
+	free(s);
+	return NULL;
 }

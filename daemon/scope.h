@@ -1,8 +1,7 @@
 /*
  * A transient scope of systemd's for each supervisor, in armvm.slice, with
  * limits that follow from the definition: a VM is a unit of its own beside
- * armvmd.service, survives it, and cannot take more than it was given. The one
- * place of the daemon that speaks D-Bus.
+ * armvmd.service, survives it, and cannot take more than it was given.
  *
  * Where systemd does not run, nothing happens and nothing is missing.
  *
@@ -11,22 +10,25 @@
 #ifndef DAEMON_SCOPE_H
 #define DAEMON_SCOPE_H
 
-#include <uv.h>
-
+#include "daemon/dbus.h"
 #include "daemon/vm.h"
 
 struct scopes;
 
-/* *ret is NULL where systemd does not run. */
-int scopes_new(uv_loop_t *loop, struct scopes **ret,
+/* *ret is NULL where systemd does not run. Joins m->dbus. */
+int scopes_new(struct manager *m, struct scopes **ret,
 	       struct error *e) must_check;
-/* What was asked for still happens; the memory is released by the loop. NULL
- * is fine. */
+/* What was asked for still happens. NULL is fine. */
 struct scopes *scopes_free(struct scopes *s);
 
-/* Ask for the process of a VM that was just started to be moved; a failure is
- * logged, as the VM runs without a scope as well. `s` may be NULL. */
-void scopes_add(struct scopes *s, const struct vm *vm, pid_t pid);
+/* Ask for the process of a VM that runs to be moved, now or when the bus is
+ * there; a failure is logged, as the VM runs without a scope as well. Then
+ * it is registered with machined. `s` may be NULL. */
+void scopes_add(struct scopes *s, struct vm *vm);
+
+/* The definition has changed: what can be changed of its scope is. `s` may be
+ * NULL. */
+void scopes_update(struct scopes *s, struct vm *vm);
 
 /* What a VM may take at most: its memory and what the supervisor needs for
  * itself; and its CPUs and one more for the devices, in microseconds of CPU

@@ -3,22 +3,40 @@
 #include <stdio.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-journal.h>
 
 #include "lib/base/log.h"
 
-static void to_journal(enum log_level level, const char *vm,
+#define FIELD_MAX 2048
+
+/* systemd.journal-fields(7); VM= and JOB= are ours. */
+static void to_journal(enum log_level level, const char *vm, long long job,
 		       const char *message)
 {
-	if (vm)
-		sd_journal_send("MESSAGE=%s: %s", vm, message, "PRIORITY=%d",
-				(int)level, "SYSLOG_IDENTIFIER=armvmd", "VM=%s",
-				vm, NULL);
-	else
-		sd_journal_send("MESSAGE=%s", message, "PRIORITY=%d",
-				(int)level, "SYSLOG_IDENTIFIER=armvmd", NULL);
+	static char program[] = "SYSLOG_IDENTIFIER=armvmd";
+	char text[2][FIELD_MAX], vm_field[FIELD_MAX], job_field[32];
+	struct iovec fields[5];
+	int n = 0;
+
+	snprintf(text[0], FIELD_MAX, "MESSAGE=%s%s%s", vm ? vm : "",
+		 vm ? ": " : "", message);
+	snprintf(text[1], FIELD_MAX, "PRIORITY=%d", (int)level);
+	fields[n++] = (struct iovec){text[0], strlen(text[0])};
+	fields[n++] = (struct iovec){text[1], strlen(text[1])};
+	fields[n++] = (struct iovec){program, sizeof(program) - 1};
+	if (vm) {
+		snprintf(vm_field, sizeof(vm_field), "VM=%s", vm);
+		fields[n++] = (struct iovec){vm_field, strlen(vm_field)};
+	}
+	if (job) {
+		snprintf(job_field, sizeof(job_field), "JOB=%lld", job);
+		fields[n++] = (struct iovec){job_field, strlen(job_field)};
+	}
+	sd_journal_sendv(fields, n);
 }
 
 /* systemd.exec(5): JOURNAL_STREAM is "device:inode" of the stream that was

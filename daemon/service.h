@@ -14,8 +14,8 @@ struct service {
 	uv_timer_t watchdog;
 };
 
-/* Lines of the log go to the journal, with VM= and PRIORITY=, when that is
- * where standard error goes. */
+/* Lines of the log go to the journal, with VM=, JOB= and PRIORITY=, when that
+ * is where standard error goes. */
 void service_log(void);
 
 /* Ready; and keep the watchdog (WatchdogSec=) quiet from the loop. */

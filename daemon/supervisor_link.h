@@ -71,6 +71,9 @@ void link_kill(struct supervisor *s);
 /* Close our side and forget; the process goes on. For the daemon's exit. */
 void link_abandon(struct supervisor *s);
 
+/* What its process runs as, and whatever else works for the VM. */
+uid_t link_uid(const struct vm *vm);
+
 /* Implemented by vm_run.c. */
 void vm_supervisor_message(struct vm *vm, json_object *message, int *fds,
 			   size_t n_fds);

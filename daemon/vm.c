@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "daemon/job.h"
+#include "daemon/scope.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
 #include "daemon/vm.h"
@@ -115,16 +116,18 @@ int vm_defined(struct manager *m, int64_t id, struct vm_config *config,
 	return *ret ? 0 : -ENOMEM;
 }
 
-/* The definition did not become durable: the stored one counts. */
+/* The definition is durable, or the stored one counts. */
 static void redefined_cb(struct manager *m, const struct turn_note *note,
 			 const struct error *why)
 {
-	struct vm *vm = why ? vm_in_memory(m, note->vm_id) : NULL;
+	struct vm *vm = vm_in_memory(m, note->vm_id);
 	_cleanup_json_ json_object *json = NULL;
 	struct vm_config config = {0};
 	struct store_vm row = {0};
 
-	if (!vm || store_vm_get_id(m->store, vm->id, &row, NULL) < 0)
+	if (vm && !why)
+		scopes_update(m->scopes, vm);
+	if (!vm || !why || store_vm_get_id(m->store, vm->id, &row, NULL) < 0)
 		return;
 	if (json_parse(row.config, strlen(row.config), &json, NULL) == 0 &&
 	    vm_config_from_json(json, &config, NULL) == 0) {

@@ -43,6 +43,7 @@ struct vm {
 	uv_timer_t shutdown_timer;
 	uint64_t shutdown_timeout_ms;
 	bool button_heard, agent_heard; /* by whom in the guest */
+	bool scoped;	      /* its process is in a scope of its own */
 	bool adopted;	      /* nobody is told how its process ended */
 	bool stop_requested;  /* the next end is not a crash */
 	bool panicked;	      /* the next end is one, all the same */
@@ -54,6 +55,7 @@ struct vm {
 	/* Calls that wait for the process to be gone (vm.stop). */
 	struct vm_waiter *waiters;
 	struct device_op *device_ops; /* attaches and detaches under way */
+	struct save_op *save;	      /* vm_save.c; NULL: none is under way */
 	struct start_op *starting;    /* until it runs or its process is gone */
 	/* Whether the store knows the state, and what it was before. */
 	bool saving, unsaved;

@@ -47,26 +47,57 @@ int device_config_with(const struct vm *vm, enum vm_device_kind kind,
 	return vm_config_from_json(config, ret, e);
 }
 
+/* Where it is in the list; -ENOENT names what there is. */
+static int find_or_say(const struct vm *vm, enum vm_device_kind kind,
+		       json_object *list, const char *id, size_t *ret,
+		       struct error *e)
+{
+	*ret = find(list, id);
+	if (*ret < json_object_array_length(list))
+		return 0;
+	return error_set(e, -ENOENT,
+			 "%s has no %s \"%.64s\"; see: armvmctl %s "
+			 "list %s",
+			 vm->config.name, vm_device_kind_name(kind), id,
+			 vm_device_kind_name(kind), vm->config.name);
+}
+
 int device_config_without(const struct vm *vm, enum vm_device_kind kind,
 			  const char *id, struct vm_config *ret,
 			  struct error *e)
 {
 	_cleanup_json_ json_object *config = vm_config_to_json(&vm->config);
 	json_object *list;
-	size_t n, at;
+	size_t at;
+	int r;
 
 	if (!config)
 		return error_set(e, -ENOMEM, "out of memory");
 	list = list_of(config, kind);
-	n = json_object_array_length(list);
-	at = find(list, id);
-	if (at == n)
-		return error_set(e, -ENOENT,
-				 "%s has no %s \"%.64s\"; see: armvmctl %s "
-				 "list %s",
-				 vm->config.name, vm_device_kind_name(kind), id,
-				 vm_device_kind_name(kind), vm->config.name);
+	r = find_or_say(vm, kind, list, id, &at, e);
+	if (r < 0)
+		return r;
 	json_object_array_del_idx(list, at, 1);
+	return vm_config_from_json(config, ret, e);
+}
+
+int device_config_with_link(const struct vm *vm, const char *id, int link,
+			    struct vm_config *ret, struct error *e)
+{
+	_cleanup_json_ json_object *config = vm_config_to_json(&vm->config);
+	json_object *list;
+	size_t at;
+	int r;
+
+	if (!config)
+		return error_set(e, -ENOMEM, "out of memory");
+	list = list_of(config, VM_DEVICE_NIC);
+	r = find_or_say(vm, VM_DEVICE_NIC, list, id, &at, e);
+	if (r < 0)
+		return r;
+	json_object_object_add(
+		json_object_array_get_idx(list, at), "link",
+		json_object_new_string(link == VM_LINK_UP ? "up" : "down"));
 	return vm_config_from_json(config, ret, e);
 }
 

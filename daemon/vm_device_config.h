@@ -18,6 +18,9 @@ int device_config_with(const struct vm *vm, enum vm_device_kind kind,
 int device_config_without(const struct vm *vm, enum vm_device_kind kind,
 			  const char *id, struct vm_config *ret,
 			  struct error *e) must_check;
+/* The definition with a NIC's link as given (enum vm_link); likewise. */
+int device_config_with_link(const struct vm *vm, const char *id, int link,
+			    struct vm_config *ret, struct error *e) must_check;
 /* Whether the definition has it. */
 bool device_config_has(const struct vm *vm, enum vm_device_kind kind,
 		       const char *id);

@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "daemon/device_op.h"
+#include "daemon/nic_host.h"
 #include "daemon/resource.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/vm_device_config.h"
@@ -17,14 +18,19 @@ static void add_text(json_object *o, const char *key, const char *text)
 
 /* What the guest needs of the host, and is judged before anything changes. */
 static int device_open(struct vm *vm, const struct vm_config *next,
-		       enum vm_device_kind kind, bool use, int *ret,
+		       enum vm_device_kind kind, bool use, struct nic_host *ret,
 		       struct error *e)
 {
-	if (kind == VM_DEVICE_DISK)
-		return resources_disk_open(&next->disks[next->n_disks - 1], use,
-					   ret, e);
-	return use ? tap_open(&next->nics[next->n_nics - 1], vm->id, ret, e)
-		   : 0;
+	int r;
+
+	if (kind != VM_DEVICE_DISK)
+		return use ? nic_host_open(&next->nics[next->n_nics - 1], vm,
+					   ret, e)
+			   : 0;
+	r = resources_disk_open(&next->disks[next->n_disks - 1], use,
+				&ret->fds.fds[0], e);
+	ret->fds.n = r == 0;
+	return r;
 }
 
 static int check_slotted(const struct vm_config *next, enum vm_device_kind kind,
@@ -47,7 +53,7 @@ static int add_live(struct vm *vm, const struct device_add *p,
 {
 	_cleanup_json_ json_object *config = device_config_last(next, p->kind);
 	const char *id = device_text(config, "id");
-	_cleanup_close_ int fd = -1;
+	_cleanup_nic_host_ struct nic_host host = {0};
 	json_object *body;
 	struct device_op *op;
 	int r;
@@ -56,7 +62,7 @@ static int add_live(struct vm *vm, const struct device_add *p,
 	if (r == 0)
 		r = check_slotted(next, p->kind, e);
 	if (r == 0)
-		r = device_open(vm, next, p->kind, true, &fd, e);
+		r = device_open(vm, next, p->kind, true, &host, e);
 	if (r == 0)
 		r = device_op_new(vm, p->kind, id, false, call, &op, e);
 	if (r < 0)
@@ -65,11 +71,13 @@ static int add_live(struct vm *vm, const struct device_add *p,
 	op->live = p->live;
 	op->timeout_ms = p->timeout_ms ? p->timeout_ms : DEVICE_ADD_TIMEOUT_MS;
 	op->config = json_object_get(config);
+	op->host = host;
+	host = (struct nic_host){0};
 	device_op_event(op, VM_DEVICE_REQUESTED, "");
 	body = json_object_new_object();
 	add_text(body, "kind", vm_device_kind_name(p->kind));
 	json_object_object_add(body, "config", json_object_get(config));
-	device_op_request(op, "attach", body, &fd);
+	device_op_request(op, "attach", body);
 	return 0;
 }
 
@@ -98,9 +106,9 @@ static int add_at_rest(struct vm *vm, const struct device_add *p,
 		       struct error *e)
 {
 	_cleanup_json_ json_object *config = device_config_last(next, p->kind);
-	_cleanup_close_ int fd = -1;
+	_cleanup_nic_host_ struct nic_host host = {0};
 	int r = p->live ? live_only_at_rest(vm, e)
-			: device_open(vm, next, p->kind, false, &fd, e);
+			: device_open(vm, next, p->kind, false, &host, e);
 
 	if (r == 0)
 		r = resources_check(vm->manager, next, e);
@@ -146,7 +154,7 @@ static int remove_live(struct vm *vm, const struct device_remove *p,
 	add_text(body, "device", p->id);
 	json_object_object_add(body, "force",
 			       json_object_new_boolean(p->force));
-	device_op_request(op, "detach", body, NULL);
+	device_op_request(op, "detach", body);
 	return 0;
 }
 

@@ -37,11 +37,30 @@ struct device_remove {
 	uint64_t timeout_ms;
 };
 
+struct disk_resize {
+	const char *id; /* borrowed */
+	uint64_t size;	/* bytes; 0: none was given */
+	bool rescan, force;
+};
+
+/* daemon/vm_resize.c. Its disk's image gets another size, or has one; the guest
+ * of an active VM is told. Answers `call`, now or later. */
+void vm_disk_resize(struct vm *vm, const struct disk_resize *p,
+		    struct api_call *call);
+
+struct nic_set {
+	const char *id; /* borrowed */
+	int link;	/* enum vm_link */
+	bool live;	/* leave the definition alone */
+};
+
 /* These answer `call`, now or when the guest has followed. */
 void vm_device_add(struct vm *vm, const struct device_add *p,
 		   struct api_call *call);
 void vm_device_remove(struct vm *vm, const struct device_remove *p,
 		      struct api_call *call);
+/* vm_nic.c: at rest in the definition, else also in the guest. */
+void vm_nic_set(struct vm *vm, const struct nic_set *p, struct api_call *call);
 void vm_device_list(struct vm *vm, enum vm_device_kind kind,
 		    struct api_call *call);
 

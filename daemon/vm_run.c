@@ -9,6 +9,7 @@
 #include "daemon/vm_devices.h"
 #include "daemon/vm_nvram.h"
 #include "daemon/vm_policy.h"
+#include "daemon/vm_save.h"
 #include "daemon/vm_run.h"
 #include "daemon/vm_wait.h"
 #include "lib/base/fd.h"
@@ -128,8 +129,12 @@ static void handle_state(struct vm *vm, json_object *message)
 	/* The guest goes on running while it shuts down. */
 	if (vm->state == VM_SHUTTING_DOWN && next == VM_RUNNING)
 		return;
-	vm_set_state(vm, next, "");
-	if (next == VM_RUNNING)
+	vm_set_state(vm, next,
+		     next == VM_PAUSED && reason
+			     ? json_object_get_string(reason)
+			     : "");
+	/* One that was saved may be restored paused. */
+	if (next == VM_RUNNING || next == VM_PAUSED)
 		vm_start_running(vm);
 }
 
@@ -144,7 +149,8 @@ static void handle_event(struct vm *vm, json_object *message)
 	/* Only the kinds we know; a supervisor does not invent events. */
 	if (streq(text, "reset") || streq(text, "panic") ||
 	    streq(text, "balloon") || streq(text, "watchdog") ||
-	    streq(text, "console-log") || streq(text, "device-failed"))
+	    streq(text, "console-log") || streq(text, "device-failed") ||
+	    streq(text, "nic-failed") || streq(text, "io-error"))
 		vm_event(vm, text,
 			 detail ? json_object_get_string(detail) : "");
 	if (streq(text, "reset") && vm->state == VM_SHUTTING_DOWN)
@@ -244,6 +250,7 @@ void vm_supervisor_message(struct vm *vm, json_object *message, int *fds,
 		{WIRE_EVENT, handle_event},
 		{WIRE_NVRAM, handle_nvram},
 		{WIRE_DEVICE, vm_device_message},
+		{WIRE_SAVING, vm_save_message},
 		{WIRE_CONSOLE_WRITER, vm_console_message},
 	};
 	json_object *type = NULL;

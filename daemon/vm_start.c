@@ -17,7 +17,9 @@ struct start_op {
 	struct vm *vm;
 	int hypervisor; /* "auto" resolved */
 	struct resources resources;
-	size_t sent; /* resources handed over so far */
+	size_t sent;   /* resources handed over so far */
+	size_t served; /* passts that are waited for, or serve */
+	bool paused;
 	vm_done_fn done;
 	void *cookie;
 };
@@ -51,7 +53,7 @@ static void start_fail(struct start_op *op, const struct error *e)
 
 void vm_start_running(struct vm *vm)
 {
-	if (vm->starting)
+	if (vm->starting && (vm->state == VM_PAUSED || !vm->starting->paused))
 		start_finish(vm->starting, NULL);
 }
 
@@ -80,6 +82,27 @@ static void start_guest(struct start_op *op)
 		     CONFIGURE_TIMEOUT_MS, started_cb, op);
 }
 
+static void serve_users(struct start_op *op);
+
+static void served_cb(void *cookie, const struct error *why)
+{
+	if (why)
+		start_fail(cookie, why);
+	else
+		serve_users(cookie);
+}
+
+/* A guest is started when those that are to serve it do. */
+static void serve_users(struct start_op *op)
+{
+	struct resources *r = &op->resources;
+
+	if (op->served == r->n_passts)
+		start_guest(op);
+	else
+		passt_then(r->passts[op->served++], served_cb, op);
+}
+
 static void configure_next(struct start_op *op);
 
 static void configured_cb(struct vm *vm, void *cookie, json_object *reply,
@@ -92,7 +115,7 @@ static void configured_cb(struct vm *vm, void *cookie, json_object *reply,
 	else if (op->sent < op->resources.count)
 		configure_next(op);
 	else
-		start_guest(op);
+		serve_users(op);
 }
 
 /* The definition as this run has it: "auto" resolved; the stored one keeps
@@ -123,6 +146,8 @@ static void configure_next(struct start_op *op)
 	json_object_object_add(body, "config", run_config(op));
 	json_object_object_add(body, "nvram_size",
 			       json_object_new_int64(VARSTORE_SIZE));
+	json_object_object_add(body, "paused",
+			       json_object_new_boolean(op->paused));
 	json_object_object_add(
 		body, "console_log_bytes",
 		json_object_new_int64((int64_t)vm_log_part_bytes(op->vm)));
@@ -162,7 +187,30 @@ static void recorded_cb(struct manager *m, const struct turn_note *note,
 		link_kill(vm->supervisor);
 }
 
+static int open_resources(struct start_op *op, int snapshot_fd, struct error *e)
+{
+	struct vm *vm = op->vm;
+	int fd, r;
+
+	r = resources_hypervisor(vm->config.hypervisor, &op->hypervisor, e);
+	if (r == 0)
+		r = resources_open(vm, op->hypervisor, &op->resources, e);
+	if (r < 0 || snapshot_fd < 0)
+		return r;
+	fd = fcntl(snapshot_fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return error_set(e, -errno, "cannot hand over a snapshot: %m");
+	resources_add(&op->resources, "snapshot", "", fd);
+	return 0;
+}
+
 void vm_start(struct vm *vm, vm_done_fn done, void *cookie)
+{
+	vm_start_from(vm, -1, false, done, cookie);
+}
+
+void vm_start_from(struct vm *vm, int snapshot_fd, bool paused, vm_done_fn done,
+		   void *cookie)
 {
 	struct start_op *op = calloc(1, sizeof(*op));
 	struct error e = ERROR_INIT;
@@ -177,10 +225,9 @@ void vm_start(struct vm *vm, vm_done_fn done, void *cookie)
 	op->vm = vm;
 	op->done = done;
 	op->cookie = cookie;
+	op->paused = paused;
 	vm->stop_requested = false;
-	r = resources_hypervisor(vm->config.hypervisor, &op->hypervisor, &e);
-	if (r == 0)
-		r = resources_open(vm, op->hypervisor, &op->resources, &e);
+	r = open_resources(op, snapshot_fd, &e);
 	if (r == 0)
 		r = link_spawn(vm, &e);
 	if (vm->supervisor) {

@@ -300,12 +300,11 @@ void agent_request(struct agent *a, const char *command, json_object *arguments,
 	pump(a);
 }
 
-void agent_shutdown(struct agent *a)
+void agent_shutdown(struct agent *a, const char *mode)
 {
 	json_object *arguments = json_object_new_object();
 
-	json_object_object_add(arguments, "mode",
-			       json_object_new_string("powerdown"));
+	json_object_object_add(arguments, "mode", json_object_new_string(mode));
 	agent_request(a, "guest-shutdown", arguments, AGENT_SYNC_MS, NULL,
 		      NULL);
 }

@@ -51,8 +51,8 @@ typedef void agent_done_fn(void *cookie, json_object *result,
 void agent_request(struct agent *a, const char *command, json_object *arguments,
 		   uint64_t timeout_ms, agent_done_fn *done, void *cookie);
 
-/* Ask it to turn the guest off. There is no answer to that: the guest's end
- * is. */
-void agent_shutdown(struct agent *a);
+/* Ask it to turn the guest off ("powerdown") or to start it over ("reboot").
+ * There is no answer to that: what the guest does is. */
+void agent_shutdown(struct agent *a, const char *mode);
 
 #endif

@@ -4,7 +4,7 @@
 
 static const char *const fixed_roles[] = {
 	"kvm",	 "firmware",	  "kernel",	   "initrd", "nvram",
-	"spill", "console-log:0", "console-log:1", "vsock",
+	"spill", "console-log:0", "console-log:1", "vsock",  "snapshot",
 };
 
 static bool role_is_known(const char *role)
@@ -12,7 +12,8 @@ static bool role_is_known(const char *role)
 	for (size_t i = 0; i < ARRAY_SIZE(fixed_roles); i++)
 		if (streq(role, fixed_roles[i]))
 			return true;
-	return strncmp(role, "disk:", 5) == 0 || strncmp(role, "nic:", 4) == 0;
+	return strncmp(role, "disk:", 5) == 0 ||
+	       strncmp(role, "nic:", 4) == 0 || strncmp(role, "vhost:", 6) == 0;
 }
 
 int handover_add(struct handover *h, const char *role, int *fd, struct error *e)
@@ -21,8 +22,8 @@ int handover_add(struct handover *h, const char *role, int *fd, struct error *e)
 		return error_set(e, -EINVAL,
 				 "role \"%.*s\" is not accepted: kvm, "
 				 "firmware, kernel, initrd, nvram, spill, "
-				 "console-log:0 and :1, vsock, disk:ID and "
-				 "nic:ID are",
+				 "console-log:0 and :1, vsock, snapshot, "
+				 "disk:ID, nic:ID and vhost:ID are",
 				 HANDOVER_ROLE_MAX, role);
 	for (size_t i = 0; i < h->n; i++)
 		if (streq(h->items[i].role, role))
@@ -86,11 +87,48 @@ static void params_close(struct vmm_params *p)
 	fd_close(p->kernel_fd);
 	fd_close(p->initrd_fd);
 	fd_close(p->nvram_fd);
+	fd_close(p->snapshot_fd);
 	fd_close(p->vsock_fd);
 	for (size_t i = 0; i < VM_DISKS_MAX; i++)
 		fd_close(p->disks[i].fd);
 	for (size_t i = 0; i < VM_NICS_MAX; i++)
-		fd_close(p->nics[i].tap_fd);
+		fd_list_done(&p->nics[i].fds);
+}
+
+/* One more for each queue is called ID/1, ID/2, ... */
+static bool take_queue(struct fd_list *fds, struct handover *h,
+		       const char *prefix, const char *id, unsigned queue)
+{
+	char name[VM_DEVICE_ID_MAX + 8];
+	int fd;
+
+	snprintf(name, sizeof(name), queue ? "%s/%u" : "%s", id, queue);
+	fd = handover_take(h, prefix, name);
+	if (fd >= 0)
+		fds->fds[fds->n++] = fd;
+	return fd >= 0;
+}
+
+/* Those of vhost come for all queues or for none. */
+static int take_nic(struct vmm_nic *nic, const struct nic_config *config,
+		    struct handover *h, struct error *e)
+{
+	unsigned n = vm_nic_queues(config), n_vhost = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (!take_queue(&nic->fds, h, "nic:", config->id, i))
+			return error_set(e, -EINVAL,
+					 "no descriptor came for queue %u of "
+					 "network interface \"%s\"",
+					 i, config->id);
+	for (unsigned i = 0; i < n; i++)
+		n_vhost += take_queue(&nic->fds, h, "vhost:", config->id, i);
+	if (n_vhost == 0 || n_vhost == n)
+		return 0;
+	return error_set(e, -EINVAL,
+			 "network interface \"%s\" has %u queues, but vhost "
+			 "came for %u",
+			 config->id, n, n_vhost);
 }
 
 /* Every role to its place; on failure `p` owns what it got so far. */
@@ -104,11 +142,10 @@ static int params_fill(struct vmm_params *p, struct handover *h,
 	p->kernel_fd = handover_take(h, "kernel", "");
 	p->initrd_fd = handover_take(h, "initrd", "");
 	p->nvram_fd = handover_take(h, "nvram", "");
+	p->snapshot_fd = handover_take(h, "snapshot", "");
 	p->vsock_fd = handover_take(h, "vsock", "");
 	for (size_t i = 0; i < VM_DISKS_MAX; i++)
 		p->disks[i].fd = -1;
-	for (size_t i = 0; i < VM_NICS_MAX; i++)
-		p->nics[i].tap_fd = -1;
 	for (size_t i = 0; i < config->n_disks; i++) {
 		const char *id = config->disks[i].id;
 
@@ -119,14 +156,10 @@ static int params_fill(struct vmm_params *p, struct handover *h,
 					 id);
 	}
 	for (size_t i = 0; i < config->n_nics; i++) {
-		const char *id = config->nics[i].id;
+		int r = take_nic(&p->nics[i], &config->nics[i], h, e);
 
-		p->nics[i].tap_fd = handover_take(h, "nic:", id);
-		if (p->nics[i].tap_fd < 0)
-			return error_set(e, -EINVAL,
-					 "no descriptor came for network "
-					 "interface \"%s\"",
-					 id);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -202,6 +235,7 @@ static int create_backend(struct supervisor *s,
 		.events = &supervisor_vmm_events,
 		.cookie = s,
 		.nvram_size = q->nvram_size,
+		.paused = q->paused,
 	};
 	int r;
 

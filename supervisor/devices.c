@@ -199,9 +199,19 @@ static void wait_for_guest(struct device *d, bool attaching,
 	uv_timer_start(&d->timer, on_deadline, timeout_ms, 0);
 }
 
+/* A disk has one descriptor; of a network interface the backend judges. */
+static int check_fds(const struct vmm_device *device, const struct fd_list *fds,
+		     struct error *e)
+{
+	if (fds->n == 1 || device->kind != VM_DEVICE_DISK)
+		return 0;
+	return error_set(e, -EINVAL,
+			 "a disk has one descriptor; %zu came with it", fds->n);
+}
+
 static int attach_part(struct supervisor *s, struct vmm_device *device,
 		       struct parts *parts, const struct device_request *q,
-		       uint32_t *ret_slot, struct error *e)
+		       struct fd_list *fds, uint32_t *ret_slot, struct error *e)
 {
 	const char *id = device->kind == VM_DEVICE_DISK ? parts->disk.id
 							: parts->nic.id;
@@ -213,15 +223,21 @@ static int attach_part(struct supervisor *s, struct vmm_device *device,
 				      "%s has a device \"%s\" already", s->name,
 				      id)
 			  : error_set(e, -EINVAL, "config has no id");
-	r = device_add(s, device->kind, id, json_object_get(q->config), &d, e);
+	r = check_fds(device, fds, e);
+	if (r == 0)
+		r = device_add(s, device->kind, id, json_object_get(q->config),
+			       &d, e);
 	if (r < 0)
 		return r;
 	/* Before the backend, which may tell of "active" at once. */
 	wait_for_guest(d, true, q->timeout_ms);
 	device->disk = &parts->disk;
 	device->nic = &parts->nic;
+	if (device->kind == VM_DEVICE_DISK)
+		device->fd = fd_list_take(fds).fds[0];
+	else
+		device->nic_host.fds = fd_list_take(fds);
 	r = s->ops->attach(s->vmm, device, ret_slot, e);
-	device->fd = -1;
 	if (r < 0)
 		device_forget(d);
 	return r;
@@ -230,7 +246,8 @@ static int attach_part(struct supervisor *s, struct vmm_device *device,
 int devices_attach(struct supervisor *s, const struct device_request *q,
 		   uint32_t *ret_slot, struct error *e)
 {
-	struct vmm_device device = {.fd = q->fd};
+	_cleanup_fds_ struct fd_list fds = q->fds;
+	struct vmm_device device = {.fd = -1};
 	struct parts parts = {0};
 	int r = check_timeout(q, e);
 
@@ -243,11 +260,11 @@ int devices_attach(struct supervisor *s, const struct device_request *q,
 		r = json_decode(q->config, fields_of(device.kind),
 				part_of(&parts, device.kind), "config", e);
 		if (r == 0)
-			r = attach_part(s, &device, &parts, q, ret_slot, e);
+			r = attach_part(s, &device, &parts, q, &fds, ret_slot,
+					e);
 		json_release(fields_of(device.kind),
 			     part_of(&parts, device.kind));
 	}
-	fd_close(device.fd);
 	return r;
 }
 
@@ -278,6 +295,31 @@ int devices_detach(struct supervisor *s, const struct device_request *q,
 				   "only be removed while %s is stopped",
 				   d->id, s->name)
 		       : r;
+}
+
+/* Its own definition follows, so that who lists it sees how it is. */
+int devices_set_link(struct supervisor *s, const char *id, bool up,
+		     struct error *e)
+{
+	struct device *d = device_find(s, id);
+	int r;
+
+	if (!d || d->kind != VM_DEVICE_NIC)
+		return error_set(e, -ENOENT,
+				 "%s has no nic \"%.64s\"; see: armvmctl nic "
+				 "list %s",
+				 s->name, id, s->name);
+	r = s->ops->set_link(s->vmm, id, up, e);
+	if (r < 0)
+		return r;
+	if (up)
+		json_object_object_del(d->config, "link");
+	else
+		json_object_object_add(d->config, "link",
+				       json_object_new_string("down"));
+	log_vm(LOG_LEVEL_INFO, s->name, "nic \"%s\": link %s", id,
+	       up ? "up" : "down");
+	return 0;
 }
 
 json_object *devices_list(struct supervisor *s)

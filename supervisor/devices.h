@@ -28,13 +28,16 @@ struct device_request {
 	json_object *config;   /* only of attach; borrowed */
 	bool force;
 	uint64_t timeout_ms; /* 1 to VM_DEVICE_TIMEOUT_MAX_MS */
-	int fd;		     /* only of attach; consumed, also on failure */
+	struct fd_list fds;  /* only of attach; consumed, also on failure */
 };
 
 int devices_attach(struct supervisor *s, const struct device_request *q,
 		   uint32_t *ret_slot, struct error *e) must_check;
 int devices_detach(struct supervisor *s, const struct device_request *q,
 		   struct error *e) must_check;
+/* Plug a network interface's cable in or out. -ENOENT. */
+int devices_set_link(struct supervisor *s, const char *id, bool up,
+		     struct error *e) must_check;
 /* [{kind, id, state, slot, address, driver, config}], owned by the caller. */
 json_object *devices_list(struct supervisor *s);
 

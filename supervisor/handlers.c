@@ -34,6 +34,7 @@ static const struct json_field configure_fields[] = {
 	FIELD(console_log_bytes, JSON_U64),
 	FIELD(roles, JSON_ANY, .flags = JSON_REQUIRED),
 	FIELD(more, JSON_BOOL),
+	FIELD(paused, JSON_BOOL),
 	JSON_END,
 };
 
@@ -89,6 +90,14 @@ static const struct json_field balloon_fields[] = {
 	JSON_END,
 };
 
+static const struct json_field save_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(compress, JSON_BOOL),
+	FIELD(hold, JSON_BOOL),
+	JSON_END,
+};
+
 static const struct json_field ack_fields[] = {
 	TYPE_FIELD,
 	FIELD(seq, JSON_U64, .flags = JSON_REQUIRED),
@@ -111,6 +120,13 @@ static const struct json_field attach_fields[] = {
 	JSON_END,
 };
 
+static const struct json_field resize_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(device, JSON_STRING, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
 static const struct json_field detach_fields[] = {
 	TYPE_FIELD,
 	ID_FIELD,
@@ -118,6 +134,14 @@ static const struct json_field detach_fields[] = {
 	FIELD(device, JSON_STRING, .flags = JSON_REQUIRED),
 	FIELD(force, JSON_BOOL),
 	FIELD(timeout_ms, JSON_U64, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
+static const struct json_field link_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(device, JSON_STRING, .flags = JSON_REQUIRED),
+	FIELD(up, JSON_BOOL, .flags = JSON_REQUIRED),
 	JSON_END,
 };
 
@@ -173,6 +197,7 @@ static int handle_configure(struct supervisor *s, const struct request *q,
 		.nvram_size = q->nvram_size,
 		.console_log_bytes = q->console_log_bytes,
 		.more = q->more,
+		.paused = q->paused,
 		.fds = q->fds,
 		.n_fds = q->n_fds,
 	};
@@ -204,33 +229,42 @@ int handlers_check_request(struct supervisor *s, enum vm_request request,
 	if (r == 0 && (!s->vmm || !s->started))
 		r = error_set_code(e, ERROR_STATE, "VM %s is not started",
 				   s->name);
-	return r;
+	return r < 0 ? r : save_check(s, e);
 }
 
-/* By the button and by the agent, as far as the guest has them: a second
- * request does no harm to one that follows the first. */
-static int handle_shutdown(struct supervisor *s, const struct request *q,
-			   struct reply *reply, struct error *e)
+int handlers_shutdown(struct supervisor *s, bool *ret_button, bool *ret_agent,
+		      struct error *e)
 {
 	int r = handlers_check_request(s, VM_REQUEST_SHUTDOWN, e);
-	bool button, agent;
+	bool agent;
 
 	if (r == 0)
 		r = s->ops->shutdown(s->vmm, e);
 	if (r < 0)
 		return r;
-	button = s->ops->button_heard(s->vmm);
-	agent = agent_answers(s->agent);
+	*ret_button = s->ops->button_heard(s->vmm);
+	*ret_agent = agent = agent_answers(s->agent);
 	if (agent)
-		agent_shutdown(s->agent);
-	json_object_object_add(reply->object, "button",
-			       json_object_new_boolean(button));
-	json_object_object_add(reply->object, "agent",
-			       json_object_new_boolean(agent));
+		agent_shutdown(s->agent, "powerdown");
 	supervisor_set_state(s, VM_SHUTTING_DOWN,
 			     agent ? "the power button was pressed and the "
 				     "guest's agent asked"
 				   : "the power button was pressed");
+	return 0;
+}
+
+static int handle_shutdown(struct supervisor *s, const struct request *q,
+			   struct reply *reply, struct error *e)
+{
+	bool button, agent;
+	int r = handlers_shutdown(s, &button, &agent, e);
+
+	if (r < 0)
+		return r;
+	json_object_object_add(reply->object, "button",
+			       json_object_new_boolean(button));
+	json_object_object_add(reply->object, "agent",
+			       json_object_new_boolean(agent));
 	return 0;
 }
 
@@ -264,6 +298,7 @@ static int handle_resume(struct supervisor *s, const struct request *q,
 {
 	int r = handlers_check_request(s, VM_REQUEST_RESUME, e);
 
+	s->held &= r < 0;
 	return r < 0 ? r : s->ops->resume(s->vmm, e);
 }
 
@@ -313,9 +348,12 @@ static const struct {
 	[WIRE_AGENT] = {handle_agent, agent_fields},
 	[WIRE_BALLOON] = {handle_balloon, balloon_fields},
 	[WIRE_NVRAM_ACK] = {handle_nvram_ack, ack_fields, true},
+	[WIRE_SAVE] = {handle_save, save_fields},
 	[WIRE_STATS] = {handle_stats, stats_fields},
 	[WIRE_ATTACH] = {handle_attach, attach_fields},
 	[WIRE_DETACH] = {handle_detach, detach_fields},
+	[WIRE_RESIZE] = {handle_resize, resize_fields},
+	[WIRE_LINK] = {handle_link, link_fields},
 	[WIRE_DEVICES] = {handle_devices, bare_fields},
 };
 

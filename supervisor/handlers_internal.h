@@ -13,13 +13,14 @@ struct request {
 	uint64_t id;
 	uint32_t version;
 	uint64_t seq, nvram_size, console_log_bytes, target, from;
-	bool more;
+	bool more, paused;
+	bool compress, hold;
 	int console_device, want, command;
 	char *who;
 	uint64_t session;
 	json_object *config, *roles;
 	char *kind, *device;
-	bool force;
+	bool force, up;
 	uint64_t timeout_ms;
 	int *fds;
 	size_t n_fds;
@@ -39,11 +40,23 @@ typedef int handler_fn(struct supervisor *s, const struct request *q,
 int handlers_check_request(struct supervisor *s, enum vm_request request,
 			   struct error *e) must_check;
 
+/* handle_save.c */
+handler_fn handle_save;
+/* -EBUSY while the machine is being saved. */
+int save_check(const struct supervisor *s, struct error *e) must_check;
+
+/* By the button and by the agent, as far as the guest has them, which is what
+ * is returned: a second request does no harm to one that follows the first.
+ * -EPROTO in a state that does not allow it. */
+int handlers_shutdown(struct supervisor *s, bool *ret_button, bool *ret_agent,
+		      struct error *e) must_check;
+
 /* handle_console.c */
 handler_fn handle_console, handle_console_take;
 
 /* handle_devices.c */
-handler_fn handle_attach, handle_detach, handle_devices;
+handler_fn handle_attach, handle_detach, handle_devices, handle_link;
+handler_fn handle_resize;
 /* handle_stats.c */
 handler_fn handle_stats;
 

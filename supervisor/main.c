@@ -179,7 +179,7 @@ static void leave_session(void)
 	setsid(); /* fails when we lead one already: fine */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	signal(SIGINT, SIG_IGN);
+	signal(SIGINT, SIG_IGN); /* until supervisor/signals.h */
 }
 
 int main(int argc, char **argv)

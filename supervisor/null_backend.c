@@ -7,6 +7,8 @@
 #include "lib/host/chardev.h"
 #include "supervisor/null_backend.h"
 #include "supervisor/null_devices.h"
+#include "supervisor/null_nvram.h"
+#include "supervisor/null_save.h"
 
 #define LINE_MAX_BYTES 1024
 #define INPUT_BYTES    256
@@ -19,7 +21,12 @@ struct vmm {
 	const struct vm_config *config;
 	const struct vmm_events *events;
 	void *cookie;
+	uv_loop_t *loop;
 	struct chardev *console; /* borrowed */
+	struct null_memory memory;
+	struct null_save *save; /* NULL: none is under way */
+	struct vmm_save saving; /* then, the owner's */
+	bool restored, start_paused;
 	struct null_devices *devices;
 	uint8_t *nvram; /* shared with the daemon; NULL for none */
 	uint64_t nvram_size;
@@ -59,7 +66,11 @@ static void on_timer(uv_timer_t *timer)
 
 	if (v->next == VMM_EVENT_RUNNING) {
 		v->running = true;
-		say(v, "null: VM %s started\n", v->config->name);
+		if (v->restored)
+			say(v, "null: VM %s goes on: %s\n", v->config->name,
+			    v->memory.note);
+		else
+			say(v, "null: VM %s started\n", v->config->name);
 		chardev_guest_ready(v->console);
 	} else if (v->next == VMM_EVENT_POWEROFF) {
 		detail = "the guest powered off";
@@ -69,37 +80,23 @@ static void on_timer(uv_timer_t *timer)
 		v->running = false;
 	} else if (v->next == VMM_EVENT_PANIC) {
 		detail = "the null guest panicked";
+	} else if (v->next == VMM_EVENT_IO_ERROR ||
+		   v->next == VMM_EVENT_IO_HELD) {
+		detail = "disk \"null\": write failed: No space left on device";
 	} else if (v->next == VMM_EVENT_RESET) {
 		v->line_size = 0;
 	}
 	v->events->event(v->cookie, v->next, detail);
 	if (v->next == VMM_EVENT_RESET)
 		say(v, "null: VM %s restarted\n", v->config->name);
+	if (v->next == VMM_EVENT_RUNNING && v->start_paused)
+		v->events->event(v->cookie, VMM_EVENT_PAUSED, "");
 }
 
 static void announce(struct vmm *v, enum vmm_event_kind kind, uint64_t ms)
 {
 	v->next = kind;
 	uv_timer_start(&v->timer, on_timer, ms, 0);
-}
-
-/* Two hex digits a byte into out[max]; 0 when it is no such text. */
-static size_t decode_hex(const char *text, uint8_t *out, size_t max)
-{
-	size_t n = 0, digits = strlen(text);
-
-	if (digits % 2 || digits / 2 > max)
-		return 0;
-	for (; n < digits / 2; n++) {
-		unsigned byte;
-		char pair[3] = {text[2 * n], text[2 * n + 1], '\0'};
-
-		if (strspn(pair, "0123456789abcdefABCDEF") != 2 ||
-		    sscanf(pair, "%2x", &byte) != 1)
-			return 0;
-		out[n] = (uint8_t)byte;
-	}
-	return n;
 }
 
 static void run_nvram(struct vmm *v, char *args)
@@ -115,7 +112,7 @@ static void run_nvram(struct vmm *v, char *args)
 		say(v, "usage: nvram OFFSET HEX\n");
 		return;
 	}
-	n = decode_hex(end + 1, bytes, sizeof(bytes));
+	n = null_nvram_hex(end + 1, bytes, sizeof(bytes));
 	if (n == 0 || n > v->nvram_size || offset > v->nvram_size - n) {
 		say(v, "nvram: no bytes, or outside of the %llu of the store\n",
 		    (unsigned long long)v->nvram_size);
@@ -142,6 +139,8 @@ static void run_line(struct vmm *v)
 		const char *word;
 		enum vmm_event_kind kind;
 	} words[] = {
+		{"io-error", VMM_EVENT_IO_ERROR},
+		{"io-held", VMM_EVENT_IO_HELD},
 		{"poweroff", VMM_EVENT_POWEROFF},
 		{"reboot", VMM_EVENT_RESET},
 		{"panic", VMM_EVENT_PANIC},
@@ -154,6 +153,7 @@ static void run_line(struct vmm *v)
 		run_nvram(v, v->line + 6);
 	if (strncmp(v->line, "flood ", 6) == 0)
 		run_flood(v, v->line + 6);
+	null_memory_word(&v->memory, v->line);
 	if (streq(v->line, "ignore"))
 		v->ignoring = true;
 	if (streq(v->line, "hotplug on") || streq(v->line, "hotplug off"))
@@ -227,45 +227,6 @@ static const struct chardev_guest console_guest = {
 	.receive = receive,
 };
 
-static int map_nvram(struct vmm *v, int fd, uint64_t size, struct error *e)
-{
-	struct stat st;
-	void *p;
-
-	if (fd < 0)
-		return 0;
-	if (fstat(fd, &st) < 0)
-		return error_set(e, -errno, "variable store: cannot stat it");
-	if (size == 0 || (uint64_t)st.st_size < size)
-		return error_set(e, -EINVAL,
-				 "variable store: its memory has %lld bytes, "
-				 "not the %llu announced",
-				 (long long)st.st_size,
-				 (unsigned long long)size);
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		return error_set(e, -errno, "variable store: cannot map it");
-	v->nvram = p;
-	v->nvram_size = size;
-	return 0;
-}
-
-/* No hypervisor, no devices: of the descriptors only the variables count. */
-static void close_all(const struct vmm_params *params)
-{
-	fd_close(params->hypervisor_fd);
-	fd_close(params->firmware_fd);
-	if (params->config->vsock.cid)
-		fd_close(params->vsock_fd);
-	fd_close(params->kernel_fd);
-	fd_close(params->initrd_fd);
-	fd_close(params->nvram_fd);
-	for (size_t i = 0; i < params->config->n_disks; i++)
-		fd_close(params->disks[i].fd);
-	for (size_t i = 0; i < params->config->n_nics; i++)
-		fd_close(params->nics[i].tap_fd);
-}
-
 static int null_create(const struct vmm_params *params, struct vmm **ret,
 		       struct error *e)
 {
@@ -273,15 +234,21 @@ static int null_create(const struct vmm_params *params, struct vmm **ret,
 	int r;
 
 	if (!v) {
-		close_all(params);
+		null_devices_close(params);
 		return error_set(e, -ENOMEM, "null backend: out of memory");
 	}
 	v->config = params->config;
 	v->events = params->events;
 	v->cookie = params->cookie;
 	v->console = params->console;
-	r = map_nvram(v, params->nvram_fd, params->nvram_size, e);
-	close_all(params);
+	v->loop = params->loop;
+	v->restored = params->snapshot_fd >= 0;
+	v->paused = v->start_paused = params->paused;
+	r = null_nvram_map(params->nvram_fd, params->nvram_size, &v->nvram,
+			   &v->nvram_size, e);
+	if (r == 0 && v->restored)
+		r = null_load(params->snapshot_fd, &v->memory, e);
+	null_devices_close(params);
 	if (r == 0)
 		r = null_devices_new(params, &v->devices, e);
 	if (r < 0) {
@@ -338,6 +305,15 @@ static int null_reset(struct vmm *v, struct error *e)
 	return 0;
 }
 
+static int null_resize(struct vmm *v, const char *id, struct error *e)
+{
+	struct vmm_device_status unused;
+
+	return null_devices_status(v->devices, id, &unused) < 0
+		       ? error_set(e, -ENOENT, "no disk \"%s\" is attached", id)
+		       : 0;
+}
+
 static int null_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
 {
 	return error_set(e, -EOPNOTSUPP,
@@ -351,8 +327,7 @@ static void null_nvram_committed(struct vmm *v)
 	go_on(v);
 }
 
-/* Its vCPUs have no time of their own; each byte typed counts as an exit of the
- * first, so that something moves. */
+/* So that something moves, each byte typed is an exit of the first vCPU. */
 static int null_stats(struct vmm *v, struct vm_stats *ret, struct error *e)
 {
 	struct vm_stats_mmio *console;
@@ -377,11 +352,39 @@ static void null_destroy(struct vmm *v)
 {
 	if (!v)
 		return;
+	null_save_drop(v->save);
 	chardev_set_guest(v->console, NULL, NULL);
 	null_devices_free(v->devices);
 	if (v->nvram)
 		munmap(v->nvram, v->nvram_size);
 	uv_close((uv_handle_t *)&v->timer, on_closed);
+}
+
+static void on_saved(void *cookie, const struct error *e)
+{
+	struct vmm *v = cookie;
+
+	v->save = NULL;
+	v->saving.done(v->saving.cookie, e);
+}
+
+static int null_save(struct vmm *v, const struct vmm_save *params,
+		     struct error *e)
+{
+	struct vmm_save own = *params;
+
+	own.done = on_saved;
+	own.cookie = v;
+	v->saving = *params;
+	return null_save_begin(v->loop, &v->memory, &own, &v->save, e);
+}
+
+static bool null_progress(struct vmm *v, uint64_t *ret_done,
+			  uint64_t *ret_total)
+{
+	if (v->save)
+		null_save_progress(v->save, ret_done, ret_total);
+	return v->save;
 }
 
 static int null_attach(struct vmm *v, const struct vmm_device *device,
@@ -401,6 +404,13 @@ static void null_give_up(struct vmm *v, const char *id, struct error *why)
 	null_devices_give_up(v->devices, id, why);
 }
 
+/* Of any name: it has no network. */
+static int null_set_link(struct vmm *v, const char *id, bool up,
+			 struct error *e)
+{
+	return 0;
+}
+
 static int null_device_status(struct vmm *v, const char *id,
 			      struct vmm_device_status *ret)
 {
@@ -416,12 +426,16 @@ const struct vmm_ops null_vmm_ops = {
 	.shutdown = null_shutdown,
 	.button_heard = null_button_heard,
 	.reset = null_reset,
+	.resize = null_resize,
 	.set_balloon = null_set_balloon,
 	.nvram_committed = null_nvram_committed,
 	.stats = null_stats,
 	.attach = null_attach,
 	.detach = null_detach,
 	.give_up = null_give_up,
+	.set_link = null_set_link,
 	.device_status = null_device_status,
+	.save = null_save,
+	.save_progress = null_progress,
 	.destroy = null_destroy,
 };

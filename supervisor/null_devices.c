@@ -61,6 +61,23 @@ static void on_timer(uv_timer_t *timer)
 	}
 }
 
+void null_devices_close(const struct vmm_params *params)
+{
+	fd_close(params->hypervisor_fd);
+	fd_close(params->firmware_fd);
+	if (params->config->vsock.cid)
+		fd_close(params->vsock_fd);
+	fd_close(params->kernel_fd);
+	fd_close(params->initrd_fd);
+	fd_close(params->nvram_fd);
+	fd_close(params->snapshot_fd);
+	for (size_t i = 0; i < params->config->n_disks; i++)
+		fd_close(params->disks[i].fd);
+	for (size_t i = 0; i < params->config->n_nics; i++)
+		vmm_device_close(&(struct vmm_device){
+			.fd = -1, .nic_host = params->nics[i]});
+}
+
 int null_devices_new(const struct vmm_params *params, struct null_devices **ret,
 		     struct error *e)
 {
@@ -130,7 +147,7 @@ int null_devices_attach(struct null_devices *n, const struct vmm_device *device,
 	uint32_t slot = slot_choose(n, disk ? device->disk->slot
 					    : device->nic->slot);
 
-	fd_close(device->fd);
+	vmm_device_close(device);
 	if (slot_of(n, id))
 		return error_set(e, -EEXIST,
 				 "a device \"%s\" is attached already", id);

@@ -11,6 +11,9 @@
 
 struct null_devices;
 
+/* No hypervisor, no devices: the backend wants none of the descriptors. */
+void null_devices_close(const struct vmm_params *params);
+
 /* `params` is borrowed during the call; its descriptors are left alone. */
 int null_devices_new(const struct vmm_params *params, struct null_devices **ret,
 		     struct error *e) must_check;

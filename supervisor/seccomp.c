@@ -185,6 +185,7 @@ static const struct {
 	{SCMP_SYS(ioctl), ARG_IS(1, TUNGETIFF)},
 	{SCMP_SYS(ioctl), ARG_IS(1, TUNGETFEATURES)},
 	{SCMP_SYS(ioctl), ARG_IS(1, TUNSETOFFLOAD)},
+	{SCMP_SYS(ioctl), ARG_IS(1, TUNSETQUEUE)},
 	{SCMP_SYS(ioctl), ARG_IS(1, TUNSETVNETHDRSZ)},
 	{SCMP_SYS(ioctl), ARG_IS(1, TUNGETVNETHDRSZ)},
 	/* vhost_kernel: our memory, rings and eventfds for a kernel thread of
@@ -201,6 +202,8 @@ static const struct {
 	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_SET_VRING_CALL)},
 	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_SET_VRING_ERR)},
 	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_VSOCK_SET_RUNNING)},
+	/* vhost_net: the tap its rings belong to */
+	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_NET_SET_BACKEND)},
 };
 
 static int add_refused(scmp_filter_ctx ctx)

@@ -1,8 +1,8 @@
-#include <signal.h>
 #include <stdio.h>
 
 #include "lib/base/log.h"
 #include "supervisor/handlers.h"
+#include "supervisor/signals.h"
 
 json_object *supervisor_message(enum wire_message m)
 {
@@ -27,13 +27,14 @@ void supervisor_tell(struct supervisor *s, json_object *message)
 		       "a message to the daemon is lost: %s", strerror(-r));
 }
 
-static void close_all(struct supervisor *s)
+void supervisor_leave(struct supervisor *s)
 {
 	if (s->ending)
 		return;
 	s->ending = true;
 	if (s->vmm)
 		s->ops->destroy(TAKE_PTR(s->vmm));
+	save_ended(s);
 	s->agent = agent_free(s->agent);
 	devices_done(s);
 	s->nvram = nvram_free(s->nvram);
@@ -43,12 +44,12 @@ static void close_all(struct supervisor *s)
 	handover_done(&s->handover);
 	control_done(&s->control);
 	uv_close((uv_handle_t *)&s->timer, NULL);
-	uv_close((uv_handle_t *)&s->sigterm, NULL);
+	signals_end(s);
 }
 
 static void on_farewell(uv_timer_t *timer)
 {
-	close_all(timer->data);
+	supervisor_leave(timer->data);
 }
 
 void supervisor_told(struct supervisor *s)
@@ -65,6 +66,7 @@ static void on_rest(uv_timer_t *timer)
 
 	if (s->vmm)
 		s->ops->destroy(TAKE_PTR(s->vmm));
+	save_ended(s);
 	s->agent = agent_free(s->agent);
 	devices_done(s);
 	if (s->nvram)
@@ -74,7 +76,7 @@ static void on_rest(uv_timer_t *timer)
 	if (s->greeted)
 		supervisor_told(s);
 	else if (s->dismissed)
-		close_all(s);
+		supervisor_leave(s);
 }
 
 void supervisor_rest(struct supervisor *s, enum vm_state final_state,
@@ -158,6 +160,20 @@ static void watchdog(struct supervisor *s)
 		log_vm(LOG_LEVEL_WARNING, s->name, "watchdog: %s", e.message);
 }
 
+/* By the disk's on_error: the guest stands still until somebody has seen to the
+ * host, and resumes it. */
+static void io_held(struct supervisor *s, const char *detail)
+{
+	struct error e = ERROR_INIT;
+
+	tell_event(s, "io-error", detail);
+	if (s->state == VM_PAUSED)
+		return;
+	snprintf(s->pause_reason, sizeof(s->pause_reason), "%s", detail);
+	if (s->ops->pause(s->vmm, &e) < 0)
+		log_vm(LOG_LEVEL_WARNING, s->name, "io-error: %s", e.message);
+}
+
 static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 			 const char *detail)
 {
@@ -171,7 +187,9 @@ static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 		supervisor_set_state(s, VM_RUNNING, detail);
 		break;
 	case VMM_EVENT_PAUSED:
-		supervisor_set_state(s, VM_PAUSED, detail);
+		supervisor_set_state(s, VM_PAUSED,
+				     detail[0] ? detail : s->pause_reason);
+		s->pause_reason[0] = '\0';
 		break;
 	case VMM_EVENT_RESET:
 		if (s->console_log)
@@ -193,6 +211,12 @@ static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 		break;
 	case VMM_EVENT_BALLOON:
 		tell_event(s, "balloon", detail);
+		break;
+	case VMM_EVENT_IO_ERROR:
+		tell_event(s, "io-error", detail);
+		break;
+	case VMM_EVENT_IO_HELD:
+		io_held(s, detail);
 		break;
 	case VMM_EVENT_POWEROFF:
 		supervisor_rest(s, VM_STOPPED,
@@ -220,9 +244,20 @@ static void on_vmm_device(void *cookie, const struct vmm_device_status *status)
 		devices_event(s, status);
 }
 
+static void on_vmm_nic_failed(void *cookie, const char *id, const char *why)
+{
+	char detail[ERROR_MESSAGE_MAX];
+	struct supervisor *s = cookie;
+
+	snprintf(detail, sizeof(detail), "nic \"%s\": %s", id, why);
+	if (!s->at_rest)
+		tell_event(s, "nic-failed", detail);
+}
+
 const struct vmm_events supervisor_vmm_events = {
 	.event = on_vmm_event,
 	.device = on_vmm_device,
+	.nic_failed = on_vmm_nic_failed,
 	.nvram_commit = on_vmm_nvram_commit,
 };
 
@@ -284,6 +319,7 @@ static void on_disconnected(void *cookie, const struct error *why)
 		s->told = false;
 		return;
 	}
+	save_disconnected(s);
 	if (s->started)
 		return;
 	s->dismissed = true;
@@ -302,19 +338,6 @@ static void on_orphan(uv_timer_t *timer)
 
 	s->dismissed = true;
 	supervisor_rest(s, VM_CRASHED, "no daemon came to configure the VM");
-}
-
-static void on_sigterm(uv_signal_t *signal, int number)
-{
-	struct supervisor *s = signal->data;
-
-	log_vm(LOG_LEVEL_INFO, s->name, "told to terminate");
-	s->dismissed = true;
-	if (s->at_rest)
-		close_all(s);
-	else
-		supervisor_rest(s, VM_STOPPED,
-				"the supervisor was told to terminate");
 }
 
 static int supervisor_init(struct supervisor *s, int control_fd, uid_t owner,
@@ -336,9 +359,7 @@ static int supervisor_init(struct supervisor *s, int control_fd, uid_t owner,
 	uv_timer_init(&s->loop, &s->timer);
 	s->timer.data = s;
 	uv_timer_start(&s->timer, on_orphan, SUPERVISOR_ORPHAN_MS, 0);
-	uv_signal_init(&s->loop, &s->sigterm);
-	s->sigterm.data = s;
-	uv_signal_start(&s->sigterm, on_sigterm, SIGTERM);
+	signals_begin(s);
 	return 0;
 }
 

@@ -37,6 +37,8 @@
 /* The final state and the guest's last words leave through the loop. */
 #define SUPERVISOR_FAREWELL_MS 50
 
+#define SUPERVISOR_SIGNALS 3
+
 struct supervisor {
 	uv_loop_t loop;
 	const char *name; /* of the VM; borrowed from argv */
@@ -51,7 +53,8 @@ struct supervisor {
 
 	enum vm_state state;
 	char reason[ERROR_MESSAGE_MAX];
-	enum vm_state final_state; /* once at_rest */
+	char pause_reason[ERROR_MESSAGE_MAX]; /* of the pause that begins */
+	enum vm_state final_state;	      /* once at_rest */
 
 	struct handover handover; /* descriptors of unfinished configures */
 	struct vm_config config;
@@ -64,9 +67,11 @@ struct supervisor {
 	struct nvram *nvram;	/* NULL when there is none, and at rest */
 	uint64_t spilled_bytes; /* at rest: what nvram said last */
 	struct device *devices; /* of the guest; see devices.h */
+	struct save_op *saving; /* handle_save.c; NULL: none */
+	bool held; /* it was saved, and a daemon shall say how it goes on */
 
 	uv_timer_t timer; /* orphan, then rest, then farewell */
-	uv_signal_t sigterm;
+	uv_signal_t signals[SUPERVISOR_SIGNALS];
 	int exit_status;
 };
 
@@ -86,6 +91,11 @@ void supervisor_set_state(struct supervisor *s, enum vm_state state,
 /* A message to the daemon: new, and (consuming it) sent if there is one. */
 json_object *supervisor_message(enum wire_message m);
 void supervisor_tell(struct supervisor *s, json_object *message);
+/* handle_save.c: the guest is gone; the daemon is gone. */
+void save_ended(struct supervisor *s);
+void save_disconnected(struct supervisor *s);
+/* End now; at rest only. */
+void supervisor_leave(struct supervisor *s);
 /* The connected daemon knows the final state: end soon. */
 void supervisor_told(struct supervisor *s);
 

@@ -7,21 +7,6 @@
 #include "vmm-kvm/board_slots.h"
 #include "vmm-kvm/kvm_features.h"
 
-static void close_params(struct vmm_params *p)
-{
-	p->hypervisor_fd = fd_close(p->hypervisor_fd);
-	p->firmware_fd = fd_close(p->firmware_fd);
-	p->kernel_fd = fd_close(p->kernel_fd);
-	p->initrd_fd = fd_close(p->initrd_fd);
-	p->nvram_fd = fd_close(p->nvram_fd);
-	if (p->config->vsock.cid)
-		p->vsock_fd = fd_close(p->vsock_fd);
-	for (size_t i = 0; i < p->config->n_disks; i++)
-		p->disks[i].fd = fd_close(p->disks[i].fd);
-	for (size_t i = 0; i < p->config->n_nics; i++)
-		p->nics[i].tap_fd = fd_close(p->nics[i].tap_fd);
-}
-
 /* Called by the board and the vCPUs, on any thread. */
 
 static void post_stop(void *cookie, enum kvm_vcpu_stop why, const char *detail)
@@ -59,6 +44,21 @@ static void on_note(void *cookie, enum board_note note, uint64_t value)
 	uv_async_send(&v->async);
 }
 
+static void on_fence(void *cookie, bool up)
+{
+	struct vmm *v = cookie;
+
+	run_gate_fence(&v->machine.gate, up);
+}
+
+static void on_io_error(void *cookie, const char *what, bool held)
+{
+	struct vmm *v = cookie;
+
+	notes_io_error(&v->notes, what, held);
+	uv_async_send(&v->async);
+}
+
 static void on_device_failed(void *cookie, const char *why)
 {
 	struct vmm *v = cookie;
@@ -91,6 +91,14 @@ static void on_device(void *cookie, const struct vmm_device_status *status)
 		v->params.events->device(v->params.cookie, status);
 }
 
+static void on_nic_failed(void *cookie, const char *id, const char *why)
+{
+	struct vmm *v = cookie;
+
+	if (v->phase != PHASE_DEAD)
+		v->params.events->nic_failed(v->params.cookie, id, why);
+}
+
 static void tell_announcements(struct vmm *v)
 {
 	struct announcements a = v->announce;
@@ -110,6 +118,9 @@ static void tell_notes(struct vmm *v)
 	enum vmm_event_kind kind;
 
 	while (v->phase < PHASE_RESTING && notes_take(&v->notes, &kind, detail))
+		tell(v, kind, detail);
+	if (v->phase < PHASE_RESTING &&
+	    notes_take_io(&v->notes, uv_hrtime(), &kind, detail))
 		tell(v, kind, detail);
 }
 
@@ -171,6 +182,7 @@ static void on_async(uv_async_t *async)
 	start_commit(v);
 	if (backend_alive(v))
 		board_slots_poll(v->board);
+	backend_save_turn(v);
 	/* A machine is off when its last variable is safe. */
 	if (v->phase != PHASE_DEAD && v->announce.poweroff &&
 	    !nvram_commits_busy(&v->commits)) {
@@ -197,6 +209,7 @@ static void kvm_destroy(struct vmm *v)
 {
 	if (!v || v->phase == PHASE_DEAD)
 		return;
+	backend_save_drop(v);
 	v->phase = PHASE_DEAD;
 	if (v->machine_made)
 		machine_end_vcpus(&v->machine);
@@ -206,7 +219,7 @@ static void kvm_destroy(struct vmm *v)
 		machine_done(&v->machine);
 	}
 	notes_done(&v->notes);
-	close_params(&v->params);
+	backend_close_params(&v->params);
 	uv_close((uv_handle_t *)&v->async, on_async_closed);
 }
 
@@ -247,18 +260,22 @@ static int build(struct vmm *v, struct error *e)
 	struct board_space space;
 	struct host_caps caps;
 	struct guest_abi abi;
+	struct kvm_load *load = NULL;
 	struct board_params board = {
 		.vmm = p,
 		.space = &space,
 		.abi = &abi,
 		.set_mapped = on_set_mapped,
 		.commit = on_commit,
+		.io_error = on_io_error,
 		.note = on_note,
 		.device_failed = on_device_failed,
 		.slots_changed = on_slots_changed,
 		.device_event = on_device,
+		.nic_failed = on_nic_failed,
 		.cookie = v,
 	};
+	const struct bus_fence fence = {on_fence, v};
 	unsigned ipa_bits;
 	int r = check_params(p, e);
 
@@ -284,14 +301,25 @@ static int build(struct vmm *v, struct error *e)
 	kvm_features_probe(v->machine.kvm_fd, v->machine.vm->fd, &caps);
 	caps.memory_max = board_space_ram_max(caps.ipa_bits);
 	r = host_caps_choose(&caps, p->config, &abi, e);
+	if (!r && p->snapshot_fd >= 0)
+		r = backend_load_begin(v, &caps, &space, &load, e);
 	if (r)
 		return r;
+	if (load)
+		abi = load->abi;
+	board.n_slots = load ? load->n_slots : 0;
 	machine_choose(&v->machine, &abi);
 	board.line = kvm_irq_line(v->machine.irq, 0);
 	board.msi = kvm_irq_msi(v->machine.irq);
 	board.doorbells = kvm_irq_doorbells(v->machine.irq);
 	r = board_new(&board, &v->board, e);
-	return r ? r : machine_assemble(&v->machine, v->board, e);
+	if (!r)
+		bus_use_fence(board_bus(v->board), &fence);
+	if (!r)
+		r = machine_assemble(&v->machine, v->board, !load, e);
+	if (load)
+		r = backend_load_end(v, load, r, e);
+	return r;
 }
 
 static int kvm_create(const struct vmm_params *params, struct vmm **ret,
@@ -303,7 +331,7 @@ static int kvm_create(const struct vmm_params *params, struct vmm **ret,
 
 	if (r) {
 		free(v);
-		close_params(&p);
+		backend_close_params(&p);
 		return error_set(e, r, "out of memory");
 	}
 	v->params = p;
@@ -317,6 +345,7 @@ static int kvm_create(const struct vmm_params *params, struct vmm **ret,
 	/* Mapped by now; the page cache keeps what they name. */
 	v->params.firmware_fd = fd_close(v->params.firmware_fd);
 	v->params.nvram_fd = fd_close(v->params.nvram_fd);
+	v->params.snapshot_fd = fd_close(v->params.snapshot_fd);
 	*ret = v;
 	return 0;
 }
@@ -329,10 +358,15 @@ static int kvm_start(struct vmm *v, struct error *e)
 		r = machine_start(&v->machine, e);
 	if (r)
 		return r;
-	v->phase = PHASE_RUNNING;
+	v->phase = v->params.paused ? PHASE_PAUSED : PHASE_RUNNING;
 	v->announce.running = true;
+	v->announce.paused = v->params.paused;
 	uv_async_send(&v->async);
-	machine_open(&v->machine);
+	/* One that was saved has waited for this. */
+	board_still(v->board, false);
+	board_hold(v->board, v->params.paused);
+	if (!v->params.paused)
+		machine_open(&v->machine);
 	return 0;
 }
 
@@ -358,6 +392,7 @@ static int kvm_resume(struct vmm *v, struct error *e)
 	if (r)
 		return r;
 	board_hold(v->board, false);
+	board_retry(v->board);
 	v->phase = PHASE_RUNNING;
 	v->announce.resumed = true;
 	v->announce.paused = false;
@@ -366,20 +401,6 @@ static int kvm_resume(struct vmm *v, struct error *e)
 	if (!notes_stopped(&v->notes))
 		machine_open(&v->machine);
 	return 0;
-}
-
-static int kvm_shutdown(struct vmm *v, struct error *e)
-{
-	int r = backend_check_phase(v, PHASE_RUNNING, "shut down", e);
-
-	if (!r)
-		board_press_power(v->board);
-	return r;
-}
-
-static bool kvm_button_heard(struct vmm *v)
-{
-	return board_power_watched(v->board);
 }
 
 static int kvm_reset(struct vmm *v, struct error *e)
@@ -392,29 +413,25 @@ static int kvm_reset(struct vmm *v, struct error *e)
 	return 0;
 }
 
-static int kvm_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
-{
-	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
-		return backend_check_phase(v, PHASE_RUNNING, "balloon", e);
-	board_set_balloon(v->board, bytes);
-	return 0;
-}
-
 const struct vmm_ops vmm_kvm_ops = {
 	.name = "kvm",
 	.create = kvm_create,
 	.start = kvm_start,
 	.pause = kvm_pause,
 	.resume = kvm_resume,
-	.shutdown = kvm_shutdown,
-	.button_heard = kvm_button_heard,
+	.shutdown = backend_shutdown,
+	.button_heard = backend_button_heard,
 	.reset = kvm_reset,
-	.set_balloon = kvm_set_balloon,
+	.resize = backend_resize,
+	.set_balloon = backend_set_balloon,
 	.nvram_committed = kvm_nvram_committed,
 	.stats = backend_stats,
 	.attach = backend_attach,
 	.detach = backend_detach,
 	.give_up = backend_give_up,
+	.set_link = backend_set_link,
 	.device_status = backend_device_status,
+	.save = backend_save,
+	.save_progress = backend_save_progress,
 	.destroy = kvm_destroy,
 };

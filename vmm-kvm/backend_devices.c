@@ -1,4 +1,3 @@
-#include "lib/base/fd.h"
 #include "vmm-kvm/backend_internal.h"
 #include "vmm-kvm/board_slots.h"
 
@@ -23,7 +22,7 @@ int backend_attach(struct vmm *v, const struct vmm_device *device,
 		   uint32_t *ret_slot, struct error *e)
 {
 	if (!backend_alive(v)) {
-		fd_close(device->fd);
+		vmm_device_close(device);
 		return backend_check_phase(v, PHASE_RUNNING, "attach to", e);
 	}
 	return board_attach(v->board, device, ret_slot, e);
@@ -41,10 +40,31 @@ void backend_give_up(struct vmm *v, const char *id, struct error *why)
 	board_give_up(v->board, id, why);
 }
 
+int backend_set_link(struct vmm *v, const char *id, bool up, struct error *e)
+{
+	return backend_alive(v)
+		       ? board_set_link(v->board, id, up, e)
+		       : backend_check_phase(v, PHASE_RUNNING, "plug into", e);
+}
+
 int backend_device_status(struct vmm *v, const char *id,
 			  struct vmm_device_status *ret)
 {
 	return board_device_status(v->board, id, ret);
+}
+
+int backend_shutdown(struct vmm *v, struct error *e)
+{
+	int r = backend_check_phase(v, PHASE_RUNNING, "shut down", e);
+
+	if (!r)
+		board_press_power(v->board);
+	return r;
+}
+
+bool backend_button_heard(struct vmm *v)
+{
+	return board_power_watched(v->board);
 }
 
 int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e)
@@ -54,4 +74,35 @@ int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e)
 	if (!r)
 		r = board_stats(v->board, ret);
 	return r ? error_set(e, r, "out of memory for statistics") : 0;
+}
+
+int backend_resize(struct vmm *v, const char *id, struct error *e)
+{
+	return backend_alive(v) ? board_resize(v->board, id, e)
+				: backend_check_phase(v, PHASE_RUNNING,
+						      "resize a disk of", e);
+}
+
+int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
+{
+	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
+		return backend_check_phase(v, PHASE_RUNNING, "balloon", e);
+	board_set_balloon(v->board, bytes);
+	return 0;
+}
+
+void backend_close_params(struct vmm_params *p)
+{
+	p->hypervisor_fd = fd_close(p->hypervisor_fd);
+	p->firmware_fd = fd_close(p->firmware_fd);
+	p->kernel_fd = fd_close(p->kernel_fd);
+	p->initrd_fd = fd_close(p->initrd_fd);
+	p->nvram_fd = fd_close(p->nvram_fd);
+	p->snapshot_fd = fd_close(p->snapshot_fd);
+	if (p->config->vsock.cid)
+		p->vsock_fd = fd_close(p->vsock_fd);
+	for (size_t i = 0; i < p->config->n_disks; i++)
+		p->disks[i].fd = fd_close(p->disks[i].fd);
+	for (size_t i = 0; i < p->config->n_nics; i++)
+		fd_list_done(&p->nics[i].fds);
 }

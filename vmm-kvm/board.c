@@ -210,10 +210,12 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 	b->initrd_fd = p->vmm->initrd_fd;
 	b->set_mapped = p->set_mapped;
 	b->commit = p->commit;
+	b->io_error = p->io_error;
 	b->note = p->note;
 	b->device_failed = p->device_failed;
 	b->slots_changed = p->slots_changed;
 	b->device_event = p->device_event;
+	b->nic_failed = p->nic_failed;
 	b->cookie = p->cookie;
 	/* Neither can fail. */
 	(void)uv_timer_init(p->vmm->loop, &b->power_timer);
@@ -246,6 +248,7 @@ struct board *board_free(struct board *b)
 		return NULL;
 	board_free_mmio(b);
 	board_slots_free(b);
+	board_nics_free(b);
 	while (b->n_functions)
 		virtio_pci_free(b->functions[--b->n_functions]);
 	if (b->pvpanic) {

@@ -15,6 +15,7 @@
 
 #include "lib/host/chardev.h"
 #include "lib/model/host_caps.h"
+#include "lib/snapshot/state.h"
 #include "lib/vmm/vmm.h"
 #include "vmm-kvm/board_memory.h"
 #include "vmm-kvm/devices/bus.h"
@@ -34,6 +35,7 @@ struct board_params {
 	struct vmm_params *vmm; /* descriptors of devices are consumed */
 	const struct board_space *space;
 	const struct guest_abi *abi;
+	unsigned n_slots;     /* 0: as the definition says */
 	struct irq_line line; /* a copy of it, per interrupt, for devices */
 	const struct msi_sink *msi;
 	const struct doorbell_sink *doorbells;
@@ -42,6 +44,9 @@ struct board_params {
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
 	/* Likewise: bytes of the variables to be made durable. */
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
+	/* Likewise, on the loop thread: a request of a disk failed, and is
+	 * held until board_retry() or told to the guest; a sentence. */
+	void (*io_error)(void *cookie, const char *what, bool held);
 	/* Likewise. */
 	void (*note)(void *cookie, enum board_note note, uint64_t value);
 	/* Likewise: a sentence that names the device. */
@@ -49,6 +54,8 @@ struct board_params {
 	/* With the device lock held, on any thread: board_slots_poll() is due,
 	 * on the loop thread. */
 	void (*slots_changed)(void *cookie);
+	/* From inside board_slots_poll(); see struct vmm_events. Optional. */
+	void (*nic_failed)(void *cookie, const char *id, const char *why);
 	/* A step of an attach or detach, on the loop thread, from inside
 	 * board_slots_poll(), board_detach() and board_reset(). */
 	void (*device_event)(void *cookie,
@@ -78,12 +85,22 @@ void board_reset(struct board *b);
 /* Commit what the guest wrote to its variables but did not end. */
 void board_sync(struct board *b);
 
+/* Disks start again what they held. vCPUs stand still or may run. */
+void board_retry(struct board *b);
+/* Look at a disk's size again and tell the guest. -ENOENT, or as
+ * blockdev_refresh(). vCPUs may run. */
+int board_resize(struct board *b, const char *id, struct error *e) must_check;
+
 /* The CPUs stand still, or go on: time of the watchdog. */
 void board_hold(struct board *b, bool held);
 
 /* Memory to be left to the guest; see devices/virtio_balloon.h. vCPUs may run.
  */
 void board_set_balloon(struct board *b, uint64_t bytes);
+
+/* Plug a network interface's cable in or out. vCPUs may run. -ENOENT. */
+int board_set_link(struct board *b, const char *id, bool up,
+		   struct error *e) must_check;
 
 /*
  * What its devices did, into `ret`; and ask the guest for what its balloon
@@ -96,5 +113,22 @@ bool board_power_watched(struct board *b);
 
 /* Push the power button and let it go again after a moment. vCPUs may run. */
 void board_press_power(struct board *b);
+
+/*
+ * For a snapshot (board_state.c), no vCPU running. A board that is still
+ * changes neither itself nor guest memory; what is under way to its disks has
+ * ended. One that is made from a snapshot is so until the guest goes on.
+ */
+void board_still(struct board *b, bool still);
+/* -EOPNOTSUPP and -EBUSY name the device that cannot be part of one, now. */
+int board_snapshot_check(struct board *b, struct error *e) must_check;
+void board_save(struct board *b, struct state_out *out);
+/* A new board, of the same definition and slots, its memory loaded: still. */
+int board_load(struct board *b, struct state_in *in,
+	       struct error *e) must_check;
+unsigned board_slots_count(const struct board *b);
+/* The firmware's code is to be another than this host's: memory of its own,
+ * zeroed. */
+int board_own_code(struct board *b, struct error *e) must_check;
 
 #endif

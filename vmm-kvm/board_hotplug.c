@@ -3,6 +3,7 @@
 
 #include "lib/host/blockdev.h"
 #include "vmm-kvm/board_internal.h"
+#include "vmm-kvm/devices/virtio_blk.h"
 
 /* A guest that was told that a device is gone has this long to stop using it:
  * its driver takes milliseconds, and the device fails all requests. */
@@ -100,6 +101,7 @@ static bool slot_powered(struct board *b, struct board_slot *s)
 
 void board_slots_poll(struct board *b)
 {
+	board_nics_poll(b);
 	for (unsigned i = 0; i < b->n_slots; i++) {
 		struct board_slot *s = &b->slots[i];
 
@@ -154,8 +156,11 @@ static void slot_take(struct board *b, struct board_slot *s)
 	bus_lock(b->bus);
 	virtio_pci_doom(s->function);
 	bus_unlock(b->bus);
-	if (s->device.blockdev)
+	if (s->device.blockdev) {
 		blockdev_drain(s->device.blockdev);
+		/* What was held fails, too. */
+		virtio_blk_retry(s->device.virtio);
+	}
 	bus_lock(b->bus);
 	listened = pcie_port_listened(s->port) && pcie_port_powered(s->port);
 	pcie_port_leave(s->port);

@@ -30,6 +30,8 @@ enum board_slot_op {
 	BOARD_SLOT_TAKE,   /* the guest was told */
 };
 
+struct board_nic; /* in board_nic.c */
+
 /* A disk or network interface; borrowed from the transport that owns it. */
 struct board_device {
 	enum vm_device_kind kind;
@@ -71,6 +73,7 @@ struct board {
 	unsigned n_mmio;
 	struct board_slot *slots; /* slots[0] is slot 1 */
 	unsigned n_slots;
+	struct board_nic *nics;
 	uv_timer_t slots_timer;			  /* while one is taken */
 	struct virtio_pci_params function_params; /* the same for all */
 	unsigned open_timers; /* the closing of the last frees the board */
@@ -82,11 +85,13 @@ struct board {
 	/* Of board_params. */
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
+	void (*io_error)(void *cookie, const char *what, bool held);
 	void (*note)(void *cookie, enum board_note note, uint64_t value);
 	void (*device_failed)(void *cookie, const char *why);
 	void (*slots_changed)(void *cookie);
 	void (*device_event)(void *cookie,
 			     const struct vmm_device_status *status);
+	void (*nic_failed)(void *cookie, const char *id, const char *why);
 	void *cookie;
 };
 
@@ -125,6 +130,17 @@ void board_slots_reset(struct board *b);
 /* The virtio end, owned by the caller; device->fd is consumed. */
 int board_device_new(struct board *b, const struct vmm_device *device,
 		     struct board_device *ret, struct error *e) must_check;
+/* NULL when it is none of the disks and network interfaces. */
+struct board_device *board_device_of(struct board *b,
+				     const struct virtio_dev *virtio);
+/* board_nic.c: the virtio end of a NIC, which a transport then takes;
+ * device->nic_host is consumed. Forgotten when that is gone. */
+int board_nic_new(struct board *b, const struct vmm_device *device,
+		  struct virtio_dev **ret, struct error *e) must_check;
+void board_nic_forget(struct board *b, const char *id);
+void board_nics_free(struct board *b);
+/* Tell of host ends that failed. */
+void board_nics_poll(struct board *b);
 struct board_slot *board_slot_find(struct board *b, const char *id);
 /* Into the slot asked for or another; device->fd is consumed. */
 int board_slot_fill(struct board *b, const struct vmm_device *device, bool cold,

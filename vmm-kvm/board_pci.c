@@ -182,7 +182,8 @@ static int add_nic(struct board *b, const struct board_params *p, size_t i,
 	const struct vmm_device device = {
 		.kind = VM_DEVICE_NIC,
 		.nic = &p->vmm->config->nics[i],
-		.fd = TAKE_FD(p->vmm->nics[i].tap_fd),
+		.fd = -1,
+		.nic_host.fds = fd_list_take(&p->vmm->nics[i].fds),
 	};
 
 	return add_device(b, p, device.nic->bus, &device, e);
@@ -205,7 +206,8 @@ int board_add_pci(struct board *b, const struct board_params *p,
 	if (!r)
 		r = add_rng(b, e);
 	if (!r)
-		r = board_slots_new(b, vm_config_slots(c), e);
+		r = board_slots_new(
+			b, p->n_slots ? p->n_slots : vm_config_slots(c), e);
 	for (size_t i = 0; !r && i < c->n_disks; i++)
 		r = add_disk(b, p, i, e);
 	for (size_t i = 0; !r && i < c->n_nics; i++)

@@ -3,7 +3,6 @@
 #include "lib/base/fd.h"
 #include "vmm-kvm/board_internal.h"
 #include "vmm-kvm/devices/virtio_blk.h"
-#include "vmm-kvm/devices/virtio_net.h"
 
 #define FUNCTIONS_PER_DEVICE 8
 /* Linux turns a slot's power off, waits for 1 s and then forgets what was
@@ -60,6 +59,7 @@ void board_slot_empty(struct board *b, struct board_slot *s)
 	if (!s->function)
 		return;
 	s->function = virtio_pci_free(s->function);
+	board_nic_forget(b, s->device.id);
 	s->device = (struct board_device){0};
 	bus_lock(b->bus);
 	pcie_port_eject(s->port);
@@ -84,13 +84,34 @@ void board_slots_free(struct board *b)
 	free(b->slots);
 }
 
+static void on_failed(void *cookie, const struct virtio_blk_failure *f)
+{
+	struct board *b = cookie;
+	const struct board_device *d = board_device_of(b, f->disk);
+	char what[128];
+
+	if (!d || !b->io_error)
+		return;
+	snprintf(what, sizeof(what), "disk \"%s\": %s failed: %s", d->id,
+		 f->what, strerror(f->err));
+	b->io_error(b->cookie, what, f->held);
+}
+
 static int disk_new(struct board *b, const struct disk_config *disk, int fd,
 		    struct virtio_dev **ret, struct blockdev **ret_blockdev,
 		    struct error *e)
 {
+	static const enum virtio_blk_on_error policies[] = {
+		[VM_ON_ERROR_NO_SPACE] = VIRTIO_BLK_HOLD_NO_SPACE,
+		[VM_ON_ERROR_REPORT] = VIRTIO_BLK_REPORT,
+		[VM_ON_ERROR_PAUSE] = VIRTIO_BLK_HOLD,
+	};
 	struct virtio_blk_params params = {
 		.serial = disk->serial ? disk->serial : disk->id,
 		.n_queues = disk->queues,
+		.on_error = policies[disk->on_error],
+		.failed = on_failed,
+		.cookie = b,
 	};
 	int r = blockdev_open(b->function_params.loop, fd, disk->readonly,
 			      &params.blockdev, e);
@@ -99,23 +120,6 @@ static int disk_new(struct board *b, const struct disk_config *disk, int fd,
 	if (!r)
 		r = virtio_blk_new(&params, ret, e);
 	return r ? error_prefix(e, r, "disk \"%s\"", disk->id) : 0;
-}
-
-static int nic_new(struct board *b, const struct nic_config *nic, int tap_fd,
-		   struct virtio_dev **ret, struct error *e)
-{
-	_cleanup_close_ int fd = tap_fd;
-	struct virtio_net_params params = {
-		.loop = b->function_params.loop,
-		.tap_fd = -1,
-	};
-	int r = parse_mac(nic->mac, "mac", params.mac, e);
-
-	if (!r) {
-		params.tap_fd = TAKE_FD(fd);
-		r = virtio_net_new(&params, ret, e);
-	}
-	return r ? error_prefix(e, r, "nic \"%s\"", nic->id) : 0;
 }
 
 static const char *device_id(const struct vmm_device *device)
@@ -135,10 +139,57 @@ int board_device_new(struct board *b, const struct vmm_device *device,
 		r = disk_new(b, device->disk, device->fd, &made.virtio,
 			     &made.blockdev, e);
 	else
-		r = nic_new(b, device->nic, device->fd, &made.virtio, e);
+		r = board_nic_new(b, device, &made.virtio, e);
 	if (!r)
 		*ret = made;
 	return r;
+}
+
+/* The devices there are: those in slots, then those on MMIO. NULL: no more. */
+static struct board_device *device_at(struct board *b, unsigned i)
+{
+	if (i < b->n_slots)
+		return &b->slots[i].device;
+	i -= b->n_slots;
+	return i < b->n_mmio ? &b->mmio_devices[i] : NULL;
+}
+
+struct board_device *board_device_of(struct board *b,
+				     const struct virtio_dev *virtio)
+{
+	struct board_device *d;
+
+	for (unsigned i = 0; (d = device_at(b, i)); i++)
+		if (d->virtio == virtio)
+			return d;
+	return NULL;
+}
+
+void board_retry(struct board *b)
+{
+	struct board_device *d;
+
+	for (unsigned i = 0; (d = device_at(b, i)); i++)
+		if (d->blockdev)
+			virtio_blk_retry(d->virtio);
+}
+
+int board_resize(struct board *b, const char *id, struct error *e)
+{
+	struct board_device *d;
+	int r;
+
+	for (unsigned i = 0; (d = device_at(b, i)); i++) {
+		if (!d->blockdev || !streq(d->id, id))
+			continue;
+		r = blockdev_refresh(d->blockdev);
+		if (r)
+			return error_set(e, r, "disk \"%s\": no size: %s", id,
+					 strerror(-r));
+		virtio_blk_resized(d->virtio);
+		return 0;
+	}
+	return error_set(e, -ENOENT, "no disk \"%s\" is attached", id);
 }
 
 struct board_slot *board_slot_find(struct board *b, const char *id)
@@ -190,7 +241,7 @@ int board_slot_fill(struct board *b, const struct vmm_device *device, bool cold,
 	int r;
 
 	if (board_slot_find(b, device_id(device)) || !s) {
-		fd_close(device->fd);
+		vmm_device_close(device);
 		return s ? error_set(e, -EEXIST,
 				     "a device \"%s\" is attached already",
 				     device_id(device))
@@ -207,6 +258,8 @@ int board_slot_fill(struct board *b, const struct vmm_device *device, bool cold,
 	params.status_changed = on_changed;
 	params.cookie = b;
 	r = virtio_pci_new(&params, &s->function, e);
+	if (r)
+		board_nic_forget(b, device_id(device));
 	if (r)
 		return error_prefix(e, r, "device \"%s\"", device_id(device));
 	s->device = made;

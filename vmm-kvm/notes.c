@@ -86,7 +86,50 @@ void notes_drop(struct notes *n)
 {
 	pthread_mutex_lock(&n->lock);
 	n->left = 0;
+	n->io_errors = 0;
+	n->io_held = false;
 	pthread_mutex_unlock(&n->lock);
+}
+
+void notes_io_error(struct notes *n, const char *what, bool held)
+{
+	pthread_mutex_lock(&n->lock);
+	/* One that stops the machine is what it is told of. */
+	if (n->io_errors++ == 0 || (held && !n->io_held))
+		snprintf(n->io_what, sizeof(n->io_what), "%s", what);
+	n->io_held |= held;
+	pthread_mutex_unlock(&n->lock);
+}
+
+static void tell_io(struct notes *n, enum vmm_event_kind *ret_kind,
+		    char detail[ERROR_MESSAGE_MAX])
+{
+	*ret_kind = n->io_held ? VMM_EVENT_IO_HELD : VMM_EVENT_IO_ERROR;
+	if (n->io_errors > 1)
+		snprintf(detail, ERROR_MESSAGE_MAX, "%.400s (and %u more)",
+			 n->io_what, n->io_errors - 1);
+	else
+		snprintf(detail, ERROR_MESSAGE_MAX, "%s", n->io_what);
+	n->io_errors = 0;
+	n->io_held = false;
+}
+
+bool notes_take_io(struct notes *n, uint64_t now_ns,
+		   enum vmm_event_kind *ret_kind,
+		   char detail[ERROR_MESSAGE_MAX])
+{
+	const uint64_t interval_ns = NOTES_IO_INTERVAL_MS * 1000000ull;
+	bool tell;
+
+	pthread_mutex_lock(&n->lock);
+	tell = n->io_errors > 0 && (n->io_held || !n->io_told_ns ||
+				    now_ns - n->io_told_ns >= interval_ns);
+	if (tell) {
+		tell_io(n, ret_kind, detail);
+		n->io_told_ns = now_ns;
+	}
+	pthread_mutex_unlock(&n->lock);
+	return tell;
 }
 
 void notes_stop(struct notes *n, enum kvm_vcpu_stop why, const char *detail)

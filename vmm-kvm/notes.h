@@ -28,7 +28,15 @@ struct notes {
 	char device_failed[ERROR_MESSAGE_MAX];
 	bool stopped;
 	struct notes_stop stop;
+	/* Requests of disks that failed and were not told yet. */
+	unsigned io_errors;
+	bool io_held;
+	char io_what[ERROR_MESSAGE_MAX]; /* of the first */
+	uint64_t io_told_ns;
 };
+
+/* Those that were only reported to the guest are told once in this time. */
+#define NOTES_IO_INTERVAL_MS 1000
 
 void notes_init(struct notes *n);
 void notes_done(struct notes *n);
@@ -44,6 +52,14 @@ void notes_stop(struct notes *n, enum kvm_vcpu_stop why, const char *detail);
 bool notes_stopped(struct notes *n);
 /* False when nobody stopped the machine since it was taken last. */
 bool notes_take_stop(struct notes *n, struct notes_stop *ret);
+
+/* A request failed; `held`: the machine is to be paused for it. */
+void notes_io_error(struct notes *n, const char *what, bool held);
+/* What there is to tell of that at now_ns (of uv_hrtime()): VMM_EVENT_IO_HELD,
+ * or VMM_EVENT_IO_ERROR; false: nothing now. */
+bool notes_take_io(struct notes *n, uint64_t now_ns,
+		   enum vmm_event_kind *ret_kind,
+		   char detail[ERROR_MESSAGE_MAX]);
 
 /* Forget all but the stop: they are of a guest that is gone. */
 void notes_drop(struct notes *n);

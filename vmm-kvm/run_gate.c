@@ -20,8 +20,9 @@ void run_gate_done(struct run_gate *g)
 static void gate_changed(struct run_gate *g)
 {
 	/* Pairs with the load in run_gate_pass(). */
-	atomic_store(&g->attention,
-		     g->state != RUN_GATE_OPEN || g->released < g->taken);
+	atomic_store(&g->attention, g->state != RUN_GATE_OPEN ||
+					    g->fences > 0 ||
+					    g->released < g->taken);
 	pthread_cond_broadcast(&g->opened);
 }
 
@@ -78,7 +79,8 @@ bool run_gate_pass(struct run_gate *g)
 	g->waiting++;
 	pthread_cond_broadcast(&g->settled);
 	while (g->state == RUN_GATE_CLOSED ||
-	       (g->state == RUN_GATE_OPEN && g->released < ticket))
+	       (g->state == RUN_GATE_OPEN &&
+		(g->fences > 0 || g->released < ticket)))
 		pthread_cond_wait(&g->opened, &g->lock);
 	g->waiting--;
 	open = g->state == RUN_GATE_OPEN;
@@ -101,6 +103,14 @@ void run_gate_release(struct run_gate *g, uint64_t ticket)
 {
 	pthread_mutex_lock(&g->lock);
 	g->released = MAX(g->released, ticket);
+	gate_changed(g);
+	pthread_mutex_unlock(&g->lock);
+}
+
+void run_gate_fence(struct run_gate *g, bool up)
+{
+	pthread_mutex_lock(&g->lock);
+	g->fences += up ? 1u : -1u;
 	gate_changed(g);
 	pthread_mutex_unlock(&g->lock);
 }

@@ -9,7 +9,8 @@
  *    return true from run_gate_pass() before that hold is released.
  * 3. A thread waiting for a release counts as waiting for run_gate_wait(), so
  *    the owner may close the gate and wait while holds are outstanding.
- * 4. STOP overrides holds: every thread returns false.
+ * 4. While a fence is up, no thread returns true; to 3. it is like a hold.
+ * 5. STOP overrides holds and fences: every thread returns false.
  *
  * A thread inside the guest does not see the gate: the owner kicks it after
  * run_gate_set(). See kvm_vcpu_kick() for why no kick is lost.
@@ -32,6 +33,7 @@ struct run_gate {
 	enum run_gate_state state;
 	unsigned threads, waiting;
 	uint64_t taken, released;
+	unsigned fences;
 	/* Set if run_gate_pass() has to look closer; written under the lock. */
 	atomic_bool attention;
 };
@@ -59,5 +61,8 @@ bool run_gate_pass(struct run_gate *g);
 uint64_t run_gate_hold(struct run_gate *g);
 /* Any thread: this ticket and all before it. */
 void run_gate_release(struct run_gate *g, uint64_t ticket);
+
+/* Any thread: one fence more, or one less; several may be up. */
+void run_gate_fence(struct run_gate *g, bool up);
 
 #endif

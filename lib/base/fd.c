@@ -21,6 +21,20 @@ void fd_close_many(int *fds, size_t n)
 		fds[i] = fd_close(fds[i]);
 }
 
+void fd_list_done(struct fd_list *list)
+{
+	fd_close_many(list->fds, list->n);
+	list->n = 0;
+}
+
+struct fd_list fd_list_take(struct fd_list *list)
+{
+	struct fd_list taken = *list;
+
+	list->n = 0;
+	return taken;
+}
+
 /* One step of a whole transfer: advances *buf and *size, 0 or -errno. */
 static int step(ssize_t n, char **buf, size_t *size)
 {
@@ -79,6 +93,15 @@ int fd_set_nonblock(int fd)
 	int flags = fcntl(fd, F_GETFL);
 
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	return 0;
+}
+
+int fd_set_block(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
 		return -errno;
 	return 0;
 }

@@ -31,8 +31,21 @@ int fd_pread_full(int fd, void *buf, size_t size, off_t at) must_check;
 int fd_pwrite_full(int fd, const void *buf, size_t size, off_t at) must_check;
 
 int fd_set_nonblock(int fd) must_check;
+int fd_set_block(int fd) must_check;
 
-#define FD_PASS_MAX 8
+#define FD_PASS_MAX 16
+
+/* Descriptors that belong together, owned. Zeroed is empty. */
+struct fd_list {
+	size_t n;
+	int fds[FD_PASS_MAX];
+};
+
+/* Close them all; empty again. */
+void fd_list_done(struct fd_list *list);
+#define _cleanup_fds_ _cleanup_(fd_list_done)
+/* Empty it: what it held is the caller's. */
+struct fd_list fd_list_take(struct fd_list *list);
 
 /*
  * sendmsg with up to FD_PASS_MAX descriptors; the caller keeps its own.

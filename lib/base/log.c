@@ -27,6 +27,17 @@ void log_to(log_sink *sink)
 	log_config.sink = sink;
 }
 
+static _Thread_local struct {
+	log_job_of *of;
+	void *cookie;
+} log_job_source;
+
+void log_jobs(log_job_of *job_of, void *cookie)
+{
+	log_job_source.of = job_of;
+	log_job_source.cookie = cookie;
+}
+
 /* What stands in front of the message. */
 static size_t line_begin(char *line, size_t size, enum log_level level,
 			 const char *vm)
@@ -44,19 +55,15 @@ static size_t line_begin(char *line, size_t size, enum log_level level,
 	return n > 0 ? MIN((size_t)n, size - 2) : 0;
 }
 
-void log_vm(enum log_level level, const char *vm, const char *fmt, ...)
+static void write_line(enum log_level level, const char *vm, long long job,
+		       const char *fmt, va_list ap)
 {
 	char line[LOG_LINE_MAX];
-	va_list ap;
 	size_t at;
 	int n;
 
-	if (level > log_config.max)
-		return;
 	at = line_begin(line, sizeof(line), level, vm);
-	va_start(ap, fmt);
 	n = vsnprintf(line + at, sizeof(line) - 1 - at, fmt, ap);
-	va_end(ap);
 	if (n > 0)
 		at = MIN(at + (size_t)n, sizeof(line) - 2);
 	/* A quoted value must not start a line (or priority) of its own. */
@@ -65,11 +72,37 @@ void log_vm(enum log_level level, const char *vm, const char *fmt, ...)
 			line[i] = '?';
 	if (log_config.sink) {
 		line[at] = '\0';
-		log_config.sink(level, vm, line);
+		log_config.sink(level, vm, job, line);
 		return;
 	}
 	line[at++] = '\n';
 	/* A log that cannot be written has nobody to tell. */
 	if (write(STDERR_FILENO, line, at) < 0)
 		return;
+}
+
+void log_vm(enum log_level level, const char *vm, const char *fmt, ...)
+{
+	long long job = 0;
+	va_list ap;
+
+	if (level > log_config.max)
+		return;
+	if (vm && log_job_source.of)
+		job = log_job_source.of(log_job_source.cookie, vm);
+	va_start(ap, fmt);
+	write_line(level, vm, job, fmt, ap);
+	va_end(ap);
+}
+
+void log_job(enum log_level level, const char *vm, long long job,
+	     const char *fmt, ...)
+{
+	va_list ap;
+
+	if (level > log_config.max)
+		return;
+	va_start(ap, fmt);
+	write_line(level, vm, job, fmt, ap);
+	va_end(ap);
 }

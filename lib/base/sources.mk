@@ -1,4 +1,5 @@
 SRCS += lib/base/buf.c lib/base/crc32.c lib/base/error.c lib/base/fd.c lib/base/io_stats.c \
+	lib/base/iov.c \
 	lib/base/json.c lib/base/json_encode.c lib/base/json_schema.c \
 	lib/base/json_text.c lib/base/log.c lib/base/parse.c \
 	lib/base/utf8.c

@@ -1,17 +1,14 @@
-#include "lib/model/vm_config.h"
+#include "lib/model/vm_config_internal.h"
 
-#define PATH_BYTES_MAX	       4095
 #define DESCRIPTION_BYTES_MAX  1024
 #define AUTOSTART_ORDER_MAX    1000
 #define AUTOSTART_DELAY_MAX_MS 3600000
-#define INTERFACE_NAME_MAX     15 /* IFNAMSIZ - 1 */
 
 const char *const vm_hypervisor_names[] = {"auto", "kvm", "xen", "null", NULL};
 static const char *const crash_policies[] = {"stop", "restart", "preserve",
 					     NULL};
 static const char *const reboot_policies[] = {"restart", "stop", "preserve",
 					      NULL};
-static const char *const device_buses[] = {"pcie", "mmio", NULL};
 static const char *const archs[] = {"aarch64", "aarch32", NULL};
 static const char *const gics[] = {"auto", "v2", "v3", NULL};
 static const char *const backings[] = {"anonymous", "hugepages", "memfd", NULL};
@@ -20,150 +17,23 @@ static const char *const watchdogs[] = {"reset", "pause", "stop", "ignore",
 					NULL};
 static const char *const consoles[] = {"pl011", "virtio", "both", NULL};
 
-static bool is_alnum(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9');
-}
-
-/* Letters, digits, '.', '_', '-'; first a letter or digit. */
-static bool is_word(const char *text)
-{
-	if (!is_alnum(*text))
-		return false;
-	while (is_alnum(*text) || (*text && strchr("._-", *text)))
-		text++;
-	return *text == '\0';
-}
-
 const char *vm_name_check(const char *name)
 {
 	/* Where a name is asked for, a uuid will do: keep them apart. */
 	if (uuid_valid(name))
 		return "a name; it has the form of a uuid";
-	if (is_word(name) && strlen(name) <= VM_NAME_MAX)
+	if (vm_is_word(name) && strlen(name) <= VM_NAME_MAX)
 		return NULL;
 	return "a name: up to 64 letters, digits, '.', '_' or '-', first a "
 	       "letter or digit";
 }
 
-const char *vm_device_id_check(const char *id)
-{
-	if (is_word(id) && strlen(id) <= VM_DEVICE_ID_MAX)
-		return NULL;
-	return "an id: up to 20 letters, digits, '.', '_' or '-', first a "
-	       "letter or digit";
-}
-
-static const char *serial_check(const char *serial)
-{
-	if (is_word(serial) && strlen(serial) <= VM_DEVICE_ID_MAX)
-		return NULL;
-	return "a serial: up to 20 letters, digits, '.', '_' or '-', first a "
-	       "letter or digit";
-}
-
-/* What the kernel takes (dev_valid_name), less what would need quoting. */
-static const char *interface_check(const char *name)
-{
-	if (is_word(name) && strlen(name) <= INTERFACE_NAME_MAX)
-		return NULL;
-	return "a network interface name: up to 15 letters, digits, '.', '_' "
-	       "or '-'";
-}
-
-static const char *path_check(const char *path)
+const char *vm_path_check(const char *path)
 {
 	return *path == '/' ? NULL : "an absolute path";
 }
 
-#define DISK(member) offsetof(struct disk_config, member)
-#define NIC(member)  offsetof(struct nic_config, member)
-#define VM(member)   offsetof(struct vm_config, member)
-
-const struct json_field vm_disk_fields[] = {
-	{.name = "id",
-	 .kind = JSON_STRING,
-	 .offset = DISK(id),
-	 .check = vm_device_id_check,
-	 .doc = "unique in the VM; default disk0, disk1, ..."},
-	{.name = "path",
-	 .kind = JSON_STRING,
-	 .offset = DISK(path),
-	 .flags = JSON_REQUIRED,
-	 .max = PATH_BYTES_MAX,
-	 .check = path_check,
-	 .doc = "absolute path of a raw image or block device"},
-	{.name = "serial",
-	 .kind = JSON_STRING,
-	 .offset = DISK(serial),
-	 .check = serial_check,
-	 .doc = "what the guest sees as the serial; default the id"},
-	{.name = "readonly",
-	 .kind = JSON_BOOL,
-	 .offset = DISK(readonly),
-	 .flags = JSON_OMIT_EMPTY,
-	 .doc = "the guest cannot write to it"},
-	{.name = "bus",
-	 .kind = JSON_ENUM,
-	 .offset = DISK(bus),
-	 .flags = JSON_OMIT_EMPTY,
-	 .names = device_buses,
-	 .doc = "how the guest reaches it; default pcie"},
-	{.name = "queues",
-	 .kind = JSON_U32,
-	 .offset = DISK(queues),
-	 .flags = JSON_OMIT_EMPTY,
-	 .min = 1,
-	 .max = VM_QUEUES_MAX,
-	 .doc = "request queues, at best one per vCPU; default 1"},
-	{.name = "slot",
-	 .kind = JSON_U32,
-	 .offset = DISK(slot),
-	 .flags = JSON_OMIT_EMPTY,
-	 .min = 1,
-	 .max = VM_SLOTS_MAX,
-	 .doc = "where it is plugged in; default the lowest one free"},
-	JSON_END,
-};
-
-const struct json_field vm_nic_fields[] = {
-	{.name = "id",
-	 .kind = JSON_STRING,
-	 .offset = NIC(id),
-	 .check = vm_device_id_check,
-	 .doc = "unique in the VM; default nic0, nic1, ..."},
-	{.name = "tap",
-	 .kind = JSON_STRING,
-	 .offset = NIC(tap),
-	 .flags = JSON_OMIT_EMPTY,
-	 .check = interface_check,
-	 .doc = "tap interface to use; made when it does not exist"},
-	{.name = "bridge",
-	 .kind = JSON_STRING,
-	 .offset = NIC(bridge),
-	 .flags = JSON_OMIT_EMPTY,
-	 .check = interface_check,
-	 .doc = "bridge that a fresh tap interface joins"},
-	{.name = "mac",
-	 .kind = JSON_STRING,
-	 .offset = NIC(mac),
-	 .doc = "unicast; default derived from the VM's uuid and the id"},
-	{.name = "bus",
-	 .kind = JSON_ENUM,
-	 .offset = NIC(bus),
-	 .flags = JSON_OMIT_EMPTY,
-	 .names = device_buses,
-	 .doc = "how the guest reaches it; default pcie"},
-	{.name = "slot",
-	 .kind = JSON_U32,
-	 .offset = NIC(slot),
-	 .flags = JSON_OMIT_EMPTY,
-	 .min = 1,
-	 .max = VM_SLOTS_MAX,
-	 .doc = "where it is plugged in; default the lowest one free"},
-	JSON_END,
-};
+#define VM(member) offsetof(struct vm_config, member)
 
 #define FEATURE(member, text)                                           \
 	{                                                               \
@@ -200,17 +70,20 @@ const struct json_field vm_config_fields[] = {
 	 .offset = VM(name),
 	 .flags = JSON_REQUIRED,
 	 .check = vm_name_check,
-	 .doc = "unique on the host"},
+	 .doc = "unique on the host",
+	 .example = "\"web\""},
 	{.name = "uuid",
 	 .kind = JSON_STRING,
 	 .offset = VM(uuid),
-	 .doc = "default random"},
+	 .doc = "default random",
+	 .example = "\"7c3e9a0e-2b1f-4d11-9a7e-5f0c3f1d2e4a\""},
 	{.name = "description",
 	 .kind = JSON_STRING,
 	 .offset = VM(description),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = DESCRIPTION_BYTES_MAX,
-	 .doc = "free text"},
+	 .doc = "free text",
+	 .example = "\"the shop's front end\""},
 	{.name = "hypervisor",
 	 .kind = JSON_ENUM,
 	 .offset = VM(hypervisor),
@@ -233,7 +106,8 @@ const struct json_field vm_config_fields[] = {
 	 .offset = VM(features),
 	 .flags = JSON_OMIT_EMPTY,
 	 .sub = feature_fields,
-	 .doc = "what of the CPU the guest sees"},
+	 .doc = "what of the CPU the guest sees",
+	 .example = "{ \"pmu\": \"off\" }"},
 	{.name = "console",
 	 .kind = JSON_ENUM,
 	 .offset = VM(console),
@@ -247,10 +121,19 @@ const struct json_field vm_config_fields[] = {
 	 .min = 1,
 	 .max = VM_VCPUS_MAX,
 	 .doc = "number of virtual CPUs; default 1"},
+	{.name = "cpu_weight",
+	 .kind = JSON_U32,
+	 .offset = VM(cpu_weight),
+	 .flags = JSON_OMIT_EMPTY,
+	 .min = 1,
+	 .max = 10000,
+	 .doc = "its share of busy CPUs beside others', as CPUWeight of "
+		"systemd.resource-control(5); default 100"},
 	{.name = "memory",
 	 .kind = JSON_SIZE,
 	 .offset = VM(memory_bytes),
-	 .doc = "at least 128 MiB, whole MiB; default 1 GiB"},
+	 .doc = "at least 128 MiB, whole MiB; default 1 GiB",
+	 .example = "\"2GiB\""},
 	{.name = "memory_backing",
 	 .kind = JSON_ENUM,
 	 .offset = VM(memory_backing),
@@ -275,28 +158,32 @@ const struct json_field vm_config_fields[] = {
 	 .offset = VM(firmware),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = PATH_BYTES_MAX,
-	 .check = path_check,
-	 .doc = "absolute path; default the distribution's for arch"},
+	 .check = vm_path_check,
+	 .doc = "absolute path; default the distribution's for arch",
+	 .example = "\"/usr/share/AAVMF/AAVMF_CODE.fd\""},
 	{.name = "kernel",
 	 .kind = JSON_STRING,
 	 .offset = VM(kernel),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = PATH_BYTES_MAX,
-	 .check = path_check,
-	 .doc = "absolute path of a Linux kernel to start without firmware"},
+	 .check = vm_path_check,
+	 .doc = "absolute path of a Linux kernel to start without firmware",
+	 .example = "\"/boot/vmlinuz\""},
 	{.name = "initrd",
 	 .kind = JSON_STRING,
 	 .offset = VM(initrd),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = PATH_BYTES_MAX,
-	 .check = path_check,
-	 .doc = "absolute path; only with kernel"},
+	 .check = vm_path_check,
+	 .doc = "absolute path; only with kernel",
+	 .example = "\"/boot/initrd.img\""},
 	{.name = "cmdline",
 	 .kind = JSON_STRING,
 	 .offset = VM(cmdline),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = VM_CMDLINE_MAX,
-	 .doc = "the kernel's command line; only with kernel"},
+	 .doc = "the kernel's command line; only with kernel",
+	 .example = "\"console=ttyAMA0 root=/dev/vda1\""},
 	{.name = "disks",
 	 .kind = JSON_ARRAY,
 	 .offset = VM(disks),
@@ -305,7 +192,8 @@ const struct json_field vm_config_fields[] = {
 	 .sub = vm_disk_fields,
 	 .element_size = sizeof(struct disk_config),
 	 .count_offset = VM(n_disks),
-	 .doc = "in boot order"},
+	 .doc = "in boot order",
+	 .example = "[ { \"path\": \"/srv/vm/web.raw\" } ]"},
 	{.name = "nics",
 	 .kind = JSON_ARRAY,
 	 .offset = VM(nics),
@@ -314,18 +202,21 @@ const struct json_field vm_config_fields[] = {
 	 .sub = vm_nic_fields,
 	 .element_size = sizeof(struct nic_config),
 	 .count_offset = VM(n_nics),
-	 .doc = "network interfaces"},
+	 .doc = "network interfaces",
+	 .example = "[ { \"bridge\": \"br0\" } ]"},
 	{.name = "vsock",
 	 .kind = JSON_OBJECT,
 	 .offset = VM(vsock),
 	 .flags = JSON_OMIT_EMPTY,
 	 .sub = vsock_fields,
-	 .doc = "sockets between host and guest (AF_VSOCK); default none"},
+	 .doc = "sockets between host and guest (AF_VSOCK); default none",
+	 .example = "{ \"cid\": \"auto\" }"},
 	{.name = "labels",
 	 .kind = JSON_ANY,
 	 .offset = VM(labels),
 	 .flags = JSON_OMIT_EMPTY,
-	 .doc = "object of up to 32 strings; lists filter by them"},
+	 .doc = "object of up to 32 strings; lists filter by them",
+	 .example = "{ \"role\": \"web\", \"team\": \"shop\" }"},
 	{.name = "transient",
 	 .kind = JSON_BOOL,
 	 .offset = VM(transient),
@@ -404,36 +295,4 @@ void vm_config_done(struct vm_config *c)
 {
 	json_release(vm_config_fields, c);
 	*c = (struct vm_config){0};
-}
-
-/* Looked at by the daemon alone, whenever it needs them. */
-static bool is_live(const char *field)
-{
-	static const char *const live[] = {
-		"description",	      "labels",
-		"autostart",	      "autostart_order",
-		"autostart_delay_ms", "on_crash",
-		"on_reboot"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(live); i++)
-		if (streq(field, live[i]))
-			return true;
-	return false;
-}
-
-const char *vm_config_live_difference(const struct vm_config *a,
-				      const struct vm_config *b)
-{
-	_cleanup_json_ json_object *ja = vm_config_to_json(a);
-	_cleanup_json_ json_object *jb = vm_config_to_json(b);
-
-	for (const struct json_field *f = vm_config_fields; f->name; f++) {
-		json_object *va = NULL, *vb = NULL;
-
-		json_object_object_get_ex(ja, f->name, &va);
-		json_object_object_get_ex(jb, f->name, &vb);
-		if (!is_live(f->name) && !json_object_equal(va, vb))
-			return f->name;
-	}
-	return NULL;
 }

@@ -19,6 +19,11 @@
 #define VM_DISKS_MAX	      16
 #define VM_QUEUES_MAX	      8 /* of a disk */
 #define VM_NICS_MAX	      16
+#define VM_NIC_QUEUES_MAX     8	    /* pairs of queues of a NIC */
+#define VM_NIC_FORWARDS_MAX   16    /* ports of the host that lead to it */
+#define VM_NIC_MTU_MIN	      68    /* RFC 791 */
+#define VM_NIC_MTU_MAX	      65521 /* what a tap of Linux takes */
+#define VM_NIC_USER_MTU	      65520 /* passt's own */
 #define VM_VCPUS_MAX	      512
 #define VM_GICV2_VCPUS_MAX    8 /* CPU interfaces (ARM IHI 0048B, 2.1) */
 #define VM_LABELS_MAX	      32
@@ -93,6 +98,13 @@ enum vm_console {
 /* How a virtio device is reached. */
 enum vm_device_bus { VM_DEVICE_BUS_PCIE, VM_DEVICE_BUS_MMIO };
 
+/* What follows when the host fails to read or write. */
+enum vm_on_error {
+	VM_ON_ERROR_NO_SPACE, /* pause the VM if it has no space left */
+	VM_ON_ERROR_REPORT,   /* an I/O error for the guest */
+	VM_ON_ERROR_PAUSE,    /* pause the VM; what failed is tried again */
+};
+
 struct disk_config {
 	char *id;     /* unique in the VM; default disk0, disk1, ... */
 	char *path;   /* absolute; regular file (raw) or block device */
@@ -100,17 +112,39 @@ struct disk_config {
 	bool readonly;
 	int bus;	 /* enum vm_device_bus */
 	uint32_t queues; /* 0: one */
+	int on_error;	 /* enum vm_on_error */
 	uint32_t slot;	 /* 1 to VM_SLOTS_MAX, unique in the VM; 0 on MMIO */
 };
 
+/* Whether the cable of a NIC is in. */
+enum vm_link { VM_LINK_UP, VM_LINK_DOWN };
+/* Whether the kernel serves a NIC's rings. */
+enum vm_vhost { VM_VHOST_AUTO, VM_VHOST_ON, VM_VHOST_OFF };
+enum vm_protocol { VM_PROTOCOL_TCP, VM_PROTOCOL_UDP };
+
+/* A port of the host that leads to one of the guest. */
+struct forward_config {
+	int protocol;	     /* enum vm_protocol */
+	char *address;	     /* of the host, numeric; NULL: any */
+	uint32_t host_port;  /* 1 to 65535 */
+	uint32_t guest_port; /* 0: the same */
+};
+
 struct nic_config {
-	char *id;      /* unique in the VM; default nic0, nic1, ... */
-	char *tap;     /* existing or to be made tap interface; or NULL */
-	char *bridge;  /* bridge a fresh tap joins; or NULL */
-	char *mac;     /* default: derived from the VM's uuid and the id;
-			* lower case */
-	int bus;       /* enum vm_device_bus */
-	uint32_t slot; /* as a disk's */
+	char *id;	 /* unique in the VM; default nic0, nic1, ... */
+	char *tap;	 /* existing or to be made tap interface; or NULL */
+	char *bridge;	 /* bridge a fresh tap joins; or NULL */
+	bool user;	 /* neither: through passt, as the host's processes */
+	char *mac;	 /* default: derived from the VM's uuid and the id;
+			  * lower case */
+	int bus;	 /* enum vm_device_bus */
+	uint32_t slot;	 /* as a disk's */
+	uint32_t queues; /* pairs of them; 0: one */
+	uint32_t mtu;	 /* 0: the guest's own choice */
+	int link;	 /* enum vm_link */
+	int vhost;	 /* enum vm_vhost */
+	struct forward_config *forwards; /* only with `user` */
+	size_t n_forwards;
 };
 
 struct vsock_config {
@@ -129,6 +163,7 @@ struct vm_config {
 	int console;	/* enum vm_console */
 	struct vm_features features;
 	uint32_t vcpus;
+	uint32_t cpu_weight; /* 1 to 10000; 0: systemd's own default */
 	uint64_t memory_bytes;
 	int memory_backing; /* enum vm_memory_backing */
 	bool free_page_reporting;
@@ -166,6 +201,9 @@ extern const struct json_field vm_disk_fields[], vm_nic_fields[];
  */
 int vm_config_from_json(json_object *object, struct vm_config *ret,
 			struct error *e) must_check;
+/* Whether a field of a definition can change while the VM runs. */
+bool vm_config_field_is_live(const char *field);
+
 /* May `b` replace `a` while the VM runs? Whatever the guest could notice is
  * the same in both; NULL if so, else the field that differs. */
 const char *vm_config_live_difference(const struct vm_config *a,
@@ -186,10 +224,18 @@ const char *vm_device_id_check(const char *id);
  * field tables cannot. Part of vm_config_from_json(). */
 int vm_config_complete(struct vm_config *c, struct error *e) must_check;
 
+/* Part of the above: one NIC by itself; its MAC is made lower case. */
+int vm_config_check_nic(struct nic_config *nic, size_t i,
+			struct error *e) must_check;
 /* Part of the above: slots for those that have none. */
 int vm_config_complete_slots(struct vm_config *c, struct error *e) must_check;
 /* How many slots the machine has: all in use and max_hotplug free ones. */
 unsigned vm_config_slots(const struct vm_config *c);
+/* Pairs of queues a NIC has, and the MTU its guest is told (0: none). */
+unsigned vm_nic_queues(const struct nic_config *nic);
+uint32_t vm_nic_mtu(const struct nic_config *nic);
 bool vm_config_slot_used(const struct vm_config *c, uint32_t slot);
+/* The highest one in use; 0: none. */
+unsigned vm_config_slots_used(const struct vm_config *c);
 
 #endif

@@ -214,28 +214,6 @@ static int fill_mac(const struct vm_config *c, const struct column *macs,
 	}
 }
 
-static int check_nic(struct nic_config *nic, size_t i, struct error *e)
-{
-	char what[32];
-	uint8_t mac[6];
-
-	if (nic->tap && nic->bridge)
-		return error_set(e, -EINVAL,
-				 "nics[%zu]: has both \"tap\" and \"bridge\"; "
-				 "give one of them",
-				 i);
-	if (!nic->tap && !nic->bridge)
-		return error_set(e, -EINVAL,
-				 "nics[%zu]: needs \"tap\" (an interface) or "
-				 "\"bridge\" (which a fresh one joins)",
-				 i);
-	if (!nic->mac)
-		return 0;
-	lower(nic->mac);
-	snprintf(what, sizeof(what), "nics[%zu].mac", i);
-	return parse_mac(nic->mac, what, mac, e);
-}
-
 static int complete_nics(struct vm_config *c, struct error *e)
 {
 	const struct column id = NIC_COLUMN(c, id);
@@ -244,7 +222,7 @@ static int complete_nics(struct vm_config *c, struct error *e)
 	int r = 0;
 
 	for (size_t i = 0; i < c->n_nics && r == 0; i++)
-		r = check_nic(&c->nics[i], i, e);
+		r = vm_config_check_nic(&c->nics[i], i, e);
 	if (r == 0)
 		r = fill_ids(&id, "nic", e);
 	if (r == 0)

@@ -8,6 +8,11 @@
  * Devices come and go while the machine is running or paused; what is attached
  * then stays through resets, like everything it was created with.
  *
+ * A machine that is paused can be saved: all of it goes to a stream, as
+ * lib/snapshot/snapshot.h has it from MACHINE on. create() makes one of what
+ * was saved; it is then like any that was not started yet, but its guest goes
+ * on where it stood.
+ *
  * Thread: every operation and every event on the loop thread given to create.
  * After destroy() returns no event comes any more.
  *
@@ -19,6 +24,7 @@
 
 #include <uv.h>
 
+#include "lib/base/fd.h"
 #include "lib/model/vm_config.h"
 #include "lib/model/vm_device.h"
 #include "lib/model/vm_state.h"
@@ -36,6 +42,8 @@ enum vmm_event_kind {
 	VMM_EVENT_PANIC,    /* the guest reported a crash */
 	VMM_EVENT_WATCHDOG, /* the guest let its watchdog expire */
 	VMM_EVENT_BALLOON,  /* the guest gave or took what was asked */
+	VMM_EVENT_IO_ERROR, /* of a disk; the guest was told */
+	VMM_EVENT_IO_HELD,  /* of a disk; held until resume, so: pause */
 	/* A device is out of order until its driver resets it, because of what
 	 * is behind it on the host; `detail` names both. */
 	VMM_EVENT_DEVICE_FAILED,
@@ -69,14 +77,19 @@ struct vmm_events {
 	 * "active" ends an attach, "released" a detach. `status` is borrowed.
 	 */
 	void (*device)(void *cookie, const struct vmm_device_status *status);
+	/* The host's end of a network interface is gone for good, and so is the
+	 * guest's link; `detail` is a sentence. Once for each. */
+	void (*nic_failed)(void *cookie, const char *id, const char *detail);
 };
 
 struct vmm_disk {
 	int fd; /* opened read-write, or read-only if the config says so */
 };
 
+/* A descriptor for each pair of queues (lib/host/netdev.h); then, when the
+ * kernel is to serve them, as many of /dev/vhost-net. */
 struct vmm_nic {
-	int tap_fd; /* see lib/host/netdev.h */
+	struct fd_list fds;
 };
 
 /* What is attached while the machine runs. */
@@ -84,8 +97,18 @@ struct vmm_device {
 	enum vm_device_kind kind;
 	const struct disk_config *disk; /* of kind VM_DEVICE_DISK */
 	const struct nic_config *nic;	/* of kind VM_DEVICE_NIC */
-	int fd;				/* as in vmm_disk or vmm_nic */
+	int fd;				/* of a disk: as in vmm_disk */
+	struct vmm_nic nic_host;	/* of a network interface */
 };
+
+/* For a device that is not taken after all. */
+static inline void vmm_device_close(const struct vmm_device *device)
+{
+	struct fd_list fds = device->nic_host.fds;
+
+	fd_close(device->fd);
+	fd_list_done(&fds);
+}
 
 struct vmm_params {
 	const struct vm_config *config;
@@ -101,9 +124,23 @@ struct vmm_params {
 	int vsock_fd; /* /dev/vhost-vsock with config->vsock.cid; if that */
 	struct vmm_disk disks[VM_DISKS_MAX]; /* config->n_disks of them */
 	struct vmm_nic nics[VM_NICS_MAX];    /* config->n_nics of them */
+	/* A whole snapshot, read-only: the machine is that one, which has this
+	 * definition; -1: a new one. Read during create(). */
+	int snapshot_fd;
+	/* Start it paused. */
+	bool paused;
 	/* Borrowed. The first is never NULL; the others are what the
 	 * definition asks for, and the port of the guest's agent. */
 	struct chardev *console, *virtio_console, *agent;
+};
+
+struct vmm_save {
+	int fd; /* a blocking stream; consumed, also on failure */
+	bool compress;
+	/* Once, from the loop: all was written, or why not. The machine is
+	 * paused as it was. Not after destroy(). */
+	void (*done)(void *cookie, const struct error *e);
+	void *cookie;
 };
 
 struct vmm_ops {
@@ -117,6 +154,11 @@ struct vmm_ops {
 	/* A driver in the guest watches the power button. */
 	bool (*button_heard)(struct vmm *v);
 	int (*reset)(struct vmm *v, struct error *e);
+	/*
+	 * A disk's file or device was resized: look at it and tell the guest.
+	 * -ENOENT when there is no such disk.
+	 */
+	int (*resize)(struct vmm *v, const char *id, struct error *e);
 	/* Memory the guest shall make do with, up to what it was defined with.
 	 * Only begins; reaching it is an event. */
 	int (*set_balloon)(struct vmm *v, uint64_t bytes, struct error *e);
@@ -149,9 +191,24 @@ struct vmm_ops {
 	 * with `force` just ends now.
 	 */
 	void (*give_up)(struct vmm *v, const char *id, struct error *why);
+	/* Plug a network interface's cable in or out. -ENOENT. */
+	int (*set_link)(struct vmm *v, const char *id, bool up,
+			struct error *e);
 	/* How a device is now. -ENOENT when it has no slot. */
 	int (*device_status)(struct vmm *v, const char *id,
 			     struct vmm_device_status *ret);
+	/*
+	 * Write down a machine that is paused. Only begins; nothing else may be
+	 * asked of it until done(), but destroy(). Ends early, with an error,
+	 * when the other end of the stream closes. -EOPNOTSUPP names the device
+	 * that cannot be part of it, -EBUSY what is under way.
+	 */
+	int (*save)(struct vmm *v, const struct vmm_save *params,
+		    struct error *e);
+	/* How far that is: bytes of memory looked at, of how many. False: none
+	 * is under way. */
+	bool (*save_progress)(struct vmm *v, uint64_t *ret_done,
+			      uint64_t *ret_total);
 	/* Ends the guest at once if it runs; NULL is fine. */
 	void (*destroy)(struct vmm *v);
 };

@@ -4,14 +4,17 @@ disk, no more descriptors, clients that misbehave."""
 import os
 import resource
 import shutil
+import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "lib"))
-from armvm import BIN, Host, RpcError, guarded, report, wait_for  # noqa: E402
+from armvm import (BIN, Host, RpcError, alive, guarded,          # noqa: E402
+                   report, wait_for)
 
 check, equal, match = report.check, report.equal, report.match
 
@@ -110,10 +113,18 @@ def test_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, soft))
     host.start()
     host.call("vm.define", config=config("v"))
-    # Of the running daemon: what it has open, and very few more.
-    have = max(int(fd) for fd in os.listdir(f"/proc/{host.proc.pid}/fd"))
+    # Of the running daemon: what it has open, and very few more. Connections
+    # that were closed on this side go when it has looked.
     rpc = host.rpc()
-    rpc.call("host.info")
+
+    def opened():
+        rpc.call("host.info")
+        return sorted(int(fd) for fd in
+                      os.listdir(f"/proc/{host.proc.pid}/fd"))
+    before = opened()
+    while before != (now := opened()):
+        before = now
+    have = max(before)
     resource.prlimit(host.proc.pid, resource.RLIMIT_NOFILE,
                      (have + 3, soft))
     refused("no descriptors: typed", "no-resource", rpc.call, "vm.start",
@@ -135,6 +146,78 @@ def test_descriptors():
     equal("also to new clients", host.call("vm.stop", name="v")["state"],
           "stopped")
     rpc.close()
+
+
+def test_killed_supervisor():
+    host = Host("armvm-killed-").start()
+    host.call("vm.define", config=config("k"))
+    rpc = host.rpc()
+    before = len(os.listdir(f"/proc/{host.proc.pid}/fd"))
+    for _ in range(3):
+        pid = rpc.call("vm.start", name="k")["pid"]
+        last = rpc.call("event.subscribe", since=0)["last"]
+        began = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        vm = wait_for("crashed", lambda: (lambda v: v if v["state"] ==
+                                          "crashed" else None)
+                      (rpc.call("vm.get", name="k")), 5, 0.01)
+        took = time.monotonic() - began
+        check("crashed within 1 s", took < 1, f"{took:.2f} s")
+        match("with its cause", r"killed by signal 9", vm["reason"])
+        equal("one event", [(e["state"], e["previous"]) for e in rpc.call(
+            "event.subscribe", since=last)["events"]],
+            [("crashed", "running")])
+        equal("no socket is left", [f for f in os.listdir(host.runtime)
+                                    if len(f) == 41], [])
+    wait_for("no descriptor is left", lambda: len(os.listdir(
+        f"/proc/{host.proc.pid}/fd")) <= before, 5)
+    check("nor a process", not alive(pid))
+    rpc.close()
+
+
+def test_busy_database():
+    """Somebody else writes to it for longer than is waited for."""
+    host = Host("armvm-busy-").start()
+    host.call("vm.define", config=config("before"))
+    db = sqlite3.connect(host.state + "/armvmd.sqlite", isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    refused("busy: typed", "busy", host.call, "vm.define",
+            config=config("meanwhile"))
+    equal("what is stored can be read", host.vm("before")["name"], "before")
+    db.execute("ROLLBACK")
+    db.close()
+    host.call("vm.define", config=config("after"))
+    equal("service returns by itself", sorted(
+        v["name"] for v in host.call("vm.list")["vms"]), ["after", "before"])
+
+
+def test_io_error():
+    """The disk refuses to write: by strace, for a while."""
+    if not shutil.which("strace") or os.geteuid() != 0:
+        report.skip("I/O error", "needs root and strace")
+        return
+    host = Host("armvm-eio-").start()
+    host.call("vm.define", config=config("before"))
+    rpc = host.rpc()
+    trace = subprocess.Popen(
+        ["strace", "-f", "-qq", "-e", "trace=fdatasync,fsync", "-e",
+         "inject=fdatasync,fsync:error=EIO", "-o", host.dir + "/trace",
+         "-p", str(host.proc.pid)], stderr=subprocess.DEVNULL)
+    with open(f"/proc/{host.proc.pid}/status", encoding="ascii") as f:
+        wait_for("strace", lambda: (f.seek(0), "TracerPid:\t0\n" not in
+                                    f.read())[1], 10)
+    refused("an I/O error: typed", "internal", rpc.call, "vm.define",
+            config=config("lost"))
+    equal("what was stored can be read",
+          rpc.call("vm.get", name="before")["name"], "before")
+    trace.terminate()
+    trace.wait(10)
+    rpc.call("vm.define", config=config("after"))
+    rpc.close()
+    host.kill()
+    host.start()
+    equal("nothing was acknowledged that is not there", sorted(
+        v["name"] for v in host.call("vm.list")["vms"]), ["after", "before"])
 
 
 def rss_kib(pid):
@@ -159,12 +242,27 @@ def test_bad_clients():
             sent += flood.send(b"[" * (1 << 20))
     except (socket.timeout, OSError):
         pass
+    drip = socket.socket(socket.AF_UNIX)
+    drip.connect(host.socket)
+    line = b'{"jsonrpc": "2.0", "id": 5, "method": "host.info"}\n'
+    for byte in line[:30]:
+        drip.sendall(bytes([byte]))
+        time.sleep(0.02)
     began = time.monotonic()
     equal("others are served", host.call("vm.get", name="v")["name"], "v")
     check("at once", time.monotonic() - began < 1, time.monotonic() - began)
     grown = rss_kib(host.proc.pid) - before
     check("memory stays bounded", grown < (200 if "san" in BIN else 32) * 1024,
           f"{grown} KiB after {sent >> 20} MiB")
+    for byte in line[30:]:
+        drip.sendall(bytes([byte]))
+    drip.settimeout(10)
+    match("one byte after the other is a request, too", r'"id": ?5',
+          drip.recv(65536).decode())
+    drip.sendall(b"[" * 1000000 + b"\n")
+    match("a million brackets: a clear error", r"-32700.*nesting",
+          drip.recv(65536).decode())
+    drip.close()
     flood.settimeout(5)
     match("a clear error", rb"at most 1 MiB".decode(),
           flood.recv(65536).decode())
@@ -199,6 +297,7 @@ def test_many_idle_connections():
 
 if not shutil.which("unshare"):
     report.skip("full disk", "unshare is not here")
-guarded(test_full_disk, test_descriptors, test_bad_clients,
+guarded(test_full_disk, test_descriptors, test_killed_supervisor,
+        test_busy_database, test_io_error, test_bad_clients,
         test_many_idle_connections)
 report.end()

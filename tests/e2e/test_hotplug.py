@@ -122,7 +122,7 @@ def bad_input():
           "--timeout", "0")
     fails("--live and --persistent", 2, "exclude", "disk", "remove", "web",
           "x", "--live", "--persistent")
-    fails("a nic connected to nothing", 2, "tap=IF or", "nic", "add", "web",
+    fails("a nic connected to nothing", 2, "nic user", "nic", "add", "web",
           "mac=52:54:00:00:00:01")
 
 
@@ -266,7 +266,7 @@ def nics():
                  "tap=armvmhp0,mac=52:54:00:11:22:33")
         report.match("tells the steps", r"^web: nic0 offered .* active", out)
         report.match("nic list", r"nic0 +active +\d +null:\d "
-                     r"+52:54:00:11:22:33 +yes +tap armvmhp0",
+                     r"+52:54:00:11:22:33 +up +yes +tap armvmhp0",
                      ok("nic list", "nic", "list", "web"))
         ok("nic remove", "nic", "remove", "web", "nic0")
         report.equal("none is left",

@@ -8,21 +8,28 @@ and nothing is left over: no process, no socket, no directory.
 
 ARMVM_KILL_EVERY=K takes every Kth point alone.
 """
+import atexit
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "lib"))
-from armvm import BIN, Host, RpcError, alive, report, wait_for  # noqa: E402
+from armvm import BIN, Host, RpcError, report, wait_for          # noqa: E402
+from bootable import make_image                                 # noqa: E402
 
 CALLS = ("fdatasync", "sendmsg", "bind", "connect", "listen", "unlink",
          "rmdir", "mkdir", "vfork", "clone", "clone3", "pidfd_open",
          "pidfd_send_signal", "ftruncate", "memfd_create")
 UUID = "5ca1ab1e-0000-4000-8000-00000000000{}"
+IMAGES = tempfile.mkdtemp(prefix="armvm-kill-images-")
+IMAGE, TAP = IMAGES + "/disk.raw", "armvmkill0"
+atexit.register(shutil.rmtree, IMAGES)
+make_image(IMAGE)
 
 
 def config(name, number, **more):
@@ -30,34 +37,53 @@ def config(name, number, **more):
                  "uuid": UUID.format(number)}, **more)
 
 
+def without(model, name):
+    return {k: v for k, v in model.items() if k != name}
+
+
 # (what, method, params, what it does to the model: {name: "running"|...},
-# with "~name" for a variable store that was kept)
+# with "~name" for a variable store that was kept and "name+id" for a device)
 SCRIPT = [
     ("define", "vm.define", {"config": config("ka", 1)},
      lambda m: {**m, "ka": "stopped"}),
     ("start", "vm.start", {"name": "ka"}, lambda m: {**m, "ka": "running"}),
     ("pause", "vm.pause", {"name": "ka"}, lambda m: {**m, "ka": "paused"}),
     ("resume", "vm.resume", {"name": "ka"}, lambda m: {**m, "ka": "running"}),
+    ("attach a disk", "disk.add", {"name": "ka", "disk": {
+        "path": IMAGE, "id": "d1"}}, lambda m: {**m, "ka+d1": "there"}),
+    ("detach it", "disk.remove", {"name": "ka", "id": "d1"},
+     lambda m: without(m, "ka+d1")),
+    ("attach a nic", "nic.add", {"name": "ka", "nic": {
+        "tap": TAP, "id": "n1"}}, lambda m: {**m, "ka+n1": "there"}),
+    ("detach that", "nic.remove", {"name": "ka", "id": "n1"},
+     lambda m: without(m, "ka+n1")),
     ("clone", "vm.clone", {"name": "ka", "new_name": "kb"},
      lambda m: {**m, "kb": "stopped"}),
     ("rename", "vm.rename", {"name": "kb", "new_name": "kc"},
-     lambda m: {**{k: v for k, v in m.items() if k != "kb"},
-                "kc": "stopped"}),
+     lambda m: {**without(m, "kb"), "kc": "stopped"}),
     ("start the clone", "vm.start", {"name": "kc"},
      lambda m: {**m, "kc": "running"}),
     ("stop", "vm.stop", {"name": "ka"}, lambda m: {**m, "ka": "stopped"}),
     ("delete, keep", "vm.delete", {"name": "ka", "keep_variables": True},
-     lambda m: {**{k: v for k, v in m.items() if k != "ka"}, "~ka": "kept"}),
+     lambda m: {**without(m, "ka"), "~ka": "kept"}),
     ("define again", "vm.define", {"config": config("ka", 1)},
-     lambda m: {**{k: v for k, v in m.items() if k != "~ka"},
-                "ka": "stopped"}),
+     lambda m: {**without(m, "~ka"), "ka": "stopped"}),
     ("shutdown", "vm.shutdown", {"name": "kc", "timeout_ms": 20000},
      lambda m: {**m, "kc": "stopped"}),
     ("delete", "vm.delete", {"name": "kc"},
-     lambda m: {k: v for k, v in m.items() if k != "kc"}),
+     lambda m: without(m, "kc")),
     ("delete the last", "vm.delete", {"name": "ka"},
-     lambda m: {k: v for k, v in m.items() if k != "ka"}),
+     lambda m: without(m, "ka")),
 ]
+
+
+def can_tap():
+    """Taps take root and /dev/net/tun, and a kernel that lets us."""
+    made = subprocess.run(["ip", "tuntap", "add", TAP, "mode", "tap"],
+                          stderr=subprocess.DEVNULL, check=False)
+    if made.returncode == 0:
+        subprocess.run(["ip", "link", "delete", TAP], check=True)
+    return made.returncode == 0
 
 
 def supervisors(runtime):
@@ -112,6 +138,8 @@ class Run:
                 vm = rpc.call(method, **params)
                 self.model = effect(self.model)
                 self.doing = None
+                if "pid" not in vm:
+                    continue
                 if self.model.get(vm["name"]) in ("running", "paused"):
                     self.pids[vm["name"]] = vm["pid"]
                 else:
@@ -125,6 +153,10 @@ class Run:
     def look(self):
         found = {v["name"]: v["state"]
                  for v in self.host.call("vm.list")["vms"]}
+        for name in list(found):
+            config = self.host.vm(name)["config"]
+            for device in config.get("disks", []) + config.get("nics", []):
+                found[f"{name}+{device['id']}"] = "there"
         for kept in self.host.call("var.kept")["kept"]:
             found["~" + kept["name"]] = "kept"
         return found
@@ -148,6 +180,10 @@ class Run:
                  if len(f) == 41 and f[:36] not in running]
         left += [f for f in os.listdir(self.host.state + "/vms")
                  if f not in vms]
+        if os.path.exists("/sys/class/net/" + TAP) and not any(
+                n["state"] != "defined" for v in vms.values()
+                for n in self.host.call("nic.list", name=v["name"])["nics"]):
+            left.append("tap " + TAP)
         return left
 
     def judge(self):
@@ -205,6 +241,9 @@ def main():
     every = int(os.environ.get("ARMVM_KILL_EVERY",
                                "5" if "san" in BIN else "1"))
     points, seen, began = 0, set(), time.monotonic()
+    if not can_tap():
+        report.skip("killed during nics", "no tap can be made here")
+        SCRIPT[:] = [s for s in SCRIPT if not s[1].startswith("nic.")]
     for call in CALLS:
         point = 1
         while time.monotonic() - began < 240:

@@ -122,9 +122,20 @@ static void finish(struct run *r, int status)
 
 static void on_event(void *cookie, enum vmm_event_kind kind, const char *detail)
 {
-	static const char *const names[] = {"running",	"paused", "resumed",
-					    "poweroff", "reset",  "panic",
-					    "fatal"};
+	static const char *const names[] = {
+		[VMM_EVENT_RUNNING] = "running",
+		[VMM_EVENT_PAUSED] = "paused",
+		[VMM_EVENT_RESUMED] = "resumed",
+		[VMM_EVENT_POWEROFF] = "poweroff",
+		[VMM_EVENT_RESET] = "reset",
+		[VMM_EVENT_PANIC] = "panic",
+		[VMM_EVENT_WATCHDOG] = "watchdog",
+		[VMM_EVENT_BALLOON] = "balloon",
+		[VMM_EVENT_IO_ERROR] = "io-error",
+		[VMM_EVENT_IO_HELD] = "io-held",
+		[VMM_EVENT_DEVICE_FAILED] = "device-failed",
+		[VMM_EVENT_FATAL] = "fatal",
+	};
 	struct run *r = cookie;
 
 	if (!r->pause_every ||
@@ -276,6 +287,7 @@ static void parse(struct run *r, int argc, char **argv)
 
 	r->params.firmware_fd = -1;
 	r->params.kernel_fd = r->params.initrd_fd = -1;
+	r->params.snapshot_fd = -1;
 	r->config.memory_bytes = MIB(512);
 	r->config.vcpus = 1;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -303,7 +315,8 @@ static void parse(struct run *r, int argc, char **argv)
 			r->config.vcpus = (uint32_t)strtoul(optarg, NULL, 10);
 			break;
 		case 't':
-			r->params.nics[0].tap_fd = open_tap(optarg);
+			r->params.nics[0].fds.fds[0] = open_tap(optarg);
+			r->params.nics[0].fds.n = 1;
 			r->nics[0].mac = strdup("52:54:00:12:34:56");
 			r->nics[0].id = strdup("nic0");
 			r->config.n_nics = 1;

@@ -160,6 +160,16 @@ static void test_definitions(void **state)
 		"{\"name\":\"web\",\"disks\":[{\"path\":\"/a,b\",\"readonly\":"
 		"true,\"serial\":\"s=1\"},{\"path\":\"/usr/lib/../x\",\"id\":"
 		"\"q\"}]}");
+	expect_definition(
+		"create web --nic tap=t,queues=4,mtu=9000,link=down,vhost=off "
+		"--nic user,forward=80,forward=udp:127.0.0.1:53:5353,"
+		"forward=[::1]:22:2222",
+		"{\"name\":\"web\",\"nics\":[{\"tap\":\"t\",\"queues\":4,"
+		"\"mtu\":9000,\"link\":\"down\",\"vhost\":\"off\"},{\"user\":"
+		"true,\"forward\":[{\"host_port\":80},{\"protocol\":\"udp\","
+		"\"address\":\"127.0.0.1\",\"host_port\":53,\"guest_port\":"
+		"5353},{\"address\":\"::1\",\"host_port\":22,\"guest_port\":"
+		"2222}]}]}");
 }
 
 static void test_bad_definitions(void **state)
@@ -171,7 +181,7 @@ static void test_bad_definitions(void **state)
 		{"create x --disk ,readonly", "names no file"},
 		{"create x --disk a,serial=",
 		 "--disk: \"serial=\" is not one of: serial=..., id=..., "
-		 "bus=..., queues=..., readonly"},
+		 "bus=..., queues=..., on_error=..., readonly"},
 		{"create x --disk a,queues=0", "--disk queues="},
 		{"create x --disk a,", "--disk: \"\" is not one of"},
 		{"create x --disk a,readonly=1", "\"readonly=1\""},
@@ -180,7 +190,11 @@ static void test_bad_definitions(void **state)
 		{"create x --vcpus two", "--vcpus"},
 		{"create x --vsock=0", "--vsock"},
 		{"create x --nic br0",
-		 "--nic: \"br0\" is not one of: tap=..., bridge=..., mac=..."},
+		 "--nic: \"br0\" is not one of: tap=..., bridge=..., user, "
+		 "forward=..., mac=..."},
+		{"create x --nic user,queues=x", "--nic queues="},
+		{"create x --nic user,forward=udp", "[:GUEST-PORT]: --nic "},
+		{"create x --nic user,forward=1:65536", "\"65536\""},
 		{"create x --nic mac=52:54:00:00:00:01",
 		 "is connected to nothing"},
 		{"create x --nic tap=t,mac=1", "--nic mac="},

@@ -23,6 +23,12 @@ static void good(void **state)
 
 	assert_int_equal(parse("", &c, &e), 0);
 	conf_done(&c);
+	assert_int_equal(parse("dbus auto", &c, &e), 0);
+	assert_false(c.dbus_off);
+	conf_done(&c);
+	assert_int_equal(parse("dbus off", &c, &e), 0);
+	assert_true(c.dbus_off);
+	conf_done(&c);
 	assert_int_equal(parse("# all of it\n\n"
 			       "  http-listen\t[::1]:8443   # here\n"
 			       "tls-cert \"/a b/c#d\"#\n"
@@ -57,6 +63,9 @@ static void bad(void **state)
 		{"http-listen a b", "conf:1: exactly one value"},
 		{"http-listen a\nhttp-listen b", "conf:2: given twice"},
 		{"tls-key k", "conf:1: not an absolute path: \"k\""},
+		{"dbus", "conf:1: expected: dbus auto, or: dbus off"},
+		{"dbus yes", "conf:1: expected: dbus auto, or: dbus off"},
+		{"dbus auto\ndbus off", "conf:2: given twice"},
 		{"client CN=a", "conf:1: expected: client"},
 		{"console-log 1KiB", "console-log is a size from 8 KiB"},
 		{"console-log lots", "or no; not \"lots\""},

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "lib/base/fd.h"
@@ -66,10 +67,55 @@ static void test_one_clean_line(void **state)
 	assert_int_equal(line[1022], '\n');
 }
 
+static struct {
+	long long job;
+	char vm[16], text[64];
+} sunk;
+
+static void to_sunk(enum log_level level, const char *vm, long long job,
+		    const char *message)
+{
+	sunk.job = job;
+	snprintf(sunk.vm, sizeof(sunk.vm), "%s", vm ? vm : "-");
+	snprintf(sunk.text, sizeof(sunk.text), "%s", message);
+}
+
+static long long job_of(void *cookie, const char *vm)
+{
+	return streq(vm, "web") ? *(long long *)cookie : 0;
+}
+
+static void test_jobs(void **state)
+{
+	long long job = 12;
+
+	log_open("armvmd", LOG_LEVEL_INFO);
+	log_to(to_sunk);
+	log_vm(LOG_LEVEL_INFO, "web", "before");
+	assert_int_equal(sunk.job, 0);
+	log_jobs(job_of, &job);
+	log_vm(LOG_LEVEL_INFO, "web", "during");
+	assert_int_equal(sunk.job, 12);
+	assert_string_equal(sunk.vm, "web");
+	assert_string_equal(sunk.text, "during");
+	log_vm(LOG_LEVEL_INFO, "db", "another's");
+	assert_int_equal(sunk.job, 0);
+	log_info("nobody's");
+	assert_int_equal(sunk.job, 0);
+	log_job(LOG_LEVEL_WARNING, NULL, 13, "its own");
+	assert_int_equal(sunk.job, 13);
+	assert_string_equal(sunk.vm, "-");
+	log_job(LOG_LEVEL_DEBUG, NULL, 14, "hidden");
+	assert_int_equal(sunk.job, 13);
+	log_jobs(NULL, NULL);
+	log_to(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_levels_and_names),
+		cmocka_unit_test(test_jobs),
 		cmocka_unit_test(test_journal_priorities),
 		cmocka_unit_test(test_one_clean_line),
 	};

@@ -13,7 +13,7 @@ struct fixture {
 	uv_loop_t loop;
 	struct netdev *n;
 	int peer;
-	unsigned readable, failed;
+	unsigned readable, writable, failed;
 	int err;
 	char got[64];
 	ssize_t got_bytes;
@@ -35,6 +35,11 @@ static void on_readable(void *cookie)
 		f->got_bytes = n;
 }
 
+static void on_writable(void *cookie)
+{
+	((struct fixture *)cookie)->writable++;
+}
+
 static void on_failed(void *cookie, int err)
 {
 	struct fixture *f = cookie;
@@ -43,7 +48,7 @@ static void on_failed(void *cookie, int err)
 	f->err = err;
 }
 
-static const struct netdev_guest guest = {on_readable, on_failed};
+static const struct netdev_guest guest = {on_readable, on_writable, on_failed};
 
 static int setup(void **state)
 {
@@ -56,6 +61,7 @@ static int setup(void **state)
 	f->peer = fds[0];
 	assert_int_equal(netdev_open(&f->loop, fds[1], &guest, f, &f->n, NULL),
 			 0);
+	netdev_poll(f->n, true);
 	*state = f;
 	return 0;
 }
@@ -120,8 +126,13 @@ static void test_counts(void **state)
 	assert_int_equal(s.received.frames, 1);
 	assert_int_equal(s.received.bytes, 2);
 	assert_int_equal(s.sent.dropped, 0);
+	/* What waits for room is not lost; what has nowhere to go is. */
 	while (netdev_send(f->n, &iov, 1) > 0)
 		;
+	netdev_stats(f->n, &s);
+	assert_int_equal(s.sent.dropped, 0);
+	f->peer = fd_close(f->peer);
+	assert_true(netdev_send(f->n, &iov, 1) < 0);
 	netdev_stats(f->n, &s);
 	assert_int_equal(s.sent.dropped, 1);
 }
@@ -166,10 +177,55 @@ static void test_not_a_network(void **state)
 	assert_null(n);
 	assert_int_equal(fcntl(fds[0], F_GETFD), -1); /* consumed */
 	close(fds[1]);
+}
+
+/* The peer does not read: what is refused is asked for again, once it did. */
+static void test_full(void **state)
+{
+	struct fixture *f = *state;
+	char frame[1500] = {0};
+	struct iovec iov = {frame, sizeof(frame)};
+	ssize_t n;
+
+	while ((n = netdev_send(f->n, &iov, 1)) > 0)
+		;
+	assert_int_equal(n, -EAGAIN);
+	turn(f);
+	assert_int_equal(f->writable, 0);
+	while (recv(f->peer, frame, sizeof(frame), MSG_DONTWAIT) > 0)
+		;
+	turn(f);
+	assert_int_equal(f->writable, 1);
+	assert_true(netdev_send(f->n, &iov, 1) > 0);
+	turn(f);
+	assert_int_equal(f->writable, 1);
+}
+
+/* As passt: no header, no offloads, and its end is the interface's. */
+static void test_stream(void **state)
+{
+	struct fixture *f = *state;
+	char frame[17] = "header------frame";
+	struct iovec iov = {frame, sizeof(frame)};
+	struct netdev *n;
+	int fds[2];
+
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	assert_int_equal(netdev_open(&f->loop, fds[0], &guest, f, &n, &e),
-			 -EINVAL);
+	assert_int_equal(netdev_open(&f->loop, fds[0], &guest, f, &n, NULL), 0);
+	assert_int_equal(netdev_offloads(n), 0);
+	assert_int_equal(netdev_send(n, &iov, 1), sizeof(frame));
+	netdev_flush(n);
+	assert_int_equal(recv(fds[1], frame, sizeof(frame), 0), 9);
+	assert_memory_equal(frame, "\0\0\0\5frame", 9);
+	netdev_poll(n, true);
+	turn(f);
+	assert_int_equal(f->failed, 0);
 	close(fds[1]);
+	assert_int_equal(netdev_recv(n, &iov, 1), -ENOTCONN);
+	turn(f);
+	assert_int_equal(f->failed, 1);
+	assert_int_equal(f->err, -ENOTCONN);
+	netdev_free(n);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -177,9 +233,10 @@ static void test_not_a_network(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_receive),   TEST(test_send),
-		TEST(test_counts),    TEST(test_poll_off_and_on),
-		TEST(test_goes_away), TEST(test_not_a_network),
+		TEST(test_receive),	    TEST(test_send),
+		TEST(test_poll_off_and_on), TEST(test_goes_away),
+		TEST(test_not_a_network),   TEST(test_full),
+		TEST(test_stream),	    TEST(test_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -197,6 +197,37 @@ static void test_release_covers_earlier_tickets_only(void **state)
 	run_gate_done(&g);
 }
 
+static void test_fence_keeps_everybody(void **state)
+{
+	struct runner r[THREADS] = {0};
+	struct run_gate g;
+
+	run_gate_init(&g);
+	for (int i = 0; i < THREADS; i++)
+		runner_start(&r[i], &g);
+	run_gate_set(&g, RUN_GATE_OPEN);
+	for (int i = 0; i < THREADS; i++)
+		await_passes(&r[i], 1);
+	run_gate_fence(&g, true);
+	run_gate_fence(&g, true);
+	run_gate_wait(&g);
+	for (int i = 0; i < THREADS; i++)
+		atomic_store(&r[i].passes, 0);
+	/* Closing and opening is another matter. */
+	run_gate_set(&g, RUN_GATE_CLOSED);
+	run_gate_set(&g, RUN_GATE_OPEN);
+	run_gate_fence(&g, false);
+	run_gate_wait(&g);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(atomic_load(&r[i].passes), 0);
+	run_gate_fence(&g, false);
+	for (int i = 0; i < THREADS; i++)
+		await_passes(&r[i], 1);
+	run_gate_fence(&g, true);
+	runners_stop(r, THREADS);
+	run_gate_done(&g);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -208,6 +239,7 @@ int main(void)
 		cmocka_unit_test(test_stop_overrides_hold),
 		cmocka_unit_test(test_close_from_a_thread_leaves_stop_alone),
 		cmocka_unit_test(test_release_covers_earlier_tickets_only),
+		cmocka_unit_test(test_fence_keeps_everybody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

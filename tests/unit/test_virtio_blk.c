@@ -166,14 +166,28 @@ static void test_malformed(void **state)
 	assert_int_equal(request(f, IN, 0, 512, &written), OK);
 }
 
-/* After a reset a request under way must not touch status or rings. */
+static void count_fences(void *cookie, bool up)
+{
+	*(int *)cookie += up ? 1 : -1;
+}
+
+/* After a reset a request under way must not touch status or rings, and the
+ * driver does not go on before it has ended: until then it fills memory. */
 static void test_reset_with_request_under_way(void **state)
 {
 	struct fixture *f = *state;
+	int fences = 0;
 
-	post(f, OUT, 0, 512);
-	uv_run(&f->m.loop, UV_RUN_NOWAIT); /* kicked; maybe not completed */
+	bus_use_fence(f->m.bus, &(struct bus_fence){count_fences, &fences});
+	post(f, IN, 0, 512);
+	uv_run(&f->m.loop, UV_RUN_NOWAIT); /* kicked; not completed */
 	driver_set_status(&f->d, 0);
+	assert_int_equal(fences, 1);
+	driver_set_status(&f->d, 0);
+	assert_int_equal(fences, 1);
+	while (fences)
+		uv_run(&f->m.loop, UV_RUN_ONCE);
+	memset(ram_at(&f->m.ram, BUFFER_GPA), 0xcc, 512);
 	vring_init(&f->ring, &f->m.ram, 0, RING_SIZE);
 	*(uint8_t *)ram_at(&f->m.ram, STATUS_GPA) = 0xdd;
 	for (int i = 0; i < 20; i++) {
@@ -182,6 +196,10 @@ static void test_reset_with_request_under_way(void **state)
 	}
 	assert_int_equal(status(f), 0xdd);
 	assert_int_equal(vring_used_index(&f->ring), 0);
+	assert_int_equal(*(uint8_t *)ram_at(&f->m.ram, BUFFER_GPA), 0xcc);
+	/* With nothing under way there is nothing to wait for. */
+	driver_set_status(&f->d, 0);
+	assert_int_equal(fences, 0);
 }
 
 static void test_free_with_request_under_way(void **state)

@@ -141,6 +141,10 @@ static const struct bad_case bad_cases[] = {
 	{"\"memory\":134217729",
 	 "memory: 134217729 bytes are not a whole number of MiB"},
 	{"\"vcpus\":0", "vcpus: 0 is not a whole number from 1 to 512"},
+	{"\"cpu_weight\":0",
+	 "cpu_weight: 0 is not a whole number from 1 to 10000"},
+	{"\"cpu_weight\":10001",
+	 "cpu_weight: 10001 is not a whole number from 1 to 10000"},
 	{"\"vcpus\":513", "vcpus: 513 is not a whole number from 1 to 512"},
 	{"\"vcpu\":2", "vcpu: unknown field; did you mean \"vcpus\"?"},
 	{"\"hypervisor\":\"kmv\"",
@@ -201,8 +205,34 @@ static const struct bad_case bad_cases[] = {
 	 "disks[0].seriel: unknown field; did you mean \"serial\"?"},
 	{"\"disks\":[{\"path\":\"/a\",\"queues\":9}]",
 	 "disks[0].queues: 9 is not a whole number from 1 to 8"},
-	{"\"nics\":[{}]", "nics[0]: needs \"tap\" (an interface) or \"bridge\" "
-			  "(which a fresh one joins)"},
+	{"\"nics\":[{}]", "nics[0]: needs \"tap\" (an interface), \"bridge\" "
+			  "(which a fresh one joins) or \"user\" (through "
+			  "passt)"},
+	{"\"nics\":[{\"bridge\":\"b\",\"user\":true}]",
+	 "nics[0]: has both \"bridge\" and \"user\"; give one of them"},
+	{"\"nics\":[{\"tap\":\"t\",\"forward\":[{\"host_port\":80}]}]",
+	 "nics[0].forward: only a NIC with \"user\" has ports of the host; "
+	 "others are reached at the guest's own address"},
+	{"\"nics\":[{\"user\":true,\"queues\":2}]",
+	 "nics[0].queues: is 2, but passt has one pair; leave it out"},
+	{"\"nics\":[{\"user\":true,\"vhost\":\"on\"}]",
+	 "nics[0].vhost: the kernel cannot serve a NIC with \"user\"; leave it "
+	 "out"},
+	{"\"nics\":[{\"user\":true,\"forward\":[{\"host_port\":80},"
+	 "{\"host_port\":80,\"protocol\":\"udp\"},{\"host_port\":80}]}]",
+	 "nics[0].forward[2].host_port: 80 leads elsewhere already "
+	 "(forward[0])"},
+	{"\"nics\":[{\"user\":true,\"forward\":[{\"host_port\":0}]}]",
+	 "nics[0].forward[0].host_port: 0 is not a whole number from 1 to "
+	 "65535"},
+	{"\"nics\":[{\"user\":true,\"forward\":[{\"host_port\":1,"
+	 "\"address\":\"localhost\"}]}]",
+	 "nics[0].forward[0].address: \"localhost\" is not an IPv4 or IPv6 "
+	 "address"},
+	{"\"nics\":[{\"tap\":\"t\",\"mtu\":67}]",
+	 "nics[0].mtu: 67 is not a whole number from 68 to 65521"},
+	{"\"nics\":[{\"tap\":\"t\",\"queues\":9}]",
+	 "nics[0].queues: 9 is not a whole number from 1 to 8"},
 	{"\"nics\":[{\"tap\":\"t\",\"bridge\":\"b\"}]",
 	 "nics[0]: has both \"tap\" and \"bridge\"; give one of them"},
 	{"\"nics\":[{\"tap\":\"../../x\"}]",

@@ -29,15 +29,18 @@ struct fixture {
 	struct vring ring;
 	char path[32];
 	int fd; /* the test's own view of the disk */
+	struct virtio_blk_params blk;
 };
 
-static inline int setup_with(void **state, bool readonly, unsigned n_queues)
+static inline int setup_params(void **state, const struct virtio_blk_params *p,
+			       bool readonly)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct virtio_blk_params blk = {.serial = "disk-serial-0123456789",
-					.n_queues = n_queues};
+	struct virtio_blk_params blk = *p;
 	struct virtio_pci_params params = {.devfn = DEVFN};
 
+	f->blk = *p;
+	blk.serial = "disk-serial-0123456789";
 	machine_init(&f->m);
 	strcpy(f->path, "/tmp/armvm-blk-XXXXXX");
 	f->fd = mkostemp(f->path, O_CLOEXEC);
@@ -60,6 +63,13 @@ static inline int setup_with(void **state, bool readonly, unsigned n_queues)
 	driver_start(&f->d, 3ull << 28 | 1 << 9, &f->ring, 1);
 	*state = f;
 	return 0;
+}
+
+static inline int setup_with(void **state, bool readonly, unsigned n_queues)
+{
+	const struct virtio_blk_params blk = {.n_queues = n_queues};
+
+	return setup_params(state, &blk, readonly);
 }
 
 static inline int setup(void **state)

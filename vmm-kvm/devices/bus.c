@@ -15,6 +15,7 @@ struct bus {
 	/* The last one is for all whose names came too late. */
 	struct bus_tally tallies[BUS_TALLIES_MAX];
 	unsigned n_tallies;
+	struct bus_fence fence;
 };
 
 static int lock_init(pthread_mutex_t *lock)
@@ -241,4 +242,15 @@ size_t bus_tallies(struct bus *b, struct bus_tally *ret)
 	memcpy(ret, b->tallies, n * sizeof(*ret));
 	bus_unlock(b);
 	return n;
+}
+
+void bus_use_fence(struct bus *b, const struct bus_fence *fence)
+{
+	b->fence = *fence;
+}
+
+void bus_fence_set(struct bus *b, bool up)
+{
+	if (b->fence.set)
+		b->fence.set(b->fence.cookie, up);
 }

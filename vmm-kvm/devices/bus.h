@@ -68,6 +68,19 @@ bool bus_write(struct bus *b, uint64_t addr, unsigned size, uint64_t value);
  * room for BUS_TALLIES_MAX; returns how many. Takes the lock. */
 size_t bus_tallies(struct bus *b, struct bus_tally *ret);
 
+/*
+ * While a fence is up, no vCPU that made an access goes on: its access is not
+ * over yet for the guest. For what has to wait for a host end, which a handler
+ * cannot do itself. Called from handlers and completions; several may be up.
+ */
+struct bus_fence {
+	void (*set)(void *cookie, bool up); /* any thread */
+	void *cookie;
+};
+/* Before the guest runs. Without one, bus_fence_set() does nothing. */
+void bus_use_fence(struct bus *b, const struct bus_fence *fence);
+void bus_fence_set(struct bus *b, bool up);
+
 void bus_lock(struct bus *b);
 void bus_unlock(struct bus *b);
 

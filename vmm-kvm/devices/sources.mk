@@ -14,22 +14,26 @@ TESTS += tests/unit/test_bus.c tests/unit/test_guest_mem.c \
 	tests/unit/test_gicv2m.c
 SRCS += vmm-kvm/devices/virtio_balloon.c
 TESTS += tests/unit/test_virtio_balloon.c
-SRCS += vmm-kvm/devices/iov.c vmm-kvm/devices/msix.c vmm-kvm/devices/pci.c \
+SRCS += vmm-kvm/devices/msix.c vmm-kvm/devices/pci.c \
 	vmm-kvm/devices/pci_host.c vmm-kvm/devices/pcie_port.c \
 	vmm-kvm/devices/virtio.c \
-	vmm-kvm/devices/virtio_blk.c vmm-kvm/devices/virtio_console.c \
-	vmm-kvm/devices/virtio_net.c \
+	vmm-kvm/devices/virtio_blk.c vmm-kvm/devices/virtio_blk_requests.c vmm-kvm/devices/virtio_console.c \
+	vmm-kvm/devices/virtio_net.c vmm-kvm/devices/virtio_net_ctrl.c \
+	vmm-kvm/devices/virtio_net_filter.c vmm-kvm/devices/virtio_net_rx.c \
+	vmm-kvm/devices/virtio_net_tx.c \
 	vmm-kvm/devices/virtio_mmio.c vmm-kvm/devices/virtio_mmio_regs.c \
 	vmm-kvm/devices/virtio_pci.c vmm-kvm/devices/virtio_pci_regs.c \
 	vmm-kvm/devices/virtio_rng.c vmm-kvm/devices/virtqueue.c
 TESTS += tests/unit/test_msix.c tests/unit/test_pci.c \
 	tests/unit/test_pcie_port.c \
-	tests/unit/test_virtio_blk.c tests/unit/test_virtio_blk_range.c \
+	tests/unit/test_virtio_blk.c tests/unit/test_virtio_blk_errors.c tests/unit/test_virtio_blk_range.c \
 	tests/unit/test_virtio_console.c \
-	tests/unit/test_virtio_net.c \
+	tests/unit/test_virtio_net.c tests/unit/test_virtio_net_ctrl.c \
 	tests/unit/test_virtio_mmio.c \
 	tests/unit/test_virtio_pci.c tests/unit/test_virtio_pci_regs.c \
 	tests/unit/test_virtio_rng.c \
 	tests/unit/test_virtqueue.c
+SRCS += vmm-kvm/devices/cfi_flash_state.c vmm-kvm/devices/virtio_mmio_state.c \
+	vmm-kvm/devices/virtio_net_state.c vmm-kvm/devices/virtio_pci_state.c vmm-kvm/devices/virtio_state.c
 SRCS += vmm-kvm/devices/virtio_vhost.c vmm-kvm/devices/virtio_vsock.c
 TESTS += tests/unit/test_virtio_vsock.c

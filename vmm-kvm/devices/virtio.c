@@ -55,7 +55,8 @@ void virtio_leave(struct virtio_dev *d)
 
 bool virtio_live(const struct virtio_dev *d)
 {
-	return (d->status &
+	return !d->held &&
+	       (d->status &
 		(VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET |
 		 VIRTIO_STATUS_FAILED)) == VIRTIO_STATUS_DRIVER_OK;
 }
@@ -70,6 +71,17 @@ bool virtio_pop(struct virtio_dev *d, unsigned index, struct virtq_chain *ret)
 	if (r < 0)
 		virtio_fail(d);
 	return r > 0;
+}
+
+bool virtio_again(struct virtio_dev *d, unsigned index, uint16_t head,
+		  struct virtq_chain *ret)
+{
+	if (!virtio_live(d) || !d->queues[index].ready)
+		return false;
+	if (virtqueue_again(&d->queues[index], head, ret) == 0)
+		return true;
+	virtio_fail(d);
+	return false;
 }
 
 void virtio_push(struct virtio_dev *d, unsigned index, uint16_t head,

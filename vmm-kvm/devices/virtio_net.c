@@ -1,76 +1,22 @@
-#include "lib/base/fd.h"
-#include "lib/host/netdev.h"
 #include "vmm-kvm/devices/virtio_net.h"
 
-#define RX	   0
-#define TX	   1
+#include "lib/base/fd.h"
+#include "vmm-kvm/devices/virtio_net_internal.h"
+
 #define QUEUE_SIZE 256
 
-/* Feature bits, 5.1.3. */
-#define F_CSUM	     (1ull << 0)
-#define F_GUEST_CSUM (1ull << 1)
-#define F_MAC	     (1ull << 5)
-#define F_GUEST_TSO4 (1ull << 7)
-#define F_GUEST_TSO6 (1ull << 8)
-#define F_GUEST_ECN  (1ull << 9)
-#define F_HOST_TSO4  (1ull << 11)
-#define F_HOST_TSO6  (1ull << 12)
-#define F_HOST_ECN   (1ull << 13)
-#define F_MRG_RXBUF  (1ull << 15)
-#define F_STATUS     (1ull << 16)
-
-#define STATUS_LINK_UP 1
-
-/* struct virtio_net_hdr, 5.1.6; num_buffers is always there in VIRTIO 1. */
-#define HEADER_BYTES	   12
-#define HEADER_NUM_BUFFERS 10
-
-#define OFFLOADS                                                             \
-	(F_CSUM | F_GUEST_CSUM | F_GUEST_TSO4 | F_GUEST_TSO6 | F_GUEST_ECN | \
-	 F_HOST_TSO4 | F_HOST_TSO6 | F_HOST_ECN)
-
-/* The largest IP packet, and what stands before it in a frame. */
-#define FRAME_MAX (KIB(64) + 64)
-/* Buffers one frame may be spread over; a guest that offers tiny ones loses
- * its large frames. */
-#define MERGE_MAX 64
-/* Frames moved per direction and turn of the loop. */
-#define BURST QUEUE_SIZE
-
-/* The beginning of struct virtio_net_hdr, 5.1.6. */
-struct net_header {
-	uint8_t flags, gso_type;
-	uint16_t hdr_len, gso_size, csum_start, csum_offset, num_buffers;
-};
-
-_Static_assert(sizeof(struct net_header) == HEADER_BYTES, "5.1.6");
-
-enum {
-	HEADER_NEEDS_CSUM = 1,
-	GSO_NONE = 0,
-	GSO_TCPV4 = 1,
-	GSO_TCPV6 = 4,
-	GSO_ECN = 0x80,
-};
-
-/* struct virtio_net_config up to what we offer, 5.1.4. */
-struct net_config {
-	uint8_t mac[6];
-	uint16_t status;
-} __attribute__((packed));
-
-struct virtio_net {
-	struct virtio_dev dev;
-	struct netdev *netdev;
-	struct net_config config;
-	bool offloads_set; /* the host's end knows what was negotiated */
-	struct virtq_chain first, more; /* of the frame being moved */
-	struct iovec tx[1 + VIRTQUEUE_SIZE_MAX];
-	/* A frame read from the host, header first; it stays while the guest
-	 * has no room for it. */
-	size_t frame_bytes; /* 0: none */
-	uint64_t rx_dropped;
-	uint8_t frame[HEADER_BYTES + FRAME_MAX];
+/* What the driver may use of an offload the host's end knows of: for frames it
+ * sends, and for those it receives. */
+static const struct {
+	unsigned host;
+	uint64_t features;
+} offload_features[] = {
+	{NETDEV_CSUM, NET_F_CSUM | NET_F_GUEST_CSUM},
+	{NETDEV_TSO4, NET_F_HOST_TSO4 | NET_F_GUEST_TSO4},
+	{NETDEV_TSO6, NET_F_HOST_TSO6 | NET_F_GUEST_TSO6},
+	{NETDEV_ECN, NET_F_HOST_ECN | NET_F_GUEST_ECN},
+	{NETDEV_UFO, NET_F_HOST_UFO | NET_F_GUEST_UFO},
+	{NETDEV_USO, NET_F_HOST_USO | NET_F_GUEST_USO4 | NET_F_GUEST_USO6},
 };
 
 static struct virtio_net *from_dev(struct virtio_dev *d)
@@ -78,219 +24,165 @@ static struct virtio_net *from_dev(struct virtio_dev *d)
 	return container_of(d, struct virtio_net, dev);
 }
 
-/* Fill one popped chain with what remains of the frame from *at. */
-static bool rx_fill(struct virtio_net *net, const struct virtq_chain *chain,
-		    unsigned n, size_t *at)
+/* The features whose every host end knows the offload. */
+static uint64_t offloads_offered(const struct virtio_net *net)
 {
-	size_t written;
+	unsigned known = ~0u;
+	uint64_t features = 0;
 
-	/* 5.1.6.3.1: the first buffer holds at least the header; one without
-	 * anything to write can only be a mistake. */
-	if (chain->in_bytes < (n == 0 ? HEADER_BYTES : 1)) {
-		virtio_fail(&net->dev);
-		return false;
-	}
-	written = iov_write(chain->iov + chain->n_out, chain->n_in, 0,
-			    net->frame + *at, net->frame_bytes - *at);
-	virtqueue_fill(&net->dev.queues[RX], chain->head, (uint32_t)written, n);
-	*at += written;
-	return true;
-}
-
-/*
- * Spread the frame over as many buffers as it takes (5.1.6.4). Returns false
- * when the guest has to add buffers first; what was popped is then put back.
- * A frame that can never fit is dropped.
- */
-static bool rx_deliver(struct virtio_net *net)
-{
-	struct virtqueue *q = &net->dev.queues[RX];
-	unsigned max = net->dev.features & F_MRG_RXBUF ? MERGE_MAX : 1;
-	uint16_t n = 0;
-	size_t at = 0;
-
-	while (at < net->frame_bytes && n < max) {
-		struct virtq_chain *chain = n == 0 ? &net->first : &net->more;
-
-		if (!virtio_pop(&net->dev, RX, chain) ||
-		    !rx_fill(net, chain, n, &at)) {
-			virtqueue_unpop(q, n);
-			return false;
-		}
-		n++;
-	}
-	if (at < net->frame_bytes) {
-		virtqueue_unpop(q, n);
-		net->rx_dropped++;
-	} else {
-		/* Only now is it known. Little-endian, as is the host. */
-		iov_write(net->first.iov + net->first.n_out, net->first.n_in,
-			  HEADER_NUM_BUFFERS, &n, sizeof(n));
-		virtqueue_publish(q, n);
-	}
-	net->frame_bytes = 0;
-	return true;
-}
-
-/* What the driver did not take, the host must not leave to it. */
-static bool rx_header_judge(const struct virtio_net *net,
-			    struct net_header *header)
-{
-	uint64_t features = net->dev.features;
-
-	if (!(features & F_GUEST_CSUM)) {
-		memset(header, 0, sizeof(*header));
-		return true;
-	}
-	switch (header->gso_type & ~GSO_ECN) {
-	case GSO_NONE:
-		return true;
-	case GSO_TCPV4:
-		return features & F_GUEST_TSO4;
-	case GSO_TCPV6:
-		return features & F_GUEST_TSO6;
-	default:
-		return false;
-	}
-}
-
-static bool rx_read(struct virtio_net *net)
-{
-	const struct iovec iov = {net->frame, sizeof(net->frame)};
-	ssize_t n;
-
-	if (net->frame_bytes)
-		return true;
-	n = netdev_recv(net->netdev, &iov, 1);
-	if (n < 0)
-		return false;
-	if (n > HEADER_BYTES) {
-		struct net_header header;
-
-		memcpy(&header, net->frame, sizeof(header));
-		if (rx_header_judge(net, &header))
-			net->frame_bytes = (size_t)n;
-		memcpy(net->frame, &header, sizeof(header));
-	}
-	return true;
+	for (unsigned i = 0; i < net->n_pairs; i++)
+		known &= netdev_offloads(net->pairs[i].netdev);
+	for (size_t i = 0; i < ARRAY_SIZE(offload_features); i++)
+		if (known & offload_features[i].host)
+			features |= offload_features[i].features;
+	if (features & NET_GUEST_OFFLOADS)
+		features |= NET_F_CTRL_GUEST_OFFLOADS;
+	return features;
 }
 
 /* 5.1.3: what the driver took, in the host's words. */
-static void set_offloads(struct virtio_net *net)
+static unsigned host_offloads(const struct virtio_net *net)
 {
-	uint64_t features = net->dev.features;
 	unsigned offloads = 0;
 
-	if (net->offloads_set || !virtio_live(&net->dev))
+	for (size_t i = 0; i < ARRAY_SIZE(offload_features); i++) {
+		uint64_t guest = offload_features[i].features &
+				 NET_GUEST_OFFLOADS;
+
+		if ((net->offloads & guest) == guest)
+			offloads |= offload_features[i].host;
+	}
+	return offloads;
+}
+
+/* Only those in use are handed frames; a pair that cannot be detached goes on
+ * being handed its own, which nobody fetches. */
+static void attach_queues(struct virtio_net *net)
+{
+	for (unsigned i = 0; i < net->n_pairs && net->n_pairs > 1; i++)
+		(void)netdev_attach_queue(net->pairs[i].netdev,
+					  i < net->n_active);
+}
+
+void net_sync(struct virtio_net *net)
+{
+	if (net->synced || !virtio_live(&net->dev))
 		return;
-	offloads |= features & F_GUEST_CSUM ? NETDEV_CSUM : 0;
-	offloads |= features & F_GUEST_TSO4 ? NETDEV_TSO4 : 0;
-	offloads |= features & F_GUEST_TSO6 ? NETDEV_TSO6 : 0;
-	offloads |= features & F_GUEST_ECN ? NETDEV_ECN : 0;
-	netdev_set_offloads(net->netdev, offloads);
-	net->offloads_set = true;
+	for (unsigned i = 0; i < net->n_pairs; i++)
+		netdev_set_offloads(net->pairs[i].netdev, host_offloads(net));
+	attach_queues(net);
+	net->synced = true;
 }
 
-/* Host to guest. Polling stops while the guest has no room; its next buffer
- * is announced by a kick. */
-static void rx_pump(struct virtio_net *net)
+/* Frames move without us: nobody else may look for them then. */
+static bool served(const struct virtio_net *net)
 {
-	bool room = virtio_live(&net->dev);
-
-	set_offloads(net);
-	for (unsigned i = 0; room && i < BURST && rx_read(net); i++)
-		if (net->frame_bytes)
-			room = rx_deliver(net);
-	netdev_poll(net->netdev, room && (net->config.status & STATUS_LINK_UP));
-	virtio_notify(&net->dev, RX);
+	return net->has_vhost && net_link_is_up(net);
 }
 
-/* A header that asks for no more than the driver took; what it means in the
- * frame is the host's to judge. */
-static bool tx_header_judge(const struct virtio_net *net,
-			    struct net_header *header)
+static void pump_all(struct virtio_net *net)
 {
-	uint64_t features = net->dev.features, needed = 0;
-
-	header->num_buffers = 0;
-	if (!(features & F_CSUM)) {
-		memset(header, 0, sizeof(*header));
-		return true;
-	}
-	header->flags &= HEADER_NEEDS_CSUM;
-	if (header->gso_type & GSO_ECN)
-		needed |= F_HOST_ECN;
-	switch (header->gso_type & ~GSO_ECN) {
-	case GSO_NONE:
-		break;
-	case GSO_TCPV4:
-		needed |= F_HOST_TSO4;
-		break;
-	case GSO_TCPV6:
-		needed |= F_HOST_TSO6;
-		break;
-	default:
-		return false;
-	}
-	return (features & needed) == needed;
+	if (served(net))
+		virtio_vhost_kick(&net->vh);
+	for (unsigned i = 0; i < net->n_active && !served(net); i++)
+		net_rx_pump(&net->pairs[i]);
 }
 
-/* One frame. One the host does not take, or the guest may not send, is lost. */
-static void tx_send(struct virtio_net *net, struct virtq_chain *chain)
+void net_set_active(struct virtio_net *net, unsigned n)
 {
-	struct net_header header;
-	struct iovec *data = chain->iov;
-	unsigned n;
-	ssize_t sent;
+	net->n_active = n;
+	if (net->has_vhost)
+		virtio_vhost_set_active(&net->vh, 2 * n);
+	for (unsigned i = n; i < net->n_pairs; i++)
+		netdev_poll(net->pairs[i].netdev, false);
+	attach_queues(net);
+	pump_all(net);
+}
 
-	iov_read(chain->iov, chain->n_out, 0, &header, sizeof(header));
-	n = iov_drop_front(&data, chain->n_out, HEADER_BYTES);
-	if (n == 0 || chain->out_bytes > HEADER_BYTES + FRAME_MAX ||
-	    !tx_header_judge(net, &header))
+/* The first call after DRIVER_OK: until then nothing is known. */
+static void begin(struct virtio_net *net)
+{
+	if (net->synced || !virtio_live(&net->dev))
 		return;
-	net->tx[0] = (struct iovec){&header, sizeof(header)};
-	memcpy(&net->tx[1], data, n * sizeof(*data));
-	sent = netdev_send(net->netdev, net->tx, (int)n + 1);
-	(void)sent;
+	/* One that was loaded has them from its driver already. */
+	if (!net->loaded) {
+		net->offloads = net->dev.features & NET_GUEST_OFFLOADS;
+		net->filter.by_vlan = net->dev.features & NET_F_CTRL_VLAN;
+	}
+	net_sync(net);
+	if (net->has_vhost)
+		virtio_vhost_set_active(&net->vh, 2 * net->n_active);
 }
 
-static void tx_pump(struct virtio_net *net)
+/* 5.1.2: behind the pairs the driver knows of. */
+static unsigned ctrl_queue(const struct virtio_net *net)
 {
-	unsigned n;
-
-	for (n = 0; n < BURST && virtio_pop(&net->dev, TX, &net->first); n++) {
-		if (net->first.out_bytes < HEADER_BYTES) {
-			virtio_fail(&net->dev);
-			return;
-		}
-		tx_send(net, &net->first);
-		virtio_push(&net->dev, TX, net->first.head, 0);
-	}
-	virtio_notify(&net->dev, TX);
-	if (n == BURST)
-		virtio_kick_later(&net->dev, TX);
+	return net->dev.features & NET_F_MQ ? 2 * net->n_pairs : 2;
 }
 
 static void kick(struct virtio_dev *d, unsigned index)
 {
-	if (index == RX)
-		rx_pump(from_dev(d));
-	else
-		tx_pump(from_dev(d));
+	struct virtio_net *net = from_dev(d);
+	struct net_pair *p = &net->pairs[index / 2];
+
+	begin(net);
+	if (index == ctrl_queue(net)) {
+		if (d->features & NET_F_CTRL_VQ)
+			net_ctrl_pump(net, index);
+	} else if (index / 2 >= net->n_active) {
+		return;
+	} else if (served(net)) {
+		netdev_poll(p->netdev, false);
+		virtio_vhost_kick(&net->vh);
+	} else if (index == net_rx_queue(p)) {
+		net_rx_pump(p);
+	} else if (!p->full) {
+		net_tx_pump(p);
+	}
 }
 
 static void reset(struct virtio_dev *d)
 {
-	from_dev(d)->frame_bytes = 0;
-	from_dev(d)->offloads_set = false;
+	struct virtio_net *net = from_dev(d);
+
+	if (net->has_vhost)
+		virtio_vhost_reset(&net->vh);
+	net->synced = net->loaded = false;
+	net->n_active = 1;
+	net->offloads = 0;
+	net->filter = (struct net_filter){.promiscuous = true};
+	net->config.status &= (uint16_t)~NET_STATUS_ANNOUNCE;
+	memcpy(net->config.mac, net->mac, sizeof(net->mac));
+	for (unsigned i = 0; i < net->n_pairs; i++) {
+		net->pairs[i].frame_bytes = 0;
+		net->pairs[i].full = net->pairs[i].large = false;
+	}
 }
 
+static void call_changed(struct virtio_dev *d)
+{
+	if (from_dev(d)->has_vhost)
+		virtio_vhost_call_changed(&from_dev(d)->vh);
+}
+
+static void closed(struct virtio_dev *d)
+{
+	free(from_dev(d));
+}
+
+/* No host end may call any more, vhost's among them. */
 static void net_free(struct virtio_dev *d)
 {
 	struct virtio_net *net = from_dev(d);
 
-	netdev_free(net->netdev);
-	free(net);
+	if (net->has_vhost)
+		virtio_vhost_stop(&net->vh);
+	for (unsigned i = 0; i < net->n_pairs; i++)
+		netdev_free(net->pairs[i].netdev);
+	if (net->has_vhost)
+		virtio_vhost_close(&net->vh, closed);
+	else
+		closed(d);
 }
 
 static const struct virtio_dev_ops ops = {
@@ -299,60 +191,233 @@ static const struct virtio_dev_ops ops = {
 	.pci_class = 0x020000,
 	.kick = kick,
 	.reset = reset,
+	.call_changed = call_changed,
+	.hold = net_hold,
+	.save = net_save,
+	.load = net_load,
 	.free = net_free,
 };
 
+/* 5.1.6.5.4: a guest whose cable was moved tells its neighbours. */
+static void link_changed(struct virtio_net *net)
+{
+	bool was = net_link_is_up(net), is = net->wanted_up && !net->gone;
+
+	if (was == is)
+		return;
+	net->config.status = is ? NET_STATUS_LINK_UP : 0;
+	if (is && (net->dev.features & NET_F_GUEST_ANNOUNCE))
+		net->config.status |= NET_STATUS_ANNOUNCE;
+	if (net->has_vhost && !is)
+		virtio_vhost_stop(&net->vh);
+	virtio_config_changed(&net->dev);
+}
+
+void virtio_net_set_link(struct virtio_dev *d, bool up)
+{
+	struct virtio_net *net = from_dev(d);
+
+	virtio_enter(d);
+	net->wanted_up = up;
+	for (unsigned i = 0; i < net->n_pairs && up && !net_link_is_up(net);
+	     i++)
+		net_rx_discard(&net->pairs[i]);
+	link_changed(net);
+	pump_all(net);
+	virtio_leave(d);
+}
+
 static void on_readable(void *cookie)
 {
-	struct virtio_net *net = cookie;
+	struct net_pair *p = cookie;
 
-	virtio_enter(&net->dev);
-	rx_pump(net);
-	virtio_leave(&net->dev);
+	virtio_enter(&p->net->dev);
+	begin(p->net);
+	if (served(p->net))
+		netdev_poll(p->netdev, false);
+	else
+		net_rx_pump(p);
+	virtio_leave(&p->net->dev);
+}
+
+static void on_writable(void *cookie)
+{
+	struct net_pair *p = cookie;
+
+	virtio_enter(&p->net->dev);
+	net_tx_pump(p);
+	virtio_leave(&p->net->dev);
+}
+
+/* Once: a guest can break its rings as often as it likes. */
+static void tell_failed(struct virtio_net *net, const char *why)
+{
+	if (net->failed && !net->told)
+		net->failed(net->cookie, why);
+	net->told = true;
+}
+
+/* One queue of a tap goes with the tap; what waited for the host is lost. */
+static void lose(struct virtio_net *net, int err)
+{
+	net->gone = true;
+	link_changed(net);
+	for (unsigned i = 0; i < net->n_active; i++)
+		net_tx_pump(&net->pairs[i]);
+	tell_failed(net, err == -EPROTO
+				 ? "what its host end sends are no frames; its "
+				   "link is down"
+				 : "its host end is gone; its link is down");
 }
 
 static void on_failed(void *cookie, int err)
 {
+	struct net_pair *p = cookie;
+
+	virtio_enter(&p->net->dev);
+	lose(p->net, err);
+	virtio_leave(&p->net->dev);
+}
+
+/* To the kernel a ring whose tap is gone is as bad as a malformed one. */
+static bool on_vhost_blameless(void *cookie)
+{
 	struct virtio_net *net = cookie;
 
-	virtio_enter(&net->dev);
-	net->config.status = 0;
-	virtio_config_changed(&net->dev);
-	virtio_leave(&net->dev);
+	for (unsigned i = 0; i < net->n_pairs; i++)
+		if (!netdev_alive(net->pairs[i].netdev)) {
+			lose(net, -ENODEV);
+			return true;
+		}
+	return false;
+}
+
+/* With the lock held. The device needs a reset, and may work then. */
+static void on_vhost_failed(void *cookie, const char *why)
+{
+	tell_failed(cookie, why);
 }
 
 static const struct netdev_guest guest = {
 	.readable = on_readable,
+	.writable = on_writable,
 	.failed = on_failed,
 };
+
+static int pairs_open(struct virtio_net *net, uv_loop_t *loop,
+		      struct fd_list *ends, struct error *e)
+{
+	int r = 0;
+
+	while (r == 0 && net->n_pairs < ends->n) {
+		struct net_pair *p = &net->pairs[net->n_pairs];
+
+		p->net = net;
+		p->index = net->n_pairs;
+		r = netdev_open(loop, TAKE_FD(ends->fds[p->index]), &guest, p,
+				&p->netdev, e);
+		net->n_pairs += r == 0;
+	}
+	return r;
+}
+
+static void init(struct virtio_net *net, const struct virtio_net_params *p)
+{
+	const uint64_t features = NET_F_MAC | NET_F_MRG_RXBUF | NET_F_STATUS |
+				  NET_F_CTRL_VQ | NET_F_CTRL_RX |
+				  NET_F_CTRL_RX_EXTRA | NET_F_CTRL_VLAN |
+				  NET_F_CTRL_MAC_ADDR | NET_F_GUEST_ANNOUNCE |
+				  (net->n_pairs > 1 ? NET_F_MQ : 0) |
+				  (p->mtu ? NET_F_MTU : 0);
+
+	net->config = (struct net_config){
+		.status = p->link_down ? 0 : NET_STATUS_LINK_UP,
+		.max_pairs = (uint16_t)net->n_pairs,
+		.mtu = p->mtu,
+	};
+	memcpy(net->mac, p->mac, sizeof(net->mac));
+	net->wanted_up = !p->link_down;
+	net->failed = p->failed;
+	net->cookie = p->cookie;
+	virtio_dev_init(&net->dev, &ops, features | offloads_offered(net),
+			&net->config, sizeof(net->config), 2 * net->n_pairs + 1,
+			QUEUE_SIZE);
+	reset(&net->dev);
+}
+
+static int vhost_init(struct virtio_net *net, const struct virtio_net_params *p,
+		      struct error *e)
+{
+	const struct virtio_vhost_params vh = {
+		.loop = p->loop,
+		.dev = &net->dev,
+		.vhost = p->vhost,
+		.n_rings = 2 * net->n_pairs,
+		/* Of the rings it serves it knows this one alone. */
+		.own_features = ~(NET_F_MRG_RXBUF | VIRTIO_F_INDIRECT_DESC |
+				  VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1),
+		.failed = on_vhost_failed,
+		.blameless = on_vhost_blameless,
+		.cookie = net,
+	};
+
+	net->has_vhost = true;
+	return virtio_vhost_init(&net->vh, &vh, e);
+}
 
 int virtio_net_new(const struct virtio_net_params *params,
 		   struct virtio_dev **ret, struct error *e)
 {
-	_cleanup_close_ int fd = params->tap_fd;
-	_cleanup_free_ struct virtio_net *net = calloc(1, sizeof(*net));
+	_cleanup_fds_ struct fd_list ends = params->ends;
+	_cleanup_(vhost_freep) struct vhost *vhost = params->vhost;
+	struct virtio_net *net = NULL;
 	int r;
 
+	if (ends.n >= 1 && ends.n <= VIRTIO_NET_PAIRS_MAX)
+		net = calloc(1, sizeof(*net) + ends.n * sizeof(*net->pairs));
 	if (!net)
 		return error_set(e, -ENOMEM, "out of memory for virtio-net");
-	memcpy(net->config.mac, params->mac, sizeof(net->config.mac));
-	net->config.status = STATUS_LINK_UP;
-	virtio_dev_init(&net->dev, &ops,
-			F_MAC | F_MRG_RXBUF | F_STATUS | OFFLOADS, &net->config,
-			sizeof(net->config), 2, QUEUE_SIZE);
-	r = netdev_open(params->loop, TAKE_FD(fd), &guest, net, &net->netdev,
-			e);
-	if (r < 0)
+	r = pairs_open(net, params->loop, &ends, e);
+	if (r == 0) {
+		init(net, params);
+		if (TAKE_PTR(vhost))
+			r = vhost_init(net, params, e);
+	}
+	if (r < 0) {
+		net_free(&net->dev);
 		return r;
-	*ret = &TAKE_PTR(net)->dev;
+	}
+	*ret = &net->dev;
 	return 0;
+}
+
+static void add_flow(struct io_flow_stats *to, const struct io_flow_stats *flow)
+{
+	to->frames += flow->frames;
+	to->bytes += flow->bytes;
+	to->dropped += flow->dropped;
+}
+
+const char *virtio_net_vhost_tap(const struct virtio_dev *d)
+{
+	const struct virtio_net *net = container_of(d, struct virtio_net, dev);
+
+	return net->has_vhost ? netdev_name(net->pairs[0].netdev) : NULL;
 }
 
 void virtio_net_stats(struct virtio_dev *d, struct netdev_stats *ret)
 {
-	struct virtio_net *net = from_dev(d);
+	const struct virtio_net *net = from_dev(d);
 
-	netdev_stats(net->netdev, ret);
-	ret->received.dropped += net->rx_dropped;
-	ret->received.frames -= net->rx_dropped;
+	*ret = (struct netdev_stats){0};
+	for (unsigned i = 0; i < net->n_pairs; i++) {
+		const struct net_pair *p = &net->pairs[i];
+		struct netdev_stats s;
+
+		netdev_stats(p->netdev, &s);
+		add_flow(&ret->sent, &s.sent);
+		add_flow(&ret->received, &s.received);
+		ret->received.dropped += p->no_room;
+		ret->received.frames -= p->no_room + p->unwanted;
+	}
 }

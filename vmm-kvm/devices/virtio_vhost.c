@@ -55,11 +55,11 @@ static void fill_rings(struct virtio_vhost *vh, struct vhost_ring *rings)
 		struct virtio_vhost_ring *ring = &vh->rings[i];
 		const struct virtqueue *q = &d->queues[i];
 
-		ring->started = q->ready;
+		ring->started = q->ready && i < vh->n_active;
 		ring->call_fd = ring_call_fd(ring);
 		watch(ring, !ring->started);
 		rings[i] = (struct vhost_ring){
-			.ready = q->ready,
+			.ready = ring->started,
 			.size = q->size,
 			.next = q->last_avail,
 			.desc = q->desc,
@@ -75,7 +75,8 @@ static void fill_rings(struct virtio_vhost *vh, struct vhost_ring *rings)
 void virtio_vhost_fail(struct virtio_vhost *vh, const char *why)
 {
 	virtio_vhost_stop(vh);
-	if (vh->dev->status & VIRTIO_STATUS_NEEDS_RESET)
+	if (vh->dev->status & VIRTIO_STATUS_NEEDS_RESET ||
+	    (vh->blameless && vh->blameless(vh->cookie)))
 		return;
 	virtio_fail(vh->dev);
 	if (vh->failed)
@@ -107,7 +108,7 @@ static void start(struct virtio_vhost *vh)
 /* Whether a queue became ready that the server does not know yet. */
 static bool has_more(const struct virtio_vhost *vh)
 {
-	for (unsigned i = 0; i < vh->n_rings; i++)
+	for (unsigned i = 0; i < vh->n_active; i++)
 		if (vh->dev->queues[i].ready && !vh->rings[i].started)
 			return true;
 	return false;
@@ -138,6 +139,12 @@ void virtio_vhost_stop(struct virtio_vhost *vh)
 			virtqueue_continue(&vh->dev->queues[i], next[i]);
 	/* Only the loop may give the notifications back to itself. */
 	uv_async_send(&vh->changed);
+}
+
+void virtio_vhost_set_active(struct virtio_vhost *vh, unsigned n)
+{
+	virtio_vhost_stop(vh);
+	vh->n_active = MIN(n, vh->n_rings);
 }
 
 void virtio_vhost_reset(struct virtio_vhost *vh)
@@ -251,6 +258,7 @@ int virtio_vhost_init(struct virtio_vhost *vh,
 		.vhost = p->vhost,
 		.error_fd = -1,
 		.failed = p->failed,
+		.blameless = p->blameless,
 		.cookie = p->cookie,
 	};
 	r = uv_async_init(p->loop, &vh->changed, on_changed);
@@ -273,6 +281,7 @@ int virtio_vhost_init(struct virtio_vhost *vh,
 			      on_relay, ring, e);
 		vh->n_rings += r == 0;
 	}
+	vh->n_active = vh->n_rings;
 	return r;
 }
 

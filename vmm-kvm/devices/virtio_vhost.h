@@ -39,12 +39,14 @@ struct virtio_vhost {
 	struct virtio_dev *dev;
 	struct vhost *vhost;
 	unsigned n_rings;
-	bool started; /* the server has the rings */
+	unsigned n_active; /* the server gets the first of them */
+	bool started;	   /* the server has the rings */
 	struct virtio_vhost_ring rings[VIRTIO_QUEUES_MAX];
 	int error_fd; /* eventfd of all rings */
 	uv_poll_t error;
 	uv_async_t changed; /* from any thread: look at it again */
 	void (*failed)(void *cookie, const char *why);
+	bool (*blameless)(void *cookie);
 	void *cookie;
 	unsigned open_handles;
 	void (*closed)(struct virtio_dev *d);
@@ -59,6 +61,9 @@ struct virtio_vhost_params {
 	/* The server is of no use any more: a sentence. Loop thread, with the
 	 * device lock held. Optional. */
 	void (*failed)(void *cookie, const char *why);
+	/* Asked first, likewise: neither the server nor the guest is to blame,
+	 * the device has seen to it, and all is as after a stop. Optional. */
+	bool (*blameless)(void *cookie);
 	void *cookie;
 };
 
@@ -81,6 +86,9 @@ void virtio_vhost_kick(struct virtio_vhost *vh);
 void virtio_vhost_reset(struct virtio_vhost *vh);
 void virtio_vhost_stop(struct virtio_vhost *vh);
 void virtio_vhost_call_changed(struct virtio_vhost *vh);
+/* The server gets the first `n` rings from the next kick on, not all. Loop
+ * thread. */
+void virtio_vhost_set_active(struct virtio_vhost *vh, unsigned n);
 /* The server failed: stopped, NEEDS_RESET, told. Loop thread. */
 void virtio_vhost_fail(struct virtio_vhost *vh, const char *why);
 

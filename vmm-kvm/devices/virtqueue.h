@@ -23,6 +23,8 @@
 #include <stdbool.h>
 #include <sys/uio.h>
 
+#include "lib/base/iov.h"
+#include "lib/snapshot/state.h"
 #include "vmm-kvm/devices/guest_mem.h"
 
 /* Largest queue size we offer, and so the longest chain. */
@@ -82,6 +84,10 @@ int virtqueue_pop(struct virtqueue *q, struct virtq_chain *ret) must_check;
 /* Someone else served the ring up to the chain before index `next`, and handed
  * all he took back: go on from there. */
 void virtqueue_continue(struct virtqueue *q, uint16_t next);
+/* A chain that was popped and not pushed yet, looked at again: 0, or -errno as
+ * virtqueue_pop(). */
+int virtqueue_again(struct virtqueue *q, uint16_t head,
+		    struct virtq_chain *ret) must_check;
 /* Take back the last `n` chains popped, of which none was pushed. */
 void virtqueue_unpop(struct virtqueue *q, unsigned n);
 
@@ -98,14 +104,14 @@ void virtqueue_publish(struct virtqueue *q, unsigned n);
  * time this was asked. */
 bool virtqueue_should_notify(struct virtqueue *q);
 
-/* Copy between a flat buffer and n iovecs, `at` bytes in; bytes copied. */
-size_t iov_read(const struct iovec *iov, unsigned n, size_t at, void *out,
-		size_t size);
-size_t iov_write(const struct iovec *iov, unsigned n, size_t at, const void *in,
-		 size_t size);
-/* Trim in place: drop `bytes` from the front, or keep only `bytes`. Returns
- * the new count; *iov is moved forward. */
-unsigned iov_drop_front(struct iovec **iov, unsigned n, size_t bytes);
-unsigned iov_keep(struct iovec *iov, unsigned n, size_t bytes);
+/*
+ * For a snapshot; no chain is out: all that was popped was pushed, or is
+ * accounted for by the device. Loading comes after guest memory and the
+ * features, and judges the rings like virtqueue_enable(); a queue that was
+ * broken stays so.
+ */
+void virtqueue_save(const struct virtqueue *q, struct state_out *out);
+int virtqueue_load(struct virtqueue *q, struct state_in *in,
+		   struct error *e) must_check;
 
 #endif

@@ -79,7 +79,8 @@ def alive(pid):
 
 class RpcError(Exception):
     def __init__(self, error):
-        super().__init__(error.get("message"))
+        super().__init__(error.get("data", {}).get("detail") or
+                         error.get("message"))
         self.code = error.get("data", {}).get("code")
         self.rpc_code = error.get("code")
 

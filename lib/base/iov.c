@@ -1,4 +1,5 @@
-#include "vmm-kvm/devices/virtqueue.h"
+#include "lib/base/iov.h"
+#include "lib/base/util.h"
 
 static size_t iov_copy(const struct iovec *iov, unsigned n, size_t at,
 		       uint8_t *to, const uint8_t *from, size_t size)

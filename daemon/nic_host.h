@@ -1,0 +1,30 @@
+/*
+ * The host's end of a network interface, opened for a supervisor: queues of a
+ * tap, made and joined to a bridge when needed, with vhost-net for each; or a
+ * socket to passt. It vanishes with its last descriptor, but for a tap that
+ * existed before.
+ *
+ * Thread: the loop thread.
+ */
+#ifndef DAEMON_NIC_HOST_H
+#define DAEMON_NIC_HOST_H
+
+#include "daemon/passt.h"
+#include "lib/base/fd.h"
+
+struct vm;
+
+/* Zeroed is empty. */
+struct nic_host {
+	/* Of each queue, then vhost's of each if it has any. */
+	struct fd_list fds;
+	struct passt *passt; /* NULL but for one with "user" */
+};
+
+/* All or nothing. */
+int nic_host_open(const struct nic_config *nic, struct vm *vm,
+		  struct nic_host *ret, struct error *e) must_check;
+void nic_host_done(struct nic_host *n);
+#define _cleanup_nic_host_ _cleanup_(nic_host_done)
+
+#endif
