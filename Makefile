@@ -181,6 +181,7 @@ help:
 	@echo "make demo         the main job, shown: an image boots, a variable stays"
 	@echo "make check        all tests; check-unit: the quick loop, under a minute"
 	@echo "make bench-api    figures of the control plane (build/bench/api.json)"
+	@echo "make bench-vm     the VM beside QEMU, in the ARM host; ROWS= chooses"
 	@echo "make fuzz         all fuzz targets, FUZZ_SECONDS (60) each; check has a brief run"
 	@echo "make lint         the project's own rules"
 	@echo "make install      into DESTDIR and PREFIX (/usr/local)"
@@ -239,11 +240,11 @@ check-host: deps
 	@echo "On a host with a GICv2:"
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 900 tests/host/run --cpu cortex-a57 --gic 2 \
-		--timeout 800 -- tests/e2e/kvm/all gicv2
+		--timeout 800 -- tests/e2e/kvm/all gicv2 matrix
 	@echo "On a host with AArch32 and a GICv3:"
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 900 tests/host/run --cpu cortex-a57 --timeout 800 \
-		-- tests/e2e/kvm/all aarch32
+		--env ARMVM_MATRIX=aarch32 -- tests/e2e/kvm/all aarch32 matrix
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 400 tests/host/run --systemd --timeout 300 -- \
 		tests/e2e/systemd
@@ -274,6 +275,12 @@ bench-api: deps
 	@tests/host/deps --peer || echo "bench-api: libvirt is not measured"
 	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=native all
 	@tests/bench/api --out build/bench/api.json
+
+# ROWS="disk boot-uefi" chooses; see tests/bench/README.md.
+.PHONY: bench-vm
+bench-vm: deps
+	@$(MAKE) --no-print-directory VARIANT=aarch64
+	@tests/bench/vm --out build/bench/vm.json $(ROWS)
 
 .PHONY: demo shell
 demo: deps
