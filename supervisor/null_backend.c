@@ -255,8 +255,9 @@ static int map_nvram(struct vmm *v, int fd, uint64_t size, struct error *e)
 	return 0;
 }
 
-/* No hypervisor, no devices: of the descriptors only the variables count. */
-static void close_all(const struct vmm_params *params)
+/* No hypervisor, no devices: of the descriptors only the variables count, and
+ * those of disks that were taken over. */
+static void close_all(const struct vmm_params *params, bool disks_taken)
 {
 	fd_close(params->hypervisor_fd);
 	fd_close(params->firmware_fd);
@@ -266,7 +267,8 @@ static void close_all(const struct vmm_params *params)
 	fd_close(params->initrd_fd);
 	fd_close(params->nvram_fd);
 	for (size_t i = 0; i < params->config->n_disks; i++)
-		fd_close(params->disks[i].fd);
+		if (!disks_taken || !params->config->disks[i].slot)
+			fd_close(params->disks[i].fd);
 	for (size_t i = 0; i < params->config->n_nics; i++)
 		vmm_device_close(&(struct vmm_device){
 			.fd = -1, .nic_host = params->nics[i]});
@@ -279,7 +281,7 @@ static int null_create(const struct vmm_params *params, struct vmm **ret,
 	int r;
 
 	if (!v) {
-		close_all(params);
+		close_all(params, false);
 		return error_set(e, -ENOMEM, "null backend: out of memory");
 	}
 	v->config = params->config;
@@ -287,9 +289,9 @@ static int null_create(const struct vmm_params *params, struct vmm **ret,
 	v->cookie = params->cookie;
 	v->console = params->console;
 	r = map_nvram(v, params->nvram_fd, params->nvram_size, e);
-	close_all(params);
 	if (r == 0)
 		r = null_devices_new(params, &v->devices, e);
+	close_all(params, r == 0);
 	if (r < 0) {
 		if (v->nvram)
 			munmap(v->nvram, v->nvram_size);

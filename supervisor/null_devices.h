@@ -11,7 +11,8 @@
 
 struct null_devices;
 
-/* `params` is borrowed during the call; its descriptors are left alone. */
+/* `params` is borrowed during the call; of its descriptors those of disks with
+ * a slot are taken over, on success: they hold the locks of the images. */
 int null_devices_new(const struct vmm_params *params, struct null_devices **ret,
 		     struct error *e) must_check;
 /* NULL is fine. Memory goes when the loop has run. */
