@@ -299,6 +299,7 @@ install: all
 	install -D -m 0644 daemon/armvmd.8 $(DESTDIR)$(MAN)/man8/armvmd.8
 	install -D -m 0644 daemon/armvmd.conf.5 \
 		$(DESTDIR)$(MAN)/man5/armvmd.conf.5
+	install -D -m 0644 daemon/armvm.json.5 $(DESTDIR)$(MAN)/man5/armvm.json.5
 	install -D -m 0644 cli/armvmctl.1 $(DESTDIR)$(MAN)/man1/armvmctl.1
 	install -D -m 0644 cli/armvmctl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/armvmctl

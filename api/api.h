@@ -204,7 +204,8 @@ struct api_empty_params {
  * "nic-link" with { device, link }, "nic-failed" with { detail } (its host end
  * is gone, and the guest's link down for good), "console" with { device,
  * session, writer } whenever somebody else may type (session 0: nobody does),
- * others as they come.
+ * "job" with { job (id), method, state, step, progress, reason, code } when one
+ * begins, gets on (at most twice a second) and ends, others as they come.
  *
  * A disk or nic as disk.add, nic.list and their like show it: what its
  * definition has, and { state ("defined": only in the definition), slot,
@@ -260,6 +261,8 @@ enum api_method_id api_method_by_name(const char *name, struct error *e);
 json_object *api_discover(void);
 /* API.md from the same table, on `out`. */
 void api_write_markdown(FILE *out);
+/* armvm.json(5), from the field table of definitions. -ENOMEM. */
+int api_write_manual(FILE *out, struct error *e) must_check;
 
 /* Who calls, and what they may do and see. */
 struct api_identity {

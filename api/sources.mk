@@ -6,4 +6,5 @@ TESTS += tests/unit/test_jsonrpc.c tests/unit/test_api_client.c \
 	tests/unit/test_api_limits.c tests/unit/test_api_server.c \
 	tests/unit/test_http_route.c
 SRCS += api/inner.c api/outer.c
-SRCS += api/params_console.c
+SRCS += api/manual.c api/params_console.c
+TESTS += tests/unit/test_manual.c

@@ -111,6 +111,11 @@ int cli_call(struct cli *cli, const char *method, json_object *params,
 int cli_call_progress(struct cli *cli, const char *method, json_object *params,
 		      const char *what, uint64_t limit_ms,
 		      json_object **ret_result, struct error *e) must_check;
+/* cli/job.c: the same by a job, showing its steps. Only for a terminal: what
+ * is asked is then the job, and it goes on when we are interrupted. */
+int cli_call_job(struct cli *cli, const char *method, json_object *params,
+		 const char *what, json_object **ret_result,
+		 struct error *e) must_check;
 /* Call `method` for the VM in operand 0 and print "NAME: done", or the VM as
  * JSON: all there is to several commands. */
 int cli_vm_call(struct cli *cli, const struct cli_args *args,

@@ -21,12 +21,19 @@ static void print_line(json_object *event)
 	const char *state = field_text(event, "state");
 	const char *reason = field_text(event, "reason");
 	const char *device = field_text(event, "device");
-	char buf[OUTPUT_CELL_SIZE];
+	char buf[OUTPUT_CELL_SIZE], job[OUTPUT_CELL_SIZE];
 
 	if (!*reason)
 		reason = field_text(event, "detail");
+	if (streq(kind, "job")) {
+		snprintf(job, sizeof(job), "%s %s", field_text(event, "job"),
+			 field_text(event, "method"));
+		device = job;
+	}
+	if (streq(kind, "job") && streq(state, "running"))
+		reason = field_text(event, "step");
 	if (streq(kind, "console"))
-		state = *field_text(event, "writer") ? "typed at by" : "free";
+		state = *field_text(event, "writer") ? "in use" : "free";
 	if (streq(kind, "console") && *field_text(event, "writer"))
 		reason = field_text(event, "writer");
 	output_line(stdout, "%-6s  %s  %-12s  %-8s  %s%s%s%s%s%s%s%s",

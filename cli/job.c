@@ -58,6 +58,30 @@ static const struct output_column columns[] = {
 	{"PROGRESS", progress, .right = true},
 	{"BEGAN", when}};
 
+/* --limit and --before. */
+static int list_numbers(const struct cli_args *args, json_object *params,
+			struct error *e)
+{
+	static const struct {
+		const char *name;
+		uint64_t max;
+	} numbers[] = {{"limit", 1000}, {"before", INT64_MAX}};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers) && r == 0; i++) {
+		const char *text = cli_option(args, numbers[i].name);
+		uint64_t n;
+
+		if (!text)
+			continue;
+		r = parse_u64(text, numbers[i].name, 1, numbers[i].max, &n, e);
+		if (r == 0)
+			json_object_object_add(params, numbers[i].name,
+					       json_object_new_uint64(n));
+	}
+	return r;
+}
+
 static int run_list(struct cli *cli, const struct cli_args *args,
 		    struct error *e)
 {
@@ -68,6 +92,11 @@ static int run_list(struct cli *cli, const struct cli_args *args,
 	if (cli_option(args, "running"))
 		json_object_object_add(params, "running",
 				       json_object_new_boolean(true));
+	r = list_numbers(args, params, e);
+	if (r < 0) {
+		json_object_put(params);
+		return r;
+	}
 	r = cli_call(cli, "job.list", params, &result, NULL, e);
 	return r < 0 ? r
 		     : output_rows(cli->format, field_get(result, "jobs"),
@@ -76,6 +105,8 @@ static int run_list(struct cli *cli, const struct cli_args *args,
 
 static const struct cli_option list_options[] = {
 	{"running", NULL, "only those that have not ended"},
+	{"limit", "N", "no more than N (default: 100)", .letter = 'n'},
+	{"before", "JOB", "only older ones"},
 	{NULL},
 };
 
@@ -85,28 +116,30 @@ const struct cli_command cli_command_job_list = {
 	.summary = "List jobs, the newest first",
 	.detail = "Jobs are kept for 24 hours after their end.",
 	.examples = "  armvmctl job list\n"
-		    "  armvmctl job list --running\n",
+		    "  armvmctl job list --running\n"
+		    "  armvmctl job list -n 20 --before 412\n",
 	.options = list_options,
 	.run = run_list,
 };
 
-static int job_call(struct cli *cli, const struct cli_args *args,
-		    const char *name, uint64_t timeout_ms, json_object **ret,
-		    struct error *e)
+static int job_number(const struct cli_args *args, uint64_t *ret,
+		      struct error *e)
 {
-	json_object *params = json_object_new_object();
-	uint64_t number;
-	int r = parse_u64(args->operands[0], "the job's number", 1, INT64_MAX,
-			  &number, e);
+	return parse_u64(args->operands[0], "the job's number", 1, INT64_MAX,
+			 ret, e);
+}
 
-	json_object_object_add(params, "id", json_object_new_uint64(number));
-	if (timeout_ms)
-		json_object_object_add(params, "timeout_ms",
-				       json_object_new_uint64(timeout_ms));
-	if (r < 0) {
-		json_object_put(params);
+static int job_call(struct cli *cli, const struct cli_args *args,
+		    const char *name, json_object **ret, struct error *e)
+{
+	json_object *params;
+	uint64_t id;
+	int r = job_number(args, &id, e);
+
+	if (r < 0)
 		return r;
-	}
+	params = json_object_new_object();
+	json_object_object_add(params, "id", json_object_new_uint64(id));
 	return cli_call(cli, name, params, ret, NULL, e);
 }
 
@@ -137,7 +170,7 @@ static int run_show(struct cli *cli, const struct cli_args *args,
 		    struct error *e)
 {
 	_cleanup_json_ json_object *job = NULL;
-	int r = job_call(cli, args, "job.get", 0, &job, e);
+	int r = job_call(cli, args, "job.get", &job, e);
 
 	return r < 0 ? r : print_job(cli, job, e);
 }
@@ -157,7 +190,7 @@ static int run_cancel(struct cli *cli, const struct cli_args *args,
 		      struct error *e)
 {
 	_cleanup_json_ json_object *job = NULL;
-	int r = job_call(cli, args, "job.cancel", 0, &job, e);
+	int r = job_call(cli, args, "job.cancel", &job, e);
 
 	return r < 0 ? r : print_job(cli, job, e);
 }
@@ -176,8 +209,8 @@ const struct cli_command cli_command_job_cancel = {
 };
 
 /* A bar on a terminal; elsewhere a line whenever the step is another. */
-static void show_progress(const struct cli *cli, json_object *job, char *last,
-			  size_t size)
+static void show_progress(const struct cli *cli, json_object *job,
+			  const char *what, char *last, size_t size)
 {
 	static const char full[] = "########################";
 	const char *now = field_text(job, "step");
@@ -186,30 +219,37 @@ static void show_progress(const struct cli *cli, json_object *job, char *last,
 	if (cli->format != OUTPUT_TABLE)
 		return;
 	if (isatty(STDERR_FILENO)) {
-		fprintf(stderr, "\r\033[K%s %s [%-*.*s] %d %% %s",
-			field_text(job, "method"), field_text(job, "vm"),
-			BAR_WIDTH, BAR_WIDTH * MIN(percent, 100) / 100, full,
-			percent, now);
+		fprintf(stderr, "\r\033[K%s [%-*.*s] %d %% %s", what, BAR_WIDTH,
+			BAR_WIDTH * MIN(percent, 100) / 100, full, percent,
+			now);
 	} else if (*now && !streq(now, last)) {
-		output_line(stderr, "%s %s: %s", field_text(job, "method"),
-			    field_text(job, "vm"), now);
+		output_line(stderr, "%s: %s", what, now);
 		snprintf(last, size, "%s", now);
 	}
 }
 
-static int wait_for_end(struct cli *cli, const struct cli_args *args,
+/* `what` may be NULL: what the job says of itself. */
+static int wait_for_end(struct cli *cli, uint64_t id, const char *what,
 			json_object **ret, struct error *e)
 {
 	_cleanup_json_ json_object *job = NULL;
-	char last[32] = "";
+	char last[32] = "", own[128] = "";
 	int r;
 
 	for (;;) {
+		json_object *params = json_object_new_object();
+
 		json_object_put(TAKE_PTR(job));
-		r = job_call(cli, args, "job.wait", POLL_MS, &job, e);
+		json_object_object_add(params, "id",
+				       json_object_new_uint64(id));
+		json_object_object_add(params, "timeout_ms",
+				       json_object_new_int(POLL_MS));
+		r = cli_call(cli, "job.wait", params, &job, NULL, e);
 		if (r < 0 || !streq(field_text(job, "state"), "running"))
 			break;
-		show_progress(cli, job, last, sizeof(last));
+		snprintf(own, sizeof(own), "%s %s", field_text(job, "method"),
+			 field_text(job, "vm"));
+		show_progress(cli, job, what ? what : own, last, sizeof(last));
 	}
 	if (cli->format == OUTPUT_TABLE && isatty(STDERR_FILENO))
 		fputs("\r\033[K", stderr);
@@ -218,21 +258,45 @@ static int wait_for_end(struct cli *cli, const struct cli_args *args,
 	return r;
 }
 
+static int job_error(json_object *job, struct error *e)
+{
+	json_object *error = field_get(job, "error");
+
+	if (!error)
+		return 0;
+	return error_set_code(e, error_code_by_name(field_text(error, "code")),
+			      "%s", field_text(error, "message"));
+}
+
+int cli_call_job(struct cli *cli, const char *method, json_object *params,
+		 const char *what, json_object **ret_result, struct error *e)
+{
+	_cleanup_json_ json_object *begun = NULL, *job = NULL;
+	int r;
+
+	json_object_object_add(params, "async", json_object_new_boolean(true));
+	r = cli_call(cli, method, params, &begun, NULL, e);
+	if (r == 0)
+		r = wait_for_end(cli, field_u64(begun, "id"), what, &job, e);
+	if (r == 0)
+		r = job_error(job, e);
+	if (r == 0)
+		*ret_result = json_object_get(field_get(job, "result"));
+	return r;
+}
+
 static int run_wait(struct cli *cli, const struct cli_args *args,
 		    struct error *e)
 {
 	_cleanup_json_ json_object *job = NULL;
-	json_object *error;
-	int r = wait_for_end(cli, args, &job, e);
+	uint64_t id;
+	int r = job_number(args, &id, e);
 
-	if (r < 0)
-		return r;
-	error = field_get(job, "error");
-	if (error)
-		return error_set_code(
-			e, error_code_by_name(field_text(error, "code")), "%s",
-			field_text(error, "message"));
-	return print_job(cli, job, e);
+	if (r == 0)
+		r = wait_for_end(cli, id, NULL, &job, e);
+	if (r == 0)
+		r = job_error(job, e);
+	return r < 0 ? r : print_job(cli, job, e);
 }
 
 const struct cli_command cli_command_job_wait = {

@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include <unistd.h>
+
 /* After a start that was refused for the VM's state: whether that is because
  * there is nothing to do. */
 static int runs_already(struct cli *cli, const char *name, json_object **ret,
@@ -27,8 +29,12 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 	if (cli_option(args, "no-wait"))
 		return cli_vm_begin(cli, "vm.start", cli_name_params(name), e);
 	snprintf(what, sizeof(what), "%s: starting", name);
-	r = cli_call_progress(cli, "vm.start", cli_name_params(name), what, 0,
-			      &vm, e);
+	if (cli->format == OUTPUT_TABLE && isatty(STDERR_FILENO))
+		r = cli_call_job(cli, "vm.start", cli_name_params(name), what,
+				 &vm, e);
+	else
+		r = cli_call(cli, "vm.start", cli_name_params(name), &vm, NULL,
+			     e);
 	if (r == -EPROTO && cli_option(args, "if-stopped"))
 		r = runs_already(cli, name, &vm, e);
 	if (r < 0)

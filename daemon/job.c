@@ -145,8 +145,10 @@ void job_finish(struct job *job, json_object *result, const struct error *e)
 	row.created_ms = job->created_ms;
 	row.deadline_ms = job->deadline_ms;
 	as_job = job_row_to_json(&row);
-	if (!job->jobs->stopping)
+	if (!job->jobs->stopping) {
 		dbus_api_job(job->jobs->manager->dbus_api, &row, true);
+		job_event_ended(job, row.state, e ? &why : NULL);
+	}
 	leave(job);
 	answer_waiters(job, result, e ? &why : NULL, as_job);
 	json_object_put(result);
@@ -305,6 +307,7 @@ static int begin(struct manager *m, struct api_call *call,
 	/* A VM that is being defined has none yet. */
 	if (store_vm_id(m->store, row.vm, &(*ret)->vm_id, NULL) < 0)
 		(*ret)->vm_id = 0;
+	job_event_begun(*ret);
 	return 0;
 }
 
@@ -357,6 +360,7 @@ void job_step(struct vm *vm, const char *step, int progress)
 	job->progress = progress;
 	if (store_job_step(vm->manager->store, job->id, step, progress, &e) < 0)
 		log_vm(LOG_LEVEL_WARNING, vm->config.name, "%s", e.message);
+	job_event_step(job);
 }
 
 /* The job a line about a VM belongs to: the newest that is under way on it. */

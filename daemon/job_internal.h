@@ -28,8 +28,9 @@ struct job {
 	struct api_call *inner; /* while a handler has it */
 	uv_timer_t timer;	/* of the deadline */
 	struct job_waiter *waiters;
-	bool resumed;	/* an earlier daemon's: its VM's state decides */
-	bool cancelled; /* by request, or by its deadline */
+	uint64_t told_ms; /* its last event, by the loop's clock */
+	bool resumed;	  /* an earlier daemon's: its VM's state decides */
+	bool cancelled;	  /* by request, or by its deadline */
 	enum error_code why_cancelled;
 };
 
@@ -42,6 +43,10 @@ struct jobs {
 };
 
 int64_t job_now_ms(void);
+/* job_event.c: event "job" with what job.get shows; `state` is its end's. */
+void job_event_begun(struct job *job);
+void job_event_step(struct job *job);
+void job_event_ended(struct job *job, const char *state, const struct error *e);
 struct job *job_find(struct jobs *j, int64_t id);
 /* In memory; `params` is borrowed. NULL: no memory. */
 struct job *job_new(struct jobs *j, int64_t id, enum api_method_id method,

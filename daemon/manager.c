@@ -314,28 +314,29 @@ int manager_event(struct manager *m, const struct vm *vm, const char *kind,
 	_cleanup_json_ json_object *event = fields ? fields
 						   : json_object_new_object();
 	int64_t seq = 0, time_ms = 0;
+	const char *uuid = vm ? vm->config.uuid : "";
 	struct error e = ERROR_INIT;
 	int r;
 
-	json_object_object_add(event, "name",
-			       json_object_new_string(vm->config.name));
+	if (vm)
+		json_object_object_add(event, "name",
+				       json_object_new_string(vm->config.name));
 	/* Who may see only some VMs is judged by the event alone, also when
 	 * the VM has long gone. */
-	if (vm->config.labels)
+	if (vm && vm->config.labels)
 		json_object_object_add(event, "labels",
 				       json_object_get(vm->config.labels));
-	r = store_event_add(m->store, vm->config.uuid, kind, json_text(event),
-			    &seq, &time_ms, &e);
+	r = store_event_add(m->store, uuid, kind, json_text(event), &seq,
+			    &time_ms, &e);
 	if (r < 0) {
-		log_vm(LOG_LEVEL_ERROR, vm->config.name,
+		log_vm(LOG_LEVEL_ERROR, vm ? vm->config.name : NULL,
 		       "event \"%s\" could not be stored: %s", kind, e.message);
 		return r;
 	}
 	json_object_object_add(event, "seq", json_object_new_int64(seq));
 	json_object_object_add(event, "time_ms",
 			       json_object_new_int64(time_ms));
-	json_object_object_add(event, "vm",
-			       json_object_new_string(vm->config.uuid));
+	json_object_object_add(event, "vm", json_object_new_string(uuid));
 	json_object_object_add(event, "kind", json_object_new_string(kind));
 	if (m->server)
 		api_server_notify(m->server, event);

@@ -79,8 +79,9 @@ char *manager_vm_dir(const struct manager *m, const char *uuid);
 
 /*
  * Store an event and announce it once it is durable; `fields` (may be NULL) is
- * consumed. When it cannot be stored that is logged and nobody is told;
- * the error is returned for those who can try again.
+ * consumed. Without a VM they have a "name" of their own. When it cannot be
+ * stored that is logged and nobody is told; the error is returned for those who
+ * can try again.
  */
 int manager_event(struct manager *m, const struct vm *vm, const char *kind,
 		  json_object *fields);

@@ -82,6 +82,60 @@ static int take_part(struct ask *a, json_object *reply, uint64_t *ret_next,
 	return r;
 }
 
+/* Only taps this VM was given: those of its definition, and those that
+ * nic_host.c names after it. */
+static bool has_tap(const struct vm *vm, const char *name)
+{
+	char made[16];
+
+	if (strchr(name, '/'))
+		return false;
+	for (size_t i = 0; i < vm->config.n_nics; i++)
+		if (vm->config.nics[i].tap &&
+		    streq(vm->config.nics[i].tap, name))
+			return true;
+	snprintf(made, sizeof(made), "avm%xn", (unsigned)(vm->id & 0xffffff));
+	return strncmp(name, made, strlen(made)) == 0;
+}
+
+/* 0 when it cannot be read: the interface may be going. */
+static uint64_t tap_counter(const char *tap, const char *counter)
+{
+	unsigned long long value = 0;
+	char path[96];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%.15s/statistics/%s", tap,
+		 counter);
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%llu", &value) != 1)
+		value = 0;
+	if (f)
+		fclose(f);
+	return value;
+}
+
+/* What the tap receives is what the guest has sent. */
+static void read_taps(const struct vm *vm, struct vm_stats *s)
+{
+	for (size_t i = 0; i < s->n_nics; i++) {
+		struct vm_stats_nic *nic = &s->nics[i];
+
+		if (!nic->tap || !has_tap(vm, nic->tap))
+			continue;
+		nic->rx = (struct io_flow_stats){
+			.frames = tap_counter(nic->tap, "tx_packets"),
+			.bytes = tap_counter(nic->tap, "tx_bytes"),
+			.dropped = tap_counter(nic->tap, "tx_dropped"),
+		};
+		nic->tx = (struct io_flow_stats){
+			.frames = tap_counter(nic->tap, "rx_packets"),
+			.bytes = tap_counter(nic->tap, "rx_bytes"),
+			.dropped = tap_counter(nic->tap, "rx_dropped"),
+		};
+	}
+}
+
 static void part_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
 		    size_t n_fds, const struct error *e)
 {
@@ -92,6 +146,8 @@ static void part_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
 		a->row.error = *e;
 	else if (take_part(a, reply, &next, &a->row.error) == 0)
 		a->row.answered = next == 0;
+	if (a->row.answered)
+		read_taps(vm, &a->row.stats);
 	if (next && !a->row.error.err)
 		ask_from(a, vm, next);
 	else

@@ -44,6 +44,7 @@ static int add_disk(const struct board_device *d, struct vm_stats *ret)
 static int add_nic(const struct board_device *d, struct vm_stats *ret)
 {
 	struct vm_stats_nic *nic = vm_stats_add_nic(ret, d->id);
+	const char *tap = virtio_net_vhost_tap(d->virtio);
 	struct netdev_stats s;
 
 	if (!nic)
@@ -51,7 +52,10 @@ static int add_nic(const struct board_device *d, struct vm_stats *ret)
 	virtio_net_stats(d->virtio, &s);
 	nic->rx = s.received;
 	nic->tx = s.sent;
-	return 0;
+	if (!tap || !*tap)
+		return 0;
+	nic->tap = strdup(tap);
+	return nic->tap ? 0 : -ENOMEM;
 }
 
 static int add_device(const struct board_device *d, struct vm_stats *ret)

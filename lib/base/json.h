@@ -57,7 +57,8 @@ struct json_field {
 	size_t count_offset;
 	/* Strings: extra check; returns NULL or what is accepted ("..."). */
 	const char *(*check)(const char *value);
-	const char *doc; /* one line for generated documentation */
+	const char *doc;     /* one line for generated documentation */
+	const char *example; /* JSON of a value, likewise; or NULL */
 };
 
 #define JSON_END             \

@@ -20,9 +20,10 @@ struct netdev {
 	struct netdev_stream *stream; /* NULL but for a stream socket */
 	unsigned offloads;
 	bool is_tap;
-	bool polling; /* for frames */
-	bool full;    /* and for room to send */
-	int err;      /* -errno once the interface is dead */
+	char name[IFNAMSIZ]; /* of the tap */
+	bool polling;	     /* for frames */
+	bool full;	     /* and for room to send */
+	int err;	     /* -errno once the interface is dead */
 	bool told;
 	struct netdev_stats stats;
 	bool detached; /* a queue of a tap that is handed no frames */
@@ -103,6 +104,7 @@ static int host_prepare(struct netdev *n, int fd, struct error *e)
 				 "IFF_NO_PI and IFF_VNET_HDR",
 				 ifr.ifr_name);
 	n->is_tap = true;
+	memcpy(n->name, ifr.ifr_name, sizeof(n->name) - 1);
 	n->offloads = tap_offloads(fd);
 	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ||
 	    ioctl(fd, TUNSETOFFLOAD, 0) < 0)
@@ -317,6 +319,11 @@ bool netdev_alive(struct netdev *n)
 	    ioctl(n->fd, TUNGETIFF, &ifr) < 0)
 		(void)result(n, -errno);
 	return !n->err;
+}
+
+const char *netdev_name(const struct netdev *n)
+{
+	return n->name;
 }
 
 int netdev_fd(const struct netdev *n)

@@ -61,6 +61,8 @@ void netdev_flush(struct netdev *n);
 struct netdev_stats {
 	struct io_flow_stats received, sent;
 };
+/* Of its interface; "" for a socket. Borrowed. */
+const char *netdev_name(const struct netdev *n);
 void netdev_stats(const struct netdev *n, struct netdev_stats *ret);
 void netdev_poll(struct netdev *n, bool enabled);
 

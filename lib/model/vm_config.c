@@ -70,17 +70,20 @@ const struct json_field vm_config_fields[] = {
 	 .offset = VM(name),
 	 .flags = JSON_REQUIRED,
 	 .check = vm_name_check,
-	 .doc = "unique on the host"},
+	 .doc = "unique on the host",
+	 .example = "\"web\""},
 	{.name = "uuid",
 	 .kind = JSON_STRING,
 	 .offset = VM(uuid),
-	 .doc = "default random"},
+	 .doc = "default random",
+	 .example = "\"7c3e9a0e-2b1f-4d11-9a7e-5f0c3f1d2e4a\""},
 	{.name = "description",
 	 .kind = JSON_STRING,
 	 .offset = VM(description),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = DESCRIPTION_BYTES_MAX,
-	 .doc = "free text"},
+	 .doc = "free text",
+	 .example = "\"the shop's front end\""},
 	{.name = "hypervisor",
 	 .kind = JSON_ENUM,
 	 .offset = VM(hypervisor),
@@ -103,7 +106,8 @@ const struct json_field vm_config_fields[] = {
 	 .offset = VM(features),
 	 .flags = JSON_OMIT_EMPTY,
 	 .sub = feature_fields,
-	 .doc = "what of the CPU the guest sees"},
+	 .doc = "what of the CPU the guest sees",
+	 .example = "{ \"pmu\": \"off\" }"},
 	{.name = "console",
 	 .kind = JSON_ENUM,
 	 .offset = VM(console),
@@ -128,7 +132,8 @@ const struct json_field vm_config_fields[] = {
 	{.name = "memory",
 	 .kind = JSON_SIZE,
 	 .offset = VM(memory_bytes),
-	 .doc = "at least 128 MiB, whole MiB; default 1 GiB"},
+	 .doc = "at least 128 MiB, whole MiB; default 1 GiB",
+	 .example = "\"2GiB\""},
 	{.name = "memory_backing",
 	 .kind = JSON_ENUM,
 	 .offset = VM(memory_backing),
@@ -154,27 +159,31 @@ const struct json_field vm_config_fields[] = {
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = PATH_BYTES_MAX,
 	 .check = vm_path_check,
-	 .doc = "absolute path; default the distribution's for arch"},
+	 .doc = "absolute path; default the distribution's for arch",
+	 .example = "\"/usr/share/AAVMF/AAVMF_CODE.fd\""},
 	{.name = "kernel",
 	 .kind = JSON_STRING,
 	 .offset = VM(kernel),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = PATH_BYTES_MAX,
 	 .check = vm_path_check,
-	 .doc = "absolute path of a Linux kernel to start without firmware"},
+	 .doc = "absolute path of a Linux kernel to start without firmware",
+	 .example = "\"/boot/vmlinuz\""},
 	{.name = "initrd",
 	 .kind = JSON_STRING,
 	 .offset = VM(initrd),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = PATH_BYTES_MAX,
 	 .check = vm_path_check,
-	 .doc = "absolute path; only with kernel"},
+	 .doc = "absolute path; only with kernel",
+	 .example = "\"/boot/initrd.img\""},
 	{.name = "cmdline",
 	 .kind = JSON_STRING,
 	 .offset = VM(cmdline),
 	 .flags = JSON_OMIT_EMPTY,
 	 .max = VM_CMDLINE_MAX,
-	 .doc = "the kernel's command line; only with kernel"},
+	 .doc = "the kernel's command line; only with kernel",
+	 .example = "\"console=ttyAMA0 root=/dev/vda1\""},
 	{.name = "disks",
 	 .kind = JSON_ARRAY,
 	 .offset = VM(disks),
@@ -183,7 +192,8 @@ const struct json_field vm_config_fields[] = {
 	 .sub = vm_disk_fields,
 	 .element_size = sizeof(struct disk_config),
 	 .count_offset = VM(n_disks),
-	 .doc = "in boot order"},
+	 .doc = "in boot order",
+	 .example = "[ { \"path\": \"/srv/vm/web.raw\" } ]"},
 	{.name = "nics",
 	 .kind = JSON_ARRAY,
 	 .offset = VM(nics),
@@ -192,18 +202,21 @@ const struct json_field vm_config_fields[] = {
 	 .sub = vm_nic_fields,
 	 .element_size = sizeof(struct nic_config),
 	 .count_offset = VM(n_nics),
-	 .doc = "network interfaces"},
+	 .doc = "network interfaces",
+	 .example = "[ { \"bridge\": \"br0\" } ]"},
 	{.name = "vsock",
 	 .kind = JSON_OBJECT,
 	 .offset = VM(vsock),
 	 .flags = JSON_OMIT_EMPTY,
 	 .sub = vsock_fields,
-	 .doc = "sockets between host and guest (AF_VSOCK); default none"},
+	 .doc = "sockets between host and guest (AF_VSOCK); default none",
+	 .example = "{ \"cid\": \"auto\" }"},
 	{.name = "labels",
 	 .kind = JSON_ANY,
 	 .offset = VM(labels),
 	 .flags = JSON_OMIT_EMPTY,
-	 .doc = "object of up to 32 strings; lists filter by them"},
+	 .doc = "object of up to 32 strings; lists filter by them",
+	 .example = "{ \"role\": \"web\", \"team\": \"shop\" }"},
 	{.name = "transient",
 	 .kind = JSON_BOOL,
 	 .offset = VM(transient),
@@ -282,36 +295,4 @@ void vm_config_done(struct vm_config *c)
 {
 	json_release(vm_config_fields, c);
 	*c = (struct vm_config){0};
-}
-
-/* Of the daemon's alone, at any time. */
-static bool is_live(const char *field)
-{
-	static const char *const live[] = {
-		"description",	      "labels",
-		"autostart",	      "autostart_order",
-		"autostart_delay_ms", "on_crash",
-		"on_reboot",	      "cpu_weight"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(live); i++)
-		if (streq(field, live[i]))
-			return true;
-	return false;
-}
-
-const char *vm_config_live_difference(const struct vm_config *a,
-				      const struct vm_config *b)
-{
-	_cleanup_json_ json_object *ja = vm_config_to_json(a);
-	_cleanup_json_ json_object *jb = vm_config_to_json(b);
-
-	for (const struct json_field *f = vm_config_fields; f->name; f++) {
-		json_object *va = NULL, *vb = NULL;
-
-		json_object_object_get_ex(ja, f->name, &va);
-		json_object_object_get_ex(jb, f->name, &vb);
-		if (!is_live(f->name) && !json_object_equal(va, vb))
-			return f->name;
-	}
-	return NULL;
 }

@@ -201,6 +201,9 @@ extern const struct json_field vm_disk_fields[], vm_nic_fields[];
  */
 int vm_config_from_json(json_object *object, struct vm_config *ret,
 			struct error *e) must_check;
+/* Whether a field of a definition can change while the VM runs. */
+bool vm_config_field_is_live(const char *field);
+
 /* May `b` replace `a` while the VM runs? Whatever the guest could notice is
  * the same in both; NULL if so, else the field that differs. */
 const char *vm_config_live_difference(const struct vm_config *a,

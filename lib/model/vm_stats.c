@@ -98,6 +98,8 @@ static const struct json_field disk_fields[] = {
 static const struct json_field nic_fields[] = {
 	{"id", JSON_STRING, NIC(id), JSON_REQUIRED,
 	 .check = vm_device_id_check},
+	{"tap", JSON_STRING, NIC(tap), JSON_OMIT_EMPTY,
+	 .max = VM_STATS_NAME_MAX, .check = device_check},
 	PART("rx", NIC(rx), flow_fields),
 	PART("tx", NIC(tx), flow_fields),
 	JSON_END,

@@ -11,7 +11,7 @@
  *     "mmio": [{ "device", "reads", "writes" }],
  *     "disks": [{ "id", "in_flight", "read": OP, "write": OP, "flush": OP,
  *                 "discard": OP }],
- *     "nics": [{ "id", "rx": FLOW, "tx": FLOW }],
+ *     "nics": [{ "id", "tap", "rx": FLOW, "tx": FLOW }],
  *     "balloon": { "driver", "target", "actual", "reported", "guest_ns",
  *                  "free", "total", "available", "caches", "swap_in",
  *                  "swap_out", "major_faults", "minor_faults" } }
@@ -64,6 +64,9 @@ struct vm_stats_disk {
 
 struct vm_stats_nic {
 	char *id;
+	/* NULL, or the tap whose frames the kernel moves: its counters, which
+	 * are the host's to read, are the NIC's. */
+	char *tap;
 	struct io_flow_stats rx, tx; /* as the guest sees it */
 };
 

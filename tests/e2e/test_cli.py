@@ -207,7 +207,11 @@ def test_events():
     lines = ok("events", "events").splitlines()
     match("events", r"^SEQ +WHEN +NAME +KIND +WHAT", lines[0])
     match("an event", r"^\d+ +\d{4}-\d\d-\d\d [\d:]+ +web +state +running",
-          "\n".join(l for l in lines if "running" in l))
+          "\n".join(l for l in lines if "state     running" in l))
+    match("a job begins", r"^\d+ .* web +job +\d+ vm.start running$",
+          next(l for l in lines if " job " in l))
+    match("a job that failed says why", r"web +job +\d+ vm.start failed "
+          r"\(web is running; start is possible", "\n".join(lines))
     all_events = [json.loads(line) for line in
                   ok("jsonl", "events", "-o", "jsonl").splitlines()]
     last = all_events[-1]["seq"]
@@ -218,13 +222,17 @@ def test_events():
                          stdout=subprocess.PIPE, text=True)
     first = json.loads(p.stdout.readline())
     host.ctl("start", "web")
-    seen = [json.loads(p.stdout.readline()) for _ in range(2)]
+    seen = [json.loads(p.stdout.readline()) for _ in range(4)]
     p.send_signal(signal.SIGINT)
     p.wait(10)
     p.stdout.close()
     equal("events --follow replays, then follows", [first["seq"]] +
-          [(e["seq"], e["state"]) for e in seen],
-          [last, (last + 1, "starting"), (last + 2, "running")])
+          [(e["seq"], e["kind"], e["state"]) for e in seen],
+          [last, (last + 1, "job", "running"), (last + 2, "state", "starting"),
+           (last + 3, "state", "running"), (last + 4, "job", "done")])
+    equal("a job's end", [seen[-1][k] for k in ("method", "progress",
+                                                "name")],
+          ["vm.start", 100, "web"])
 
 
 def test_console_through_pipes():

@@ -392,6 +392,13 @@ static void add_flow(struct io_flow_stats *to, const struct io_flow_stats *flow)
 	to->dropped += flow->dropped;
 }
 
+const char *virtio_net_vhost_tap(const struct virtio_dev *d)
+{
+	const struct virtio_net *net = container_of(d, struct virtio_net, dev);
+
+	return net->has_vhost ? netdev_name(net->pairs[0].netdev) : NULL;
+}
+
 void virtio_net_stats(struct virtio_dev *d, struct netdev_stats *ret)
 {
 	const struct virtio_net *net = from_dev(d);

@@ -41,6 +41,10 @@ int virtio_net_new(const struct virtio_net_params *params,
 
 struct netdev_stats;
 
+/* The tap of one whose frames vhost moves, so that only the kernel counts them;
+ * NULL for others. Borrowed. */
+const char *virtio_net_vhost_tap(const struct virtio_dev *d);
+
 /* Frames from the guest ("sent") and to it ("received"), but for those that
  * vhost moves. What it had no room for at all is dropped; what waits is not.
  * Loop thread, lock not held. */

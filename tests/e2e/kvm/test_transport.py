@@ -5,7 +5,7 @@ import hashlib
 import os
 import socket
 
-from scene import Host, boot, define, guarded, image, report
+from scene import Host, Trace, boot, define, guarded, image, report
 
 host = Host().start()
 guest = None
@@ -96,32 +96,6 @@ def one_sync_per_flush():
     report.equal("then each write is synced, and no flush asked for",
                  trace.count, n)
     guest.run(f"echo 'write back' >/sys/block/{disk[5:]}/cache_type")
-
-
-class Trace:
-    """Counts one event of the host's kernel."""
-    DIR = "/sys/kernel/tracing"
-
-    def __init__(self, event, condition):
-        if not os.path.isdir(self.DIR + "/events"):
-            os.system(f"mount -t tracefs tracefs {self.DIR}")
-        self.event = f"{self.DIR}/events/{event}"
-        self.condition, self.count = condition, 0
-
-    def put(self, path, text):
-        with open(path, "w", encoding="ascii") as f:
-            f.write(text)
-
-    def __enter__(self):
-        self.put(self.event + "/filter", self.condition)
-        self.put(self.DIR + "/trace", "")
-        self.put(self.event + "/enable", "1")
-        return self
-
-    def __exit__(self, *_):
-        self.put(self.event + "/enable", "0")
-        with open(self.DIR + "/trace", encoding="utf-8") as f:
-            self.count = sum(not line.startswith("#") for line in f)
 
 
 def frames_pass():
