@@ -255,17 +255,15 @@ static int map_nvram(struct vmm *v, int fd, uint64_t size, struct error *e)
 	return 0;
 }
 
-/* No hypervisor, no devices: of the descriptors only the variables count, and
- * those of disks that were taken over. */
+/* Of the descriptors only the variables count, and disks taken over. */
 static void close_all(const struct vmm_params *params, bool disks_taken)
 {
-	fd_close(params->hypervisor_fd);
-	fd_close(params->firmware_fd);
+	int fds[] = {params->hypervisor_fd, params->firmware_fd,
+		     params->kernel_fd, params->initrd_fd, params->nvram_fd};
+
+	fd_close_many(fds, ARRAY_SIZE(fds));
 	if (params->config->vsock.cid)
 		fd_close(params->vsock_fd);
-	fd_close(params->kernel_fd);
-	fd_close(params->initrd_fd);
-	fd_close(params->nvram_fd);
 	for (size_t i = 0; i < params->config->n_disks; i++)
 		if (!disks_taken || !params->config->disks[i].slot)
 			fd_close(params->disks[i].fd);
