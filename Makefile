@@ -181,6 +181,7 @@ help:
 	@echo "make demo         the main job, shown: an image boots, a variable stays"
 	@echo "make check        all tests; check-unit: the quick loop, under a minute"
 	@echo "make bench-api    figures of the control plane (build/bench/api.json)"
+	@echo "make bench-vm     the VM beside QEMU, in the ARM host; ROWS= chooses"
 	@echo "make fuzz         all fuzz targets, FUZZ_SECONDS (60) each; check has a brief run"
 	@echo "make lint         the project's own rules"
 	@echo "make install      into DESTDIR and PREFIX (/usr/local)"
@@ -274,6 +275,12 @@ bench-api: deps
 	@tests/host/deps --peer || echo "bench-api: libvirt is not measured"
 	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=native all
 	@tests/bench/api --out build/bench/api.json
+
+# ROWS="disk boot-uefi" chooses; see tests/bench/README.md.
+.PHONY: bench-vm
+bench-vm: deps
+	@$(MAKE) --no-print-directory VARIANT=aarch64
+	@tests/bench/vm --out build/bench/vm.json $(ROWS)
 
 .PHONY: demo shell
 demo: deps

@@ -68,6 +68,11 @@ enum api_role {
 	X(NIC_REMOVE, "nic.remove", ADMIN, "DELETE /v1/vms/{name}/nics/{id}")  \
 	X(NIC_SET, "nic.set", ADMIN, "PATCH /v1/vms/{name}/nics/{id}")         \
 	X(NIC_LIST, "nic.list", VIEWER, "GET /v1/vms/{name}/nics")             \
+	X(SNAPSHOT_SAVE, "snapshot.save", ADMIN,                               \
+	  "POST /v1/vms/{name}/snapshot")                                      \
+	X(SNAPSHOT_RESTORE, "snapshot.restore", ADMIN,                         \
+	  "POST /v1/snapshots/restore")                                        \
+	X(SNAPSHOT_SHOW, "snapshot.show", ADMIN, "GET /v1/snapshots")          \
 	X(VAR_LIST, "var.list", VIEWER, "GET /v1/vms/{name}/variables")        \
 	X(VAR_KEPT, "var.kept", VIEWER, "GET /v1/kept-variables")              \
 	X(VAR_FORGET, "var.forget", ADMIN, "DELETE /v1/kept-variables/{uuid}") \
@@ -169,6 +174,18 @@ struct api_device_remove_params {
 	char *name, *id;
 	uint64_t timeout_ms;
 	bool live, force;
+};
+struct api_snapshot_save_params {
+	char *name, *path;
+	bool stop, freeze, compress, overwrite;
+};
+struct api_snapshot_restore_params {
+	char *path;
+	char *new_name; /* NULL: as it was */
+	bool paused, changed_disks;
+};
+struct api_snapshot_show_params {
+	char *path;
 };
 struct api_disk_resize_params {
 	char *name, *id;

@@ -319,6 +319,22 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "sees it at once, and keeps what it has configured."),
 	METHOD(NIC_LIST, name, false, "{nics: an array of nics}",
 	       "The network interfaces of a VM."),
+	METHOD(SNAPSHOT_SAVE, snapshot_save, false,
+	       "{name, path, bytes, created_ms}",
+	       "Save a running or paused VM to a file: memory, CPUs, devices, "
+	       "definition and UEFI variables. It stands still meanwhile and "
+	       "goes on then, also when saving fails. Its disks are not in the "
+	       "file."),
+	METHOD(SNAPSHOT_RESTORE, snapshot_restore, false, "the VM",
+	       "Let a VM go on from a snapshot. It is defined anew, or, when "
+	       "there is one of that uuid, which must not run, as it then was; "
+	       "so are its UEFI variables. Refused when this host cannot be "
+	       "what the guest was given, or a disk is missing or not as it "
+	       "was."),
+	METHOD(SNAPSHOT_SHOW, snapshot_show, false,
+	       "{created_ms, id, snapshot: what it was saved on and with, "
+	       "definition}",
+	       "What a snapshot file says of itself."),
 	METHOD(VAR_LIST, name, false,
 	       "{generation, variables: [{name, guid, attributes "
 	       "(\"NV,BS,RT\"), attributes_bits, size, data (hex)}]}",

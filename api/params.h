@@ -17,6 +17,12 @@
 /* api/params_device.c; each `kind` of methods.c names its structure. */
 extern const struct json_field disk_add_params[], nic_add_params[];
 extern const struct json_field device_remove_params[], nic_set_params[];
+extern const struct json_field job_params[], job_wait_params[];
+extern const struct json_field job_list_params[];
+#define api_job_wait_params api_job_params
+extern const struct json_field snapshot_save_params[];
+extern const struct json_field snapshot_restore_params[];
+extern const struct json_field snapshot_show_params[];
 extern const struct json_field disk_resize_params[];
 #define api_disk_add_params api_device_add_params
 #define api_nic_add_params  api_device_add_params

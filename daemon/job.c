@@ -4,9 +4,6 @@
 #include <time.h>
 
 #include "daemon/dbus_api.h"
-#include "daemon/supervisor_link.h"
-#include "daemon/vm_run.h"
-#include "daemon/vm_wait.h"
 #include "lib/base/log.h"
 
 #define PRUNE_EVERY 64
@@ -163,41 +160,6 @@ static void inner_done(void *cookie, json_object *result, const struct error *e)
 	job_finish(job, result, e);
 }
 
-/* A start ends with its process, a wait for the guest is only a wait. */
-int job_cancel(struct job *job, enum error_code why, struct error *e)
-{
-	struct vm *vm = vm_in_memory(job->jobs->manager, job->vm_id);
-	struct error end = ERROR_INIT;
-
-	if (job->cancelled)
-		return 0;
-	if (job->method == API_VM_START && vm && vm->supervisor &&
-	    vm->state == VM_STARTING) {
-		job->cancelled = true;
-		job->why_cancelled = why;
-		vm->stop_requested = true;
-		link_kill(vm->supervisor);
-		return 0;
-	}
-	if (job->method == API_VM_SHUTDOWN && vm && job->inner &&
-	    vm_waits(vm, job->inner)) {
-		job->cancelled = true;
-		job->why_cancelled = why;
-		vm_wait_give_up(vm, job->inner);
-		return 0;
-	}
-	if (job->method == API_VM_SHUTDOWN && job->resumed) {
-		error_set_code(&end, why, "%s is still running", job->vm);
-		job_finish(job, NULL, &end);
-		return 0;
-	}
-	return error_set_code(e, ERROR_STATE,
-			      "job %lld (%s) can no longer be cancelled; it "
-			      "ends by itself",
-			      (long long)job->id,
-			      api_methods[job->method].name);
-}
-
 struct wait_timer {
 	uv_timer_t timer; /* first: freed as what it is */
 	struct job *job;
@@ -343,24 +305,6 @@ void job_run(struct manager *m, struct api_call *call)
 		api_call_reply(call, job_to_json(job), -1);
 	api_call_inner(&j->inner, job->method, json_object_get(job->params),
 		       inner_done, job, &job->inner);
-}
-
-void job_step(struct vm *vm, const char *step, int progress)
-{
-	struct jobs *j = vm->manager->jobs;
-	struct job *job;
-	struct error e = ERROR_INIT;
-
-	for (job = j ? j->list : NULL; job; job = job->next)
-		if (job->vm_id == vm->id && job->method == API_VM_START)
-			break;
-	if (!job)
-		return;
-	snprintf(job->step, sizeof(job->step), "%s", step);
-	job->progress = progress;
-	if (store_job_step(vm->manager->store, job->id, step, progress, &e) < 0)
-		log_vm(LOG_LEVEL_WARNING, vm->config.name, "%s", e.message);
-	job_event_step(job);
 }
 
 /* The job a line about a VM belongs to: the newest that is under way on it. */

@@ -32,7 +32,13 @@ void job_run(struct manager *m, struct api_call *call);
 /* Settle what an earlier daemon left; after running VMs were taken over. */
 void job_startup(struct manager *m);
 
-/* How far the start of a VM is, if a job does it. */
+/* The VM a call turned out to be about, if that is a job: one that does not
+ * name it. */
+void job_about(struct manager *m, const struct api_call *call,
+	       const struct vm *vm);
+
+/* How far the start, the saving or the restoring of a VM is, if a job does it.
+ */
 void job_step(struct vm *vm, const char *step, int progress);
 
 /* The VM has another state: jobs that wait for one look at it. */

@@ -5,10 +5,13 @@
 #include <stdio.h>
 
 #include "daemon/job_internal.h"
+#include "daemon/save_file.h"
+#include "daemon/vm_restore.h"
 #include "lib/base/log.h"
 
 /* "resumed" and "undone" are for people; job.get shows them. */
-static void settle(struct job *job, struct vm *vm, const char *how)
+static void settle_with(struct job *job, struct vm *vm, const char *how,
+			json_object *result)
 {
 	const char *method = api_methods[job->method].name;
 	struct error e = ERROR_INIT;
@@ -23,9 +26,10 @@ static void settle(struct job *job, struct vm *vm, const char *how)
 		(long long)job->id, method, job->vm, *was ? " at step " : "",
 		was, how);
 	if (streq(how, "resumed")) {
-		job_finish(job, vm ? vm_to_json(vm, false) : NULL, NULL);
+		job_finish(job, result, NULL);
 		return;
 	}
+	json_object_put(result);
 	error_set_code(&e, ERROR_CANCELLED,
 		       "armvmd ended while %s was under way%s%s; it was "
 		       "undone: %s is %s",
@@ -34,13 +38,54 @@ static void settle(struct job *job, struct vm *vm, const char *how)
 	job_finish(job, NULL, &e);
 }
 
+static void settle(struct job *job, struct vm *vm, const char *how)
+{
+	settle_with(job, vm, how, vm ? vm_to_json(vm, false) : NULL);
+}
+
+static const char *param(const struct job *job, const char *key)
+{
+	json_object *value = NULL;
+
+	json_object_object_get_ex(job->params, key, &value);
+	return json_object_is_type(value, json_type_string)
+		       ? json_object_get_string(value)
+		       : "";
+}
+
+/* A file that has its name is whole. But one that was to be followed by the
+ * VM's end, and was not, is of a guest that has gone on. */
+static bool look_save(struct job *job, struct vm *vm, bool rests)
+{
+	json_object *stop = NULL, *result;
+	bool keep;
+
+	json_object_object_get_ex(job->params, "stop", &stop);
+	if (vm && vm->state == VM_STOPPING)
+		return false;
+	keep = rests || !json_object_get_boolean(stop);
+	result = save_file_settle(param(job, "path"), job->created_ms, !keep);
+	if (result)
+		json_object_object_add(result, "name",
+				       json_object_new_string(job->vm));
+	settle_with(job, vm, result && keep ? "resumed" : "undone", result);
+	return true;
+}
+
 /* Whether the VM's state says how the job ends. */
 static bool look(struct job *job, struct vm *vm)
 {
 	bool rests = !vm || !vm_state_active(vm->state);
 	bool runs = vm && (vm->state == VM_RUNNING || vm->state == VM_PAUSED);
 
-	if (job->method == API_VM_START && (rests || runs)) {
+	if (job->method == API_SNAPSHOT_SAVE)
+		return look_save(job, vm, rests);
+	if (job->method == API_SNAPSHOT_RESTORE && rests) {
+		vm_restore_undo(vm, job->created_ms);
+		settle(job, vm, "undone");
+	} else if ((job->method == API_VM_START ||
+		    job->method == API_SNAPSHOT_RESTORE) &&
+		   (rests || runs)) {
 		settle(job, vm, runs ? "resumed" : "undone");
 	} else if ((job->method == API_VM_STOP ||
 		    job->method == API_VM_SHUTDOWN) &&
@@ -49,7 +94,8 @@ static bool look(struct job *job, struct vm *vm)
 	} else if (job->method == API_VM_SHUTDOWN && runs) {
 		settle(job, vm, "undone");
 	} else if (job->method != API_VM_START && job->method != API_VM_STOP &&
-		   job->method != API_VM_SHUTDOWN) {
+		   job->method != API_VM_SHUTDOWN &&
+		   job->method != API_SNAPSHOT_RESTORE) {
 		settle(job, vm, "undone");
 	} else {
 		return false;
@@ -114,6 +160,9 @@ void job_startup(struct manager *m)
 		log_error("jobs cut off by armvmd's end: %s", e.message);
 	for (job = m->jobs->list; job; job = next) {
 		struct vm *vm = *job->vm ? vm_find(m, job->vm, NULL) : NULL;
+
+		if (job->method == API_SNAPSHOT_RESTORE)
+			vm = vm_restore_find(m, param(job, "path"));
 
 		next = job->next;
 		job->vm_id = vm ? vm->id : 0;

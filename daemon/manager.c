@@ -15,6 +15,7 @@
 #include "daemon/vm.h"
 #include "daemon/vm_devices.h"
 #include "daemon/vm_nvram.h"
+#include "daemon/vm_save.h"
 #include "daemon/vm_policy.h"
 #include "daemon/vm_run.h"
 #include "daemon/vm_wait.h"
@@ -283,6 +284,7 @@ struct manager *manager_free(struct manager *m)
 		       "armvmd is stopping; what was begun goes on");
 	/* Calls are answered while there is a server to answer them. */
 	for (struct vm *vm = m->vms; vm; vm = vm->next) {
+		vm_save_abandon(vm);
 		if (vm->supervisor)
 			link_abandon(vm->supervisor);
 		vm_start_ended(vm, ERROR_CANCELLED, "armvmd is stopping");

@@ -108,6 +108,9 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 		{API_NIC_REMOVE, rpc_nic_remove},
 		{API_NIC_SET, rpc_nic_set},
 		{API_NIC_LIST, rpc_nic_list},
+		{API_SNAPSHOT_SAVE, rpc_snapshot_save},
+		{API_SNAPSHOT_RESTORE, rpc_snapshot_restore},
+		{API_SNAPSHOT_SHOW, rpc_snapshot_show},
 		{API_VAR_LIST, rpc_var_list},
 		{API_JOB_LIST, rpc_job_list},
 		{API_JOB_GET, rpc_job_get},
@@ -132,7 +135,8 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 	ret->job = run_job;
 	/* These are journalled, however they are asked for. */
 	ret->handle[API_VM_START] = ret->handle[API_VM_STOP] =
-		ret->handle[API_VM_SHUTDOWN] = run_job;
+		ret->handle[API_VM_SHUTDOWN] = ret->handle[API_SNAPSHOT_SAVE] =
+			ret->handle[API_SNAPSHOT_RESTORE] = run_job;
 }
 
 void rpc_discover(void *cookie, struct api_call *c)

@@ -38,6 +38,7 @@ rpc_handler rpc_vm_guest, rpc_vm_freeze, rpc_vm_thaw;
 rpc_handler rpc_disk_add, rpc_disk_remove, rpc_disk_list, rpc_disk_resize;
 rpc_handler rpc_nic_add, rpc_nic_remove, rpc_nic_set, rpc_nic_list;
 rpc_handler rpc_var_list;
+rpc_handler rpc_snapshot_save, rpc_snapshot_restore, rpc_snapshot_show;
 rpc_handler rpc_event_subscribe;
 rpc_handler rpc_discover;
 

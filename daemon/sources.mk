@@ -15,6 +15,9 @@ SRCS += daemon/access.c daemon/conf.c daemon/listen.c daemon/metrics.c daemon/me
 	daemon/vm_stats.c \
 	daemon/scope.c daemon/service.c
 TESTS += tests/unit/test_conf.c
+SRCS += daemon/job_steer.c daemon/rpc_snapshot.c daemon/save_file.c \
+	daemon/snapshot_file.c daemon/snapshot_lead.c daemon/snapshot_vars.c \
+	daemon/vm_restore.c daemon/vm_save.c
 SRCS += daemon/dbus.c daemon/dbus_api.c daemon/dbus_auth.c \
 	daemon/dbus_objects.c daemon/dbus_polkit.c daemon/dbus_read.c \
 	daemon/dbus_signal.c \

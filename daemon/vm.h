@@ -55,6 +55,7 @@ struct vm {
 	/* Calls that wait for the process to be gone (vm.stop). */
 	struct vm_waiter *waiters;
 	struct device_op *device_ops; /* attaches and detaches under way */
+	struct save_op *save;	      /* vm_save.c; NULL: none is under way */
 	struct start_op *starting;    /* until it runs or its process is gone */
 	/* Whether the store knows the state, and what it was before. */
 	bool saving, unsaved;

@@ -206,3 +206,33 @@ int vm_nvram_replay(struct vm *vm, struct error *e)
 	turn_after(vm->manager, replayed_cb, &note);
 	return 0;
 }
+
+int vm_nvram_image(struct vm *vm, uint8_t *image, struct uefi_vars *ret_vars,
+		   struct error *e)
+{
+	uint64_t blocks;
+	int r = vm_nvram_replay(vm, e);
+
+	if (r == 0)
+		r = load_image(vm, image, &blocks, e);
+	return r < 0 ? r
+		     : store_vars_list(vm->manager->store, vm->id, ret_vars,
+				       NULL, e);
+}
+
+int vm_nvram_replace(struct vm *vm, const uint8_t *image,
+		     const struct uefi_vars *vars, struct error *e)
+{
+	struct uefi_vars own = {0};
+	const struct uefi_vars *decoded;
+	/* What is in the spill file is of the store that goes. */
+	int r = vm_nvram_replay(vm, e);
+
+	decoded = decode(vm, image, &own);
+	if (r == 0)
+		r = store_nvram_commit(vm->manager->store, vm->id, image,
+				       VARSTORE_SIZE, 0, VARSTORE_SIZE,
+				       decoded ? decoded : vars, "operator", e);
+	uefi_vars_done(&own);
+	return r;
+}

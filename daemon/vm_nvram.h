@@ -7,6 +7,7 @@
 #define DAEMON_VM_NVRAM_H
 
 #include "daemon/vm.h"
+#include "lib/uefi/varstore.h"
 
 /* A sealed memfd of VARSTORE_SIZE bytes with this VM's store in it (replayed
  * spill included), formatted and empty for a VM that never ran. */
@@ -24,5 +25,12 @@ int vm_nvram_replay(struct vm *vm, struct error *e) must_check;
 
 /* The spill file, made when missing; owned by the caller. */
 int vm_nvram_spill_open(struct vm *vm, int *ret_fd, struct error *e) must_check;
+
+/* All that is stored: the image (VARSTORE_SIZE bytes) and the rows. */
+int vm_nvram_image(struct vm *vm, uint8_t *image, struct uefi_vars *ret_vars,
+		   struct error *e) must_check;
+/* Store another instead; `vars` are those of an image that has none itself. */
+int vm_nvram_replace(struct vm *vm, const uint8_t *image,
+		     const struct uefi_vars *vars, struct error *e) must_check;
 
 #endif

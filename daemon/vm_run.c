@@ -9,6 +9,7 @@
 #include "daemon/vm_devices.h"
 #include "daemon/vm_nvram.h"
 #include "daemon/vm_policy.h"
+#include "daemon/vm_save.h"
 #include "daemon/vm_run.h"
 #include "daemon/vm_wait.h"
 #include "lib/base/fd.h"
@@ -132,7 +133,8 @@ static void handle_state(struct vm *vm, json_object *message)
 		     next == VM_PAUSED && reason
 			     ? json_object_get_string(reason)
 			     : "");
-	if (next == VM_RUNNING)
+	/* One that was saved may be restored paused. */
+	if (next == VM_RUNNING || next == VM_PAUSED)
 		vm_start_running(vm);
 }
 
@@ -248,6 +250,7 @@ void vm_supervisor_message(struct vm *vm, json_object *message, int *fds,
 		{WIRE_EVENT, handle_event},
 		{WIRE_NVRAM, handle_nvram},
 		{WIRE_DEVICE, vm_device_message},
+		{WIRE_SAVING, vm_save_message},
 		{WIRE_CONSOLE_WRITER, vm_console_message},
 	};
 	json_object *type = NULL;

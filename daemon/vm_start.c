@@ -19,6 +19,7 @@ struct start_op {
 	struct resources resources;
 	size_t sent;   /* resources handed over so far */
 	size_t served; /* passts that are waited for, or serve */
+	bool paused;
 	vm_done_fn done;
 	void *cookie;
 };
@@ -52,7 +53,7 @@ static void start_fail(struct start_op *op, const struct error *e)
 
 void vm_start_running(struct vm *vm)
 {
-	if (vm->starting)
+	if (vm->starting && (vm->state == VM_PAUSED || !vm->starting->paused))
 		start_finish(vm->starting, NULL);
 }
 
@@ -145,6 +146,8 @@ static void configure_next(struct start_op *op)
 	json_object_object_add(body, "config", run_config(op));
 	json_object_object_add(body, "nvram_size",
 			       json_object_new_int64(VARSTORE_SIZE));
+	json_object_object_add(body, "paused",
+			       json_object_new_boolean(op->paused));
 	json_object_object_add(
 		body, "console_log_bytes",
 		json_object_new_int64((int64_t)vm_log_part_bytes(op->vm)));
@@ -184,7 +187,30 @@ static void recorded_cb(struct manager *m, const struct turn_note *note,
 		link_kill(vm->supervisor);
 }
 
+static int open_resources(struct start_op *op, int snapshot_fd, struct error *e)
+{
+	struct vm *vm = op->vm;
+	int fd, r;
+
+	r = resources_hypervisor(vm->config.hypervisor, &op->hypervisor, e);
+	if (r == 0)
+		r = resources_open(vm, op->hypervisor, &op->resources, e);
+	if (r < 0 || snapshot_fd < 0)
+		return r;
+	fd = fcntl(snapshot_fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return error_set(e, -errno, "cannot hand over a snapshot: %m");
+	resources_add(&op->resources, "snapshot", "", fd);
+	return 0;
+}
+
 void vm_start(struct vm *vm, vm_done_fn done, void *cookie)
+{
+	vm_start_from(vm, -1, false, done, cookie);
+}
+
+void vm_start_from(struct vm *vm, int snapshot_fd, bool paused, vm_done_fn done,
+		   void *cookie)
 {
 	struct start_op *op = calloc(1, sizeof(*op));
 	struct error e = ERROR_INIT;
@@ -199,10 +225,9 @@ void vm_start(struct vm *vm, vm_done_fn done, void *cookie)
 	op->vm = vm;
 	op->done = done;
 	op->cookie = cookie;
+	op->paused = paused;
 	vm->stop_requested = false;
-	r = resources_hypervisor(vm->config.hypervisor, &op->hypervisor, &e);
-	if (r == 0)
-		r = resources_open(vm, op->hypervisor, &op->resources, &e);
+	r = open_resources(op, snapshot_fd, &e);
 	if (r == 0)
 		r = link_spawn(vm, &e);
 	if (vm->supervisor) {

@@ -4,21 +4,25 @@
 struct vm_waiter {
 	struct vm_waiter *next;
 	struct api_call *call;
-	bool shutdown; /* subject to the deadline */
+	bool shutdown;	     /* subject to the deadline */
+	json_object *result; /* NULL: the VM */
 };
 
-static void waiter_add(struct vm *vm, struct api_call *call, bool shutdown)
+static void waiter_add(struct vm *vm, struct api_call *call, bool shutdown,
+		       json_object *result)
 {
 	struct vm_waiter *w = calloc(1, sizeof(*w));
 	struct error e = ERROR_INIT;
 
 	if (!w) {
 		error_set(&e, -ENOMEM, "out of memory");
+		json_object_put(result);
 		api_call_fail(call, &e);
 		return;
 	}
 	w->call = call;
 	w->shutdown = shutdown;
+	w->result = result;
 	w->next = vm->waiters;
 	vm->waiters = w;
 }
@@ -26,9 +30,17 @@ static void waiter_add(struct vm *vm, struct api_call *call, bool shutdown)
 void vm_wait_end(struct vm *vm, struct api_call *call)
 {
 	if (vm_state_active(vm->state))
-		waiter_add(vm, call, false);
+		waiter_add(vm, call, false, NULL);
 	else
 		api_call_reply(call, vm_to_json(vm, false), -1);
+}
+
+void vm_wait_end_with(struct vm *vm, struct api_call *call, json_object *result)
+{
+	if (vm_state_active(vm->state))
+		waiter_add(vm, call, false, result);
+	else
+		api_call_reply(call, result, -1);
 }
 
 static void fail_waiters(struct vm *vm, bool shutdowns_only,
@@ -45,6 +57,7 @@ static void fail_waiters(struct vm *vm, bool shutdowns_only,
 		}
 		*at = w->next;
 		api_call_fail(w->call, e);
+		json_object_put(w->result);
 		free(w);
 	}
 }
@@ -86,7 +99,7 @@ void vm_wait_shutdown(struct vm *vm, struct api_call *call, uint64_t timeout_ms)
 	}
 	vm->shutdown_timeout_ms = timeout_ms;
 	uv_timer_start(&vm->shutdown_timer, deadline_cb, timeout_ms, 0);
-	waiter_add(vm, call, true);
+	waiter_add(vm, call, true, NULL);
 }
 
 bool vm_waits(const struct vm *vm, const struct api_call *call)
@@ -124,7 +137,9 @@ void vm_wait_ended(struct vm *vm)
 		struct vm_waiter *w = vm->waiters;
 
 		vm->waiters = w->next;
-		api_call_reply(w->call, vm_to_json(vm, false), -1);
+		api_call_reply(w->call,
+			       w->result ? w->result : vm_to_json(vm, false),
+			       -1);
 		free(w);
 	}
 }

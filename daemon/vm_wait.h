@@ -12,6 +12,10 @@ struct api_call;
 /* Answer `call` with the VM when it is at rest. */
 void vm_wait_end(struct vm *vm, struct api_call *call);
 
+/* The same with `result` (consumed) instead of the VM. */
+void vm_wait_end_with(struct vm *vm, struct api_call *call,
+		      json_object *result);
+
 /* The same, or fail with a timeout after timeout_ms; the VM then goes back to
  * "running", since it is. One deadline per VM: the latest counts. */
 void vm_wait_shutdown(struct vm *vm, struct api_call *call,

@@ -4,7 +4,7 @@
 
 static const char *const fixed_roles[] = {
 	"kvm",	 "firmware",	  "kernel",	   "initrd", "nvram",
-	"spill", "console-log:0", "console-log:1", "vsock",
+	"spill", "console-log:0", "console-log:1", "vsock",  "snapshot",
 };
 
 static bool role_is_known(const char *role)
@@ -22,8 +22,8 @@ int handover_add(struct handover *h, const char *role, int *fd, struct error *e)
 		return error_set(e, -EINVAL,
 				 "role \"%.*s\" is not accepted: kvm, "
 				 "firmware, kernel, initrd, nvram, spill, "
-				 "console-log:0 and :1, vsock, disk:ID, "
-				 "nic:ID and vhost:ID are",
+				 "console-log:0 and :1, vsock, snapshot, "
+				 "disk:ID, nic:ID and vhost:ID are",
 				 HANDOVER_ROLE_MAX, role);
 	for (size_t i = 0; i < h->n; i++)
 		if (streq(h->items[i].role, role))
@@ -87,6 +87,7 @@ static void params_close(struct vmm_params *p)
 	fd_close(p->kernel_fd);
 	fd_close(p->initrd_fd);
 	fd_close(p->nvram_fd);
+	fd_close(p->snapshot_fd);
 	fd_close(p->vsock_fd);
 	for (size_t i = 0; i < VM_DISKS_MAX; i++)
 		fd_close(p->disks[i].fd);
@@ -141,6 +142,7 @@ static int params_fill(struct vmm_params *p, struct handover *h,
 	p->kernel_fd = handover_take(h, "kernel", "");
 	p->initrd_fd = handover_take(h, "initrd", "");
 	p->nvram_fd = handover_take(h, "nvram", "");
+	p->snapshot_fd = handover_take(h, "snapshot", "");
 	p->vsock_fd = handover_take(h, "vsock", "");
 	for (size_t i = 0; i < VM_DISKS_MAX; i++)
 		p->disks[i].fd = -1;
@@ -233,6 +235,7 @@ static int create_backend(struct supervisor *s,
 		.events = &supervisor_vmm_events,
 		.cookie = s,
 		.nvram_size = q->nvram_size,
+		.paused = q->paused,
 	};
 	int r;
 

@@ -13,9 +13,9 @@
 struct supervisor;
 
 #define HANDOVER_ROLE_MAX 128
-/* kvm, firmware, kernel, initrd, nvram, spill, console-log, vsock; disks;
- * network interfaces, whose queues may each have a vhost */
-#define HANDOVER_MAX (9 + VM_DISKS_MAX + VM_NICS_MAX * 2 * VM_NIC_QUEUES_MAX)
+/* kvm, firmware, kernel, initrd, nvram, spill, 2 of console-log, vsock,
+ * snapshot; disks; network interfaces, whose queues may each have a vhost */
+#define HANDOVER_MAX (10 + VM_DISKS_MAX + VM_NICS_MAX * 2 * VM_NIC_QUEUES_MAX)
 
 /* Descriptors that arrived and wait for their use. Zeroed is empty. */
 struct handover {
@@ -38,6 +38,7 @@ struct configure_request {
 	json_object *config; /* borrowed; may be NULL when `more` */
 	json_object *roles;  /* borrowed */
 	uint64_t nvram_size, console_log_bytes;
+	bool paused; /* is how it shall be started */
 	bool more;
 	int *fds; /* owned by the caller; what is taken becomes -1 */
 	size_t n_fds;

@@ -34,6 +34,7 @@ static const struct json_field configure_fields[] = {
 	FIELD(console_log_bytes, JSON_U64),
 	FIELD(roles, JSON_ANY, .flags = JSON_REQUIRED),
 	FIELD(more, JSON_BOOL),
+	FIELD(paused, JSON_BOOL),
 	JSON_END,
 };
 
@@ -86,6 +87,14 @@ static const struct json_field balloon_fields[] = {
 	TYPE_FIELD,
 	ID_FIELD,
 	FIELD(target, JSON_U64, .flags = JSON_REQUIRED),
+	JSON_END,
+};
+
+static const struct json_field save_fields[] = {
+	TYPE_FIELD,
+	ID_FIELD,
+	FIELD(compress, JSON_BOOL),
+	FIELD(hold, JSON_BOOL),
 	JSON_END,
 };
 
@@ -188,6 +197,7 @@ static int handle_configure(struct supervisor *s, const struct request *q,
 		.nvram_size = q->nvram_size,
 		.console_log_bytes = q->console_log_bytes,
 		.more = q->more,
+		.paused = q->paused,
 		.fds = q->fds,
 		.n_fds = q->n_fds,
 	};
@@ -219,7 +229,7 @@ int handlers_check_request(struct supervisor *s, enum vm_request request,
 	if (r == 0 && (!s->vmm || !s->started))
 		r = error_set_code(e, ERROR_STATE, "VM %s is not started",
 				   s->name);
-	return r;
+	return r < 0 ? r : save_check(s, e);
 }
 
 int handlers_shutdown(struct supervisor *s, bool *ret_button, bool *ret_agent,
@@ -288,6 +298,7 @@ static int handle_resume(struct supervisor *s, const struct request *q,
 {
 	int r = handlers_check_request(s, VM_REQUEST_RESUME, e);
 
+	s->held &= r < 0;
 	return r < 0 ? r : s->ops->resume(s->vmm, e);
 }
 
@@ -337,6 +348,7 @@ static const struct {
 	[WIRE_AGENT] = {handle_agent, agent_fields},
 	[WIRE_BALLOON] = {handle_balloon, balloon_fields},
 	[WIRE_NVRAM_ACK] = {handle_nvram_ack, ack_fields, true},
+	[WIRE_SAVE] = {handle_save, save_fields},
 	[WIRE_STATS] = {handle_stats, stats_fields},
 	[WIRE_ATTACH] = {handle_attach, attach_fields},
 	[WIRE_DETACH] = {handle_detach, detach_fields},

@@ -13,7 +13,8 @@ struct request {
 	uint64_t id;
 	uint32_t version;
 	uint64_t seq, nvram_size, console_log_bytes, target, from;
-	bool more;
+	bool more, paused;
+	bool compress, hold;
 	int console_device, want, command;
 	char *who;
 	uint64_t session;
@@ -38,6 +39,11 @@ typedef int handler_fn(struct supervisor *s, const struct request *q,
 /* The guest is there and the state table allows the request. */
 int handlers_check_request(struct supervisor *s, enum vm_request request,
 			   struct error *e) must_check;
+
+/* handle_save.c */
+handler_fn handle_save;
+/* -EBUSY while the machine is being saved. */
+int save_check(const struct supervisor *s, struct error *e) must_check;
 
 /* By the button and by the agent, as far as the guest has them, which is what
  * is returned: a second request does no harm to one that follows the first.

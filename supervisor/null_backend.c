@@ -7,6 +7,8 @@
 #include "lib/host/chardev.h"
 #include "supervisor/null_backend.h"
 #include "supervisor/null_devices.h"
+#include "supervisor/null_nvram.h"
+#include "supervisor/null_save.h"
 
 #define LINE_MAX_BYTES 1024
 #define INPUT_BYTES    256
@@ -19,7 +21,12 @@ struct vmm {
 	const struct vm_config *config;
 	const struct vmm_events *events;
 	void *cookie;
+	uv_loop_t *loop;
 	struct chardev *console; /* borrowed */
+	struct null_memory memory;
+	struct null_save *save; /* NULL: none is under way */
+	struct vmm_save saving; /* then, the owner's */
+	bool restored, start_paused;
 	struct null_devices *devices;
 	uint8_t *nvram; /* shared with the daemon; NULL for none */
 	uint64_t nvram_size;
@@ -59,7 +66,11 @@ static void on_timer(uv_timer_t *timer)
 
 	if (v->next == VMM_EVENT_RUNNING) {
 		v->running = true;
-		say(v, "null: VM %s started\n", v->config->name);
+		if (v->restored)
+			say(v, "null: VM %s goes on: %s\n", v->config->name,
+			    v->memory.note);
+		else
+			say(v, "null: VM %s started\n", v->config->name);
 		chardev_guest_ready(v->console);
 	} else if (v->next == VMM_EVENT_POWEROFF) {
 		detail = "the guest powered off";
@@ -78,31 +89,14 @@ static void on_timer(uv_timer_t *timer)
 	v->events->event(v->cookie, v->next, detail);
 	if (v->next == VMM_EVENT_RESET)
 		say(v, "null: VM %s restarted\n", v->config->name);
+	if (v->next == VMM_EVENT_RUNNING && v->start_paused)
+		v->events->event(v->cookie, VMM_EVENT_PAUSED, "");
 }
 
 static void announce(struct vmm *v, enum vmm_event_kind kind, uint64_t ms)
 {
 	v->next = kind;
 	uv_timer_start(&v->timer, on_timer, ms, 0);
-}
-
-/* Two hex digits a byte into out[max]; 0 when it is no such text. */
-static size_t decode_hex(const char *text, uint8_t *out, size_t max)
-{
-	size_t n = 0, digits = strlen(text);
-
-	if (digits % 2 || digits / 2 > max)
-		return 0;
-	for (; n < digits / 2; n++) {
-		unsigned byte;
-		char pair[3] = {text[2 * n], text[2 * n + 1], '\0'};
-
-		if (strspn(pair, "0123456789abcdefABCDEF") != 2 ||
-		    sscanf(pair, "%2x", &byte) != 1)
-			return 0;
-		out[n] = (uint8_t)byte;
-	}
-	return n;
 }
 
 static void run_nvram(struct vmm *v, char *args)
@@ -118,7 +112,7 @@ static void run_nvram(struct vmm *v, char *args)
 		say(v, "usage: nvram OFFSET HEX\n");
 		return;
 	}
-	n = decode_hex(end + 1, bytes, sizeof(bytes));
+	n = null_nvram_hex(end + 1, bytes, sizeof(bytes));
 	if (n == 0 || n > v->nvram_size || offset > v->nvram_size - n) {
 		say(v, "nvram: no bytes, or outside of the %llu of the store\n",
 		    (unsigned long long)v->nvram_size);
@@ -159,6 +153,7 @@ static void run_line(struct vmm *v)
 		run_nvram(v, v->line + 6);
 	if (strncmp(v->line, "flood ", 6) == 0)
 		run_flood(v, v->line + 6);
+	null_memory_word(&v->memory, v->line);
 	if (streq(v->line, "ignore"))
 		v->ignoring = true;
 	if (streq(v->line, "hotplug on") || streq(v->line, "hotplug off"))
@@ -232,46 +227,6 @@ static const struct chardev_guest console_guest = {
 	.receive = receive,
 };
 
-static int map_nvram(struct vmm *v, int fd, uint64_t size, struct error *e)
-{
-	struct stat st;
-	void *p;
-
-	if (fd < 0)
-		return 0;
-	if (fstat(fd, &st) < 0)
-		return error_set(e, -errno, "variable store: cannot stat it");
-	if (size == 0 || (uint64_t)st.st_size < size)
-		return error_set(e, -EINVAL,
-				 "variable store: its memory has %lld bytes, "
-				 "not the %llu announced",
-				 (long long)st.st_size,
-				 (unsigned long long)size);
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		return error_set(e, -errno, "variable store: cannot map it");
-	v->nvram = p;
-	v->nvram_size = size;
-	return 0;
-}
-
-/* Of the descriptors only the variables count, and disks taken over. */
-static void close_all(const struct vmm_params *params, bool disks_taken)
-{
-	int fds[] = {params->hypervisor_fd, params->firmware_fd,
-		     params->kernel_fd, params->initrd_fd, params->nvram_fd};
-
-	fd_close_many(fds, ARRAY_SIZE(fds));
-	if (params->config->vsock.cid)
-		fd_close(params->vsock_fd);
-	for (size_t i = 0; i < params->config->n_disks; i++)
-		if (!disks_taken || !params->config->disks[i].slot)
-			fd_close(params->disks[i].fd);
-	for (size_t i = 0; i < params->config->n_nics; i++)
-		vmm_device_close(&(struct vmm_device){
-			.fd = -1, .nic_host = params->nics[i]});
-}
-
 static int null_create(const struct vmm_params *params, struct vmm **ret,
 		       struct error *e)
 {
@@ -279,17 +234,23 @@ static int null_create(const struct vmm_params *params, struct vmm **ret,
 	int r;
 
 	if (!v) {
-		close_all(params, false);
+		null_devices_close(params, false);
 		return error_set(e, -ENOMEM, "null backend: out of memory");
 	}
 	v->config = params->config;
 	v->events = params->events;
 	v->cookie = params->cookie;
 	v->console = params->console;
-	r = map_nvram(v, params->nvram_fd, params->nvram_size, e);
+	v->loop = params->loop;
+	v->restored = params->snapshot_fd >= 0;
+	v->paused = v->start_paused = params->paused;
+	r = null_nvram_map(params->nvram_fd, params->nvram_size, &v->nvram,
+			   &v->nvram_size, e);
+	if (r == 0 && v->restored)
+		r = null_load(params->snapshot_fd, &v->memory, e);
 	if (r == 0)
 		r = null_devices_new(params, &v->devices, e);
-	close_all(params, r == 0);
+	null_devices_close(params, r == 0);
 	if (r < 0) {
 		if (v->nvram)
 			munmap(v->nvram, v->nvram_size);
@@ -391,11 +352,39 @@ static void null_destroy(struct vmm *v)
 {
 	if (!v)
 		return;
+	null_save_drop(v->save);
 	chardev_set_guest(v->console, NULL, NULL);
 	null_devices_free(v->devices);
 	if (v->nvram)
 		munmap(v->nvram, v->nvram_size);
 	uv_close((uv_handle_t *)&v->timer, on_closed);
+}
+
+static void on_saved(void *cookie, const struct error *e)
+{
+	struct vmm *v = cookie;
+
+	v->save = NULL;
+	v->saving.done(v->saving.cookie, e);
+}
+
+static int null_save(struct vmm *v, const struct vmm_save *params,
+		     struct error *e)
+{
+	struct vmm_save own = *params;
+
+	own.done = on_saved;
+	own.cookie = v;
+	v->saving = *params;
+	return null_save_begin(v->loop, &v->memory, &own, &v->save, e);
+}
+
+static bool null_progress(struct vmm *v, uint64_t *ret_done,
+			  uint64_t *ret_total)
+{
+	if (v->save)
+		null_save_progress(v->save, ret_done, ret_total);
+	return v->save;
 }
 
 static int null_attach(struct vmm *v, const struct vmm_device *device,
@@ -446,5 +435,7 @@ const struct vmm_ops null_vmm_ops = {
 	.give_up = null_give_up,
 	.set_link = null_set_link,
 	.device_status = null_device_status,
+	.save = null_save,
+	.save_progress = null_progress,
 	.destroy = null_destroy,
 };

@@ -5,6 +5,9 @@
  *
  *   nvram OFFSET HEX   write bytes into the variable store and commit them;
  *                      prints "committed" once they are durable
+ *   note TEXT          what a snapshot remembers
+ *   weight MIB MS      how much memory a snapshot has, and how long each MiB
+ *                      takes
  *   flood LINES        print so many lines of 64 bytes
  *   hotplug on, hotplug off   whether it follows attaches and detaches
  *   poweroff, reboot, panic, fatal   the event of that name

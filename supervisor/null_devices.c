@@ -70,6 +70,24 @@ static void on_timer(uv_timer_t *timer)
 	}
 }
 
+void null_devices_close(const struct vmm_params *params, bool disks_taken)
+{
+	fd_close(params->hypervisor_fd);
+	fd_close(params->firmware_fd);
+	if (params->config->vsock.cid)
+		fd_close(params->vsock_fd);
+	fd_close(params->kernel_fd);
+	fd_close(params->initrd_fd);
+	fd_close(params->nvram_fd);
+	fd_close(params->snapshot_fd);
+	for (size_t i = 0; i < params->config->n_disks; i++)
+		if (!disks_taken || !params->config->disks[i].slot)
+			fd_close(params->disks[i].fd);
+	for (size_t i = 0; i < params->config->n_nics; i++)
+		vmm_device_close(&(struct vmm_device){
+			.fd = -1, .nic_host = params->nics[i]});
+}
+
 int null_devices_new(const struct vmm_params *params, struct null_devices **ret,
 		     struct error *e)
 {

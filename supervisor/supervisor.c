@@ -34,6 +34,7 @@ void supervisor_leave(struct supervisor *s)
 	s->ending = true;
 	if (s->vmm)
 		s->ops->destroy(TAKE_PTR(s->vmm));
+	save_ended(s);
 	s->agent = agent_free(s->agent);
 	devices_done(s);
 	s->nvram = nvram_free(s->nvram);
@@ -65,6 +66,7 @@ static void on_rest(uv_timer_t *timer)
 
 	if (s->vmm)
 		s->ops->destroy(TAKE_PTR(s->vmm));
+	save_ended(s);
 	s->agent = agent_free(s->agent);
 	devices_done(s);
 	if (s->nvram)
@@ -317,6 +319,7 @@ static void on_disconnected(void *cookie, const struct error *why)
 		s->told = false;
 		return;
 	}
+	save_disconnected(s);
 	if (s->started)
 		return;
 	s->dismissed = true;

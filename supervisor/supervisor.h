@@ -67,6 +67,8 @@ struct supervisor {
 	struct nvram *nvram;	/* NULL when there is none, and at rest */
 	uint64_t spilled_bytes; /* at rest: what nvram said last */
 	struct device *devices; /* of the guest; see devices.h */
+	struct save_op *saving; /* handle_save.c; NULL: none */
+	bool held; /* it was saved, and a daemon shall say how it goes on */
 
 	uv_timer_t timer; /* orphan, then rest, then farewell */
 	uv_signal_t signals[SUPERVISOR_SIGNALS];
@@ -89,6 +91,9 @@ void supervisor_set_state(struct supervisor *s, enum vm_state state,
 /* A message to the daemon: new, and (consuming it) sent if there is one. */
 json_object *supervisor_message(enum wire_message m);
 void supervisor_tell(struct supervisor *s, json_object *message);
+/* handle_save.c: the guest is gone; the daemon is gone. */
+void save_ended(struct supervisor *s);
+void save_disconnected(struct supervisor *s);
 /* End now; at rest only. */
 void supervisor_leave(struct supervisor *s);
 /* The connected daemon knows the final state: end soon. */

@@ -7,21 +7,6 @@
 #include "vmm-kvm/board_slots.h"
 #include "vmm-kvm/kvm_features.h"
 
-static void close_params(struct vmm_params *p)
-{
-	p->hypervisor_fd = fd_close(p->hypervisor_fd);
-	p->firmware_fd = fd_close(p->firmware_fd);
-	p->kernel_fd = fd_close(p->kernel_fd);
-	p->initrd_fd = fd_close(p->initrd_fd);
-	p->nvram_fd = fd_close(p->nvram_fd);
-	if (p->config->vsock.cid)
-		p->vsock_fd = fd_close(p->vsock_fd);
-	for (size_t i = 0; i < p->config->n_disks; i++)
-		p->disks[i].fd = fd_close(p->disks[i].fd);
-	for (size_t i = 0; i < p->config->n_nics; i++)
-		fd_list_done(&p->nics[i].fds);
-}
-
 /* Called by the board and the vCPUs, on any thread. */
 
 static void post_stop(void *cookie, enum kvm_vcpu_stop why, const char *detail)
@@ -197,6 +182,7 @@ static void on_async(uv_async_t *async)
 	start_commit(v);
 	if (backend_alive(v))
 		board_slots_poll(v->board);
+	backend_save_turn(v);
 	/* A machine is off when its last variable is safe. */
 	if (v->phase != PHASE_DEAD && v->announce.poweroff &&
 	    !nvram_commits_busy(&v->commits)) {
@@ -223,6 +209,7 @@ static void kvm_destroy(struct vmm *v)
 {
 	if (!v || v->phase == PHASE_DEAD)
 		return;
+	backend_save_drop(v);
 	v->phase = PHASE_DEAD;
 	if (v->machine_made)
 		machine_end_vcpus(&v->machine);
@@ -232,7 +219,7 @@ static void kvm_destroy(struct vmm *v)
 		machine_done(&v->machine);
 	}
 	notes_done(&v->notes);
-	close_params(&v->params);
+	backend_close_params(&v->params);
 	uv_close((uv_handle_t *)&v->async, on_async_closed);
 }
 
@@ -273,6 +260,7 @@ static int build(struct vmm *v, struct error *e)
 	struct board_space space;
 	struct host_caps caps;
 	struct guest_abi abi;
+	struct kvm_load *load = NULL;
 	struct board_params board = {
 		.vmm = p,
 		.space = &space,
@@ -313,8 +301,13 @@ static int build(struct vmm *v, struct error *e)
 	kvm_features_probe(v->machine.kvm_fd, v->machine.vm->fd, &caps);
 	caps.memory_max = board_space_ram_max(caps.ipa_bits);
 	r = host_caps_choose(&caps, p->config, &abi, e);
+	if (!r && p->snapshot_fd >= 0)
+		r = backend_load_begin(v, &caps, &space, &load, e);
 	if (r)
 		return r;
+	if (load)
+		abi = load->abi;
+	board.n_slots = load ? load->n_slots : 0;
 	machine_choose(&v->machine, &abi);
 	board.line = kvm_irq_line(v->machine.irq, 0);
 	board.msi = kvm_irq_msi(v->machine.irq);
@@ -322,7 +315,11 @@ static int build(struct vmm *v, struct error *e)
 	r = board_new(&board, &v->board, e);
 	if (!r)
 		bus_use_fence(board_bus(v->board), &fence);
-	return r ? r : machine_assemble(&v->machine, v->board, e);
+	if (!r)
+		r = machine_assemble(&v->machine, v->board, !load, e);
+	if (load)
+		r = backend_load_end(v, load, r, e);
+	return r;
 }
 
 static int kvm_create(const struct vmm_params *params, struct vmm **ret,
@@ -334,7 +331,7 @@ static int kvm_create(const struct vmm_params *params, struct vmm **ret,
 
 	if (r) {
 		free(v);
-		close_params(&p);
+		backend_close_params(&p);
 		return error_set(e, r, "out of memory");
 	}
 	v->params = p;
@@ -348,6 +345,7 @@ static int kvm_create(const struct vmm_params *params, struct vmm **ret,
 	/* Mapped by now; the page cache keeps what they name. */
 	v->params.firmware_fd = fd_close(v->params.firmware_fd);
 	v->params.nvram_fd = fd_close(v->params.nvram_fd);
+	v->params.snapshot_fd = fd_close(v->params.snapshot_fd);
 	*ret = v;
 	return 0;
 }
@@ -360,10 +358,15 @@ static int kvm_start(struct vmm *v, struct error *e)
 		r = machine_start(&v->machine, e);
 	if (r)
 		return r;
-	v->phase = PHASE_RUNNING;
+	v->phase = v->params.paused ? PHASE_PAUSED : PHASE_RUNNING;
 	v->announce.running = true;
+	v->announce.paused = v->params.paused;
 	uv_async_send(&v->async);
-	machine_open(&v->machine);
+	/* One that was saved has waited for this. */
+	board_still(v->board, false);
+	board_hold(v->board, v->params.paused);
+	if (!v->params.paused)
+		machine_open(&v->machine);
 	return 0;
 }
 
@@ -400,20 +403,6 @@ static int kvm_resume(struct vmm *v, struct error *e)
 	return 0;
 }
 
-static int kvm_shutdown(struct vmm *v, struct error *e)
-{
-	int r = backend_check_phase(v, PHASE_RUNNING, "shut down", e);
-
-	if (!r)
-		board_press_power(v->board);
-	return r;
-}
-
-static bool kvm_button_heard(struct vmm *v)
-{
-	return board_power_watched(v->board);
-}
-
 static int kvm_reset(struct vmm *v, struct error *e)
 {
 	if (v->phase != PHASE_RUNNING && v->phase != PHASE_PAUSED)
@@ -430,8 +419,8 @@ const struct vmm_ops vmm_kvm_ops = {
 	.start = kvm_start,
 	.pause = kvm_pause,
 	.resume = kvm_resume,
-	.shutdown = kvm_shutdown,
-	.button_heard = kvm_button_heard,
+	.shutdown = backend_shutdown,
+	.button_heard = backend_button_heard,
 	.reset = kvm_reset,
 	.resize = backend_resize,
 	.set_balloon = backend_set_balloon,
@@ -442,5 +431,7 @@ const struct vmm_ops vmm_kvm_ops = {
 	.give_up = backend_give_up,
 	.set_link = backend_set_link,
 	.device_status = backend_device_status,
+	.save = backend_save,
+	.save_progress = backend_save_progress,
 	.destroy = kvm_destroy,
 };

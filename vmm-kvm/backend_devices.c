@@ -53,6 +53,20 @@ int backend_device_status(struct vmm *v, const char *id,
 	return board_device_status(v->board, id, ret);
 }
 
+int backend_shutdown(struct vmm *v, struct error *e)
+{
+	int r = backend_check_phase(v, PHASE_RUNNING, "shut down", e);
+
+	if (!r)
+		board_press_power(v->board);
+	return r;
+}
+
+bool backend_button_heard(struct vmm *v)
+{
+	return board_power_watched(v->board);
+}
+
 int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e)
 {
 	int r = machine_stats(&v->machine, ret);
@@ -75,4 +89,20 @@ int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
 		return backend_check_phase(v, PHASE_RUNNING, "balloon", e);
 	board_set_balloon(v->board, bytes);
 	return 0;
+}
+
+void backend_close_params(struct vmm_params *p)
+{
+	p->hypervisor_fd = fd_close(p->hypervisor_fd);
+	p->firmware_fd = fd_close(p->firmware_fd);
+	p->kernel_fd = fd_close(p->kernel_fd);
+	p->initrd_fd = fd_close(p->initrd_fd);
+	p->nvram_fd = fd_close(p->nvram_fd);
+	p->snapshot_fd = fd_close(p->snapshot_fd);
+	if (p->config->vsock.cid)
+		p->vsock_fd = fd_close(p->vsock_fd);
+	for (size_t i = 0; i < p->config->n_disks; i++)
+		p->disks[i].fd = fd_close(p->disks[i].fd);
+	for (size_t i = 0; i < p->config->n_nics; i++)
+		fd_list_done(&p->nics[i].fds);
 }

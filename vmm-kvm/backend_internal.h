@@ -4,6 +4,7 @@
 #ifndef VMM_KVM_BACKEND_INTERNAL_H
 #define VMM_KVM_BACKEND_INTERNAL_H
 
+#include "lib/snapshot/snapshot.h"
 #include "vmm-kvm/machine.h"
 #include "vmm-kvm/notes.h"
 #include "vmm-kvm/nvram_commits.h"
@@ -31,7 +32,8 @@ struct vmm {
 	struct nvram_commits commits;
 	struct notes notes;
 	struct announcements announce;
-	uv_async_t async; /* its closing frees the vmm */
+	struct kvm_save *save; /* backend_save.c; NULL: none is under way */
+	uv_async_t async;      /* its closing frees the vmm */
 };
 
 /* Whether there is a guest to take part in anything. */
@@ -49,8 +51,45 @@ int backend_set_link(struct vmm *v, const char *id, bool up, struct error *e);
 int backend_device_status(struct vmm *v, const char *id,
 			  struct vmm_device_status *ret);
 
-int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e);
 int backend_resize(struct vmm *v, const char *id, struct error *e);
 int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e);
+
+/* Every descriptor in them. */
+void backend_close_params(struct vmm_params *p);
+int backend_shutdown(struct vmm *v, struct error *e);
+bool backend_button_heard(struct vmm *v);
+int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e);
+
+/* backend_save.c: operations; what a turn of the loop has to do for one; its
+ * end without a word. */
+int backend_save(struct vmm *v, const struct vmm_save *params, struct error *e);
+bool backend_save_progress(struct vmm *v, uint64_t *ret_done,
+			   uint64_t *ret_total);
+void backend_save_turn(struct vmm *v);
+void backend_save_drop(struct vmm *v);
+
+/* backend_load.c: what params.snapshot_fd holds. */
+struct kvm_load {
+	struct snapshot_reader reader;
+	void *bytes;	       /* what `state` reads */
+	struct state_in state; /* behind what stands here */
+	struct guest_abi abi;
+	unsigned n_slots;
+	bool code; /* there is a firmware */
+	uint32_t code_crc;
+};
+
+/* What the machine is to be made of; judged by the definition and by what the
+ * host can give. *ret is given to backend_load_end(). */
+int backend_load_begin(struct vmm *v, const struct host_caps *caps,
+		       const struct board_space *space, struct kvm_load **ret,
+		       struct error *e) must_check;
+/* With the machine made (`r` 0): its memory and state. Consumes `load`. */
+int backend_load_end(struct vmm *v, struct kvm_load *load, int r,
+		     struct error *e) must_check;
+
+/* The record in front, both ways. */
+#define BACKEND_STATE_NAME    "kvm-machine"
+#define BACKEND_STATE_VERSION 1
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "lib/host/chardev.h"
 #include "lib/model/host_caps.h"
+#include "lib/snapshot/state.h"
 #include "lib/vmm/vmm.h"
 #include "vmm-kvm/board_memory.h"
 #include "vmm-kvm/devices/bus.h"
@@ -34,6 +35,7 @@ struct board_params {
 	struct vmm_params *vmm; /* descriptors of devices are consumed */
 	const struct board_space *space;
 	const struct guest_abi *abi;
+	unsigned n_slots;     /* 0: as the definition says */
 	struct irq_line line; /* a copy of it, per interrupt, for devices */
 	const struct msi_sink *msi;
 	const struct doorbell_sink *doorbells;
@@ -111,5 +113,22 @@ bool board_power_watched(struct board *b);
 
 /* Push the power button and let it go again after a moment. vCPUs may run. */
 void board_press_power(struct board *b);
+
+/*
+ * For a snapshot (board_state.c), no vCPU running. A board that is still
+ * changes neither itself nor guest memory; what is under way to its disks has
+ * ended. One that is made from a snapshot is so until the guest goes on.
+ */
+void board_still(struct board *b, bool still);
+/* -EOPNOTSUPP and -EBUSY name the device that cannot be part of one, now. */
+int board_snapshot_check(struct board *b, struct error *e) must_check;
+void board_save(struct board *b, struct state_out *out);
+/* A new board, of the same definition and slots, its memory loaded: still. */
+int board_load(struct board *b, struct state_in *in,
+	       struct error *e) must_check;
+unsigned board_slots_count(const struct board *b);
+/* The firmware's code is to be another than this host's: memory of its own,
+ * zeroed. */
+int board_own_code(struct board *b, struct error *e) must_check;
 
 #endif

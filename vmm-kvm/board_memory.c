@@ -242,3 +242,14 @@ void board_memory_discard_ram(struct board_memory *m)
 	if (pvtime->hva)
 		memset(pvtime->hva, 0, pvtime->size_bytes);
 }
+
+int board_memory_own_code(struct board_memory *m, struct error *e)
+{
+	const struct board_bank_memory *code = &m->banks[BOARD_BANK_CODE];
+
+	if (mmap(code->hva, code->size_bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return error_set(e, -errno, "cannot map %s: %s", code->name,
+				 strerror(errno));
+	return 0;
+}

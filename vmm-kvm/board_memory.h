@@ -66,6 +66,9 @@ int board_memory_init(struct board_memory *m,
 /* A zeroed or half-made one is fine. */
 void board_memory_done(struct board_memory *m);
 
+/* Private zeroed memory instead of the firmware's file, at the same place. */
+int board_memory_own_code(struct board_memory *m, struct error *e) must_check;
+
 /* RAM reads as zero again and costs nothing. */
 void board_memory_discard_ram(struct board_memory *m);
 

@@ -206,7 +206,8 @@ int board_add_pci(struct board *b, const struct board_params *p,
 	if (!r)
 		r = add_rng(b, e);
 	if (!r)
-		r = board_slots_new(b, vm_config_slots(c), e);
+		r = board_slots_new(
+			b, p->n_slots ? p->n_slots : vm_config_slots(c), e);
 	for (size_t i = 0; !r && i < c->n_disks; i++)
 		r = add_disk(b, p, i, e);
 	for (size_t i = 0; !r && i < c->n_nics; i++)

@@ -74,8 +74,13 @@ static uint32_t feature_bits(unsigned index, const struct guest_abi *abi)
 }
 
 int kvm_features_vcpu(struct kvm_vm *vm, int vcpu_fd, unsigned index,
-		      const struct guest_abi *abi, struct error *e)
+		      const struct guest_abi *abi, const uint64_t *vls,
+		      struct error *e)
 {
+	struct kvm_one_reg lengths = {
+		.id = KVM_REG_ARM64_SVE_VLS,
+		.addr = (uintptr_t)vls,
+	};
 	int sve = KVM_ARM_VCPU_SVE;
 	struct kvm_vcpu_init init;
 
@@ -87,6 +92,12 @@ int kvm_features_vcpu(struct kvm_vm *vm, int vcpu_fd, unsigned index,
 	if (ioctl(vcpu_fd, KVM_ARM_VCPU_INIT, &init))
 		return error_set(e, -errno, "KVM cannot initialise vCPU %u: %s",
 				 index, strerror(errno));
+	/* Only between the two. */
+	if (abi->sve && vls && ioctl(vcpu_fd, KVM_SET_ONE_REG, &lengths))
+		return error_set(e, -EOPNOTSUPP,
+				 "this host's SVE has not the vector lengths "
+				 "that were recorded: %s",
+				 strerror(errno));
 	if (abi->sve && ioctl(vcpu_fd, KVM_ARM_VCPU_FINALIZE, &sve))
 		return error_set(e, -errno, "KVM gives vCPU %u no SVE: %s",
 				 index, strerror(errno));

@@ -19,9 +19,12 @@ void kvm_features_probe(int kvm_fd, int vm_fd, struct host_caps *ret);
 int kvm_features_vm(struct kvm_vm *vm, const struct guest_abi *abi,
 		    struct error *e) must_check;
 
-/* Makes a new vCPU a CPU; but for the first it waits for PSCI CPU_ON. */
+/* Makes a new vCPU a CPU; but for the first it waits for PSCI CPU_ON. `vls`:
+ * which SVE vectors it has, KVM_ARM64_SVE_VLS_WORDS of them; NULL: the host's.
+ */
 int kvm_features_vcpu(struct kvm_vm *vm, int vcpu_fd, unsigned index,
-		      const struct guest_abi *abi, struct error *e) must_check;
+		      const struct guest_abi *abi, const uint64_t *vls,
+		      struct error *e) must_check;
 
 /*
  * What can only be done with the interrupt controller there. pvtime_gpa is of

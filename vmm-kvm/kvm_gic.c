@@ -42,7 +42,8 @@ static int device_set(int fd, const struct device_attr *attrs, size_t n,
 	return 0;
 }
 
-static int its_create(struct kvm_vm *vm, uint64_t base, struct error *e)
+static int its_create(struct kvm_vm *vm, uint64_t base, struct kvm_gic *gic,
+		      struct error *e)
 {
 	const struct device_attr attrs[] = {
 		{"the address of the ITS", KVM_DEV_ARM_VGIC_GRP_ADDR,
@@ -50,15 +51,14 @@ static int its_create(struct kvm_vm *vm, uint64_t base, struct error *e)
 		{"the ITS", KVM_DEV_ARM_VGIC_GRP_CTRL,
 		 KVM_DEV_ARM_VGIC_CTRL_INIT, NULL},
 	};
-	_cleanup_close_ int fd = -1;
 	int r = device_new(vm, KVM_DEV_TYPE_ARM_VGIC_ITS, "GICv3 ITS",
-			   "KVM_DEV_TYPE_ARM_VGIC_ITS", &fd, e);
+			   "KVM_DEV_TYPE_ARM_VGIC_ITS", &gic->its_fd, e);
 
-	return r ? r : device_set(fd, attrs, ARRAY_SIZE(attrs), e);
+	return r ? r : device_set(gic->its_fd, attrs, ARRAY_SIZE(attrs), e);
 }
 
 static int gicv2_create(struct kvm_vm *vm, const struct kvm_gic_params *params,
-			struct error *e)
+			struct kvm_gic *gic, struct error *e)
 {
 	const struct device_attr attrs[] = {
 		{"the address of the GIC distributor",
@@ -72,15 +72,14 @@ static int gicv2_create(struct kvm_vm *vm, const struct kvm_gic_params *params,
 		{"the GIC", KVM_DEV_ARM_VGIC_GRP_CTRL,
 		 KVM_DEV_ARM_VGIC_CTRL_INIT, NULL},
 	};
-	_cleanup_close_ int fd = -1;
 	int r = device_new(vm, KVM_DEV_TYPE_ARM_VGIC_V2, "GICv2",
-			   "KVM_DEV_TYPE_ARM_VGIC_V2", &fd, e);
+			   "KVM_DEV_TYPE_ARM_VGIC_V2", &gic->fd, e);
 
-	return r ? r : device_set(fd, attrs, ARRAY_SIZE(attrs), e);
+	return r ? r : device_set(gic->fd, attrs, ARRAY_SIZE(attrs), e);
 }
 
 static int gicv3_create(struct kvm_vm *vm, const struct kvm_gic_params *params,
-			struct error *e)
+			struct kvm_gic *gic, struct error *e)
 {
 	const struct device_attr attrs[] = {
 		{"the address of the GIC distributor",
@@ -94,19 +93,30 @@ static int gicv3_create(struct kvm_vm *vm, const struct kvm_gic_params *params,
 		{"the GIC", KVM_DEV_ARM_VGIC_GRP_CTRL,
 		 KVM_DEV_ARM_VGIC_CTRL_INIT, NULL},
 	};
-	_cleanup_close_ int fd = -1;
 	int r = device_new(vm, KVM_DEV_TYPE_ARM_VGIC_V3, "GICv3",
-			   "KVM_DEV_TYPE_ARM_VGIC_V3", &fd, e);
+			   "KVM_DEV_TYPE_ARM_VGIC_V3", &gic->fd, e);
 
 	if (!r)
-		r = device_set(fd, attrs, ARRAY_SIZE(attrs), e);
-	/* The device lives with the machine; its descriptor may go. */
-	return r ? r : its_create(vm, params->its_base, e);
+		r = device_set(gic->fd, attrs, ARRAY_SIZE(attrs), e);
+	return r ? r : its_create(vm, params->its_base, gic, e);
 }
 
-int kvm_gic_create(struct kvm_vm *vm, int gic,
-		   const struct kvm_gic_params *params, struct error *e)
+int kvm_gic_create(struct kvm_vm *vm, int version,
+		   const struct kvm_gic_params *params, struct kvm_gic *ret,
+		   struct error *e)
 {
-	return gic == VM_GIC_V2 ? gicv2_create(vm, params, e)
-				: gicv3_create(vm, params, e);
+	*ret = (struct kvm_gic){
+		.version = version,
+		.fd = -1,
+		.its_fd = -1,
+		.n_irqs = params->n_irqs,
+	};
+	return version == VM_GIC_V2 ? gicv2_create(vm, params, ret, e)
+				    : gicv3_create(vm, params, ret, e);
+}
+
+void kvm_gic_close(struct kvm_gic *gic)
+{
+	gic->its_fd = fd_close(gic->its_fd);
+	gic->fd = fd_close(gic->fd);
 }

@@ -18,13 +18,21 @@ struct kvm_gic_params {
 	uint32_t n_irqs; /* SGIs, PPIs and SPIs; a multiple of 32, 64 to 1024 */
 };
 
+/* Made; its descriptors are the owner's to close, for the controller itself
+ * goes with the last descriptor of the machine. */
+struct kvm_gic {
+	int version;	/* VM_GIC_V2 or VM_GIC_V3 */
+	int fd, its_fd; /* -1 for none */
+	uint32_t n_irqs;
+};
+
 /*
- * `gic` is VM_GIC_V2 or VM_GIC_V3. After all vCPUs were made and initialised;
- * none can be added later. It goes with the last descriptor of the machine, so
- * there is nothing to free.
+ * `version` is VM_GIC_V2 or VM_GIC_V3. After all vCPUs were made and
+ * initialised; none can be added later. *ret is to be closed also on failure.
  */
-int kvm_gic_create(struct kvm_vm *vm, int gic,
-		   const struct kvm_gic_params *params,
+int kvm_gic_create(struct kvm_vm *vm, int version,
+		   const struct kvm_gic_params *params, struct kvm_gic *ret,
 		   struct error *e) must_check;
+void kvm_gic_close(struct kvm_gic *gic);
 
 #endif

@@ -29,6 +29,12 @@ static const unsigned long requests[] = {
 	KVM_SET_VCPU_EVENTS,
 	KVM_GET_STATS_FD, /* what KVM counted, for statistics */
 	KVM_RUN,
+	/* snapshots */
+	KVM_GET_DEVICE_ATTR,
+	KVM_GET_REG_LIST,
+	KVM_GET_VCPU_EVENTS,
+	KVM_GET_MP_STATE,
+	KVM_SET_MP_STATE,
 };
 
 const unsigned long *vmm_kvm_ioctls(size_t *ret_n)

@@ -101,7 +101,8 @@ static int vcpu_open(struct kvm_vcpu *c, struct kvm_vm *vm, struct error *e)
 	c->run = run;
 	c->run_size = (size_t)size;
 	kvm_counters_open(&c->kvm, c->fd);
-	return kvm_features_vcpu(vm, c->fd, c->index, &c->env->abi, e);
+	return kvm_features_vcpu(vm, c->fd, c->index, &c->env->abi,
+				 c->env->vls_set ? c->env->vls : NULL, e);
 }
 
 int kvm_vcpu_new(struct kvm_vm *vm, unsigned index,
@@ -355,6 +356,38 @@ int kvm_vcpu_start(struct kvm_vcpu *c, struct error *e)
 	}
 	c->started = true;
 	return 0;
+}
+
+/* Immediate exit: all but the guest itself is run (api.rst, section 5). */
+int kvm_vcpu_settle(struct kvm_vcpu *c, struct error *e)
+{
+	int r;
+
+	__atomic_store_n(&c->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	r = ioctl(c->fd, KVM_RUN, 0) ? -errno : 0;
+	__atomic_store_n(&c->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	return r && r != -EINTR && r != -EAGAIN
+		       ? error_set(e, r, "KVM does not settle vCPU %u: %s",
+				   c->index, strerror(-r))
+		       : 0;
+}
+
+int kvm_vcpu_fd(const struct kvm_vcpu *c)
+{
+	return c->fd;
+}
+
+int kvm_vcpu_vls(struct kvm_vcpu *c, uint64_t ret[8], struct error *e)
+{
+	_Static_assert(KVM_ARM64_SVE_VLS_WORDS == 8, "struct kvm_vcpu_env");
+	int r = 0;
+
+	memset(ret, 0, 8 * sizeof(*ret));
+	if (c->env->abi.sve)
+		r = vcpu_get(c, KVM_REG_ARM64_SVE_VLS, ret);
+	return r ? error_set(e, r, "KVM does not tell vCPU %u's vectors: %s",
+			     c->index, strerror(-r))
+		 : 0;
 }
 
 void kvm_vcpu_stats_add(struct kvm_vcpu *c, struct kvm_vcpu_stats *sum)

@@ -30,6 +30,10 @@ struct kvm_vcpu_env {
 	struct bus *bus;
 	struct run_gate *gate;
 	struct guest_abi abi;
+	/* The lengths of SVE vectors, as KVM_REG_ARM64_SVE_VLS has them, when
+	 * `vls_set`: of a machine that was saved. Else what the host has. */
+	uint64_t vls[8];
+	bool vls_set;
 	/* On the vCPU's thread, gate already closed; `detail` is "" or a
 	 * sentence, valid during the call. */
 	void (*stopped)(void *cookie, enum kvm_vcpu_stop why,
@@ -70,6 +74,15 @@ int kvm_vcpu_start(struct kvm_vcpu *c, struct error *e) must_check;
 /* Makes the thread leave the guest and look at the gate. After
  * run_gate_set(). */
 void kvm_vcpu_kick(struct kvm_vcpu *c);
+
+/* What of its last exit KVM has yet to do (the result of an access, and the
+ * program counter past it) is done. While it waits at the gate, closed. */
+int kvm_vcpu_settle(struct kvm_vcpu *c, struct error *e) must_check;
+/* For kvm_vcpu_state.c; borrowed. */
+int kvm_vcpu_fd(const struct kvm_vcpu *c);
+/* Which SVE vectors it has; zeroes without SVE. */
+int kvm_vcpu_vls(struct kvm_vcpu *c, uint64_t ret[8],
+		 struct error *e) must_check;
 
 /* Adds this vCPU's counts. Any time. */
 void kvm_vcpu_stats_add(struct kvm_vcpu *c, struct kvm_vcpu_stats *sum);

@@ -3,7 +3,6 @@
 #include "vmm-kvm/boot.h"
 #include "vmm-kvm/devices/gicv2m.h"
 #include "vmm-kvm/kvm_features.h"
-#include "vmm-kvm/kvm_gic.h"
 #include "vmm-kvm/machine.h"
 
 int machine_init(struct machine *m, int kvm_fd, unsigned ipa_bits,
@@ -18,6 +17,7 @@ int machine_init(struct machine *m, int kvm_fd, unsigned ipa_bits,
 		.kvm_fd = kvm_fd,
 		.ipa_bits = ipa_bits,
 		.n_vcpus = n_vcpus,
+		.gic = {.fd = -1, .its_fd = -1},
 	};
 	run_gate_init(&m->gate);
 	m->env = (struct kvm_vcpu_env){
@@ -26,8 +26,9 @@ int machine_init(struct machine *m, int kvm_fd, unsigned ipa_bits,
 		.cookie = cookie,
 	};
 	m->vcpus = calloc(n_vcpus, sizeof(struct kvm_vcpu *));
+	m->affinities = calloc(n_vcpus, sizeof(*m->affinities));
 	m->ended = calloc(n_vcpus, sizeof(*m->ended));
-	if (!m->vcpus || !m->ended)
+	if (!m->vcpus || !m->affinities || !m->ended)
 		return error_set(e, -ENOMEM, "out of memory");
 	r = kvm_vm_new(kvm_fd, ipa_bits, &m->vm, e);
 	if (r)
@@ -65,8 +66,10 @@ void machine_end_vcpus(struct machine *m)
 void machine_done(struct machine *m)
 {
 	kvm_irq_free(m->irq);
+	kvm_gic_close(&m->gic);
 	kvm_vm_free(m->vm);
 	free(m->vcpus);
+	free(m->affinities);
 	free(m->ended);
 	run_gate_done(&m->gate);
 	fd_close(m->kvm_fd);
@@ -96,14 +99,15 @@ int machine_set_mapped(struct machine *m, enum board_bank bank, bool mapped,
 		      : kvm_vm_unmap(m->vm, &slot, e);
 }
 
-static int make_vcpus(struct machine *m, uint64_t *affinities, struct error *e)
+static int make_vcpus(struct machine *m, struct error *e)
 {
 	int r = 0;
 
 	for (unsigned i = 0; !r && i < m->n_vcpus; i++) {
 		r = kvm_vcpu_new(m->vm, i, &m->env, &m->vcpus[i], e);
 		if (!r)
-			r = kvm_vcpu_affinity(m->vcpus[i], &affinities[i], e);
+			r = kvm_vcpu_affinity(m->vcpus[i], &m->affinities[i],
+					      e);
 	}
 	return r;
 }
@@ -118,7 +122,7 @@ static int make_gic(struct machine *m, struct error *e)
 		.cpu_base = BOARD_GIC_CPU_BASE,
 		.n_irqs = v2 ? BOARD_SPI_MSI + BOARD_MSI_SPIS : BOARD_GIC_IRQS,
 	};
-	int r = kvm_gic_create(m->vm, m->env.abi.gic, &gic, e);
+	int r = kvm_gic_create(m->vm, m->env.abi.gic, &gic, &m->gic, e);
 
 	for (unsigned i = 0; !r && i < m->n_vcpus; i++)
 		r = kvm_vcpu_finish(m->vcpus[i], BOARD_PPI_PMU,
@@ -127,23 +131,19 @@ static int make_gic(struct machine *m, struct error *e)
 }
 
 /* Fill the RAM and put the first CPU where its guest begins. */
-static int prepare_boot(struct machine *m, const uint64_t *affinities,
-			struct error *e)
+static int prepare_boot(struct machine *m, struct error *e)
 {
 	struct boot_entry entry;
-	int r = boot_prepare(m->board, affinities, m->n_vcpus, &entry, e);
+	int r = boot_prepare(m->board, m->affinities, m->n_vcpus, &entry, e);
 
 	return r ? r : kvm_vcpu_set_entry(m->vcpus[0], entry.pc, entry.args, e);
 }
 
-int machine_assemble(struct machine *m, struct board *board, struct error *e)
+int machine_assemble(struct machine *m, struct board *board, bool boot,
+		     struct error *e)
 {
-	_cleanup_free_ uint64_t *affinities = calloc(m->n_vcpus,
-						     sizeof(*affinities));
 	int r;
 
-	if (!affinities)
-		return error_set(e, -ENOMEM, "out of memory");
 	m->board = board;
 	m->env.bus = board_bus(board);
 	r = kvm_features_vm(m->vm, &m->env.abi, e);
@@ -151,10 +151,10 @@ int machine_assemble(struct machine *m, struct board *board, struct error *e)
 		if (board_bank(board, i)->hva)
 			r = machine_set_mapped(m, i, true, e);
 	if (!r)
-		r = make_vcpus(m, affinities, e);
+		r = make_vcpus(m, e);
 	if (!r)
 		r = make_gic(m, e);
-	return r ? r : prepare_boot(m, affinities, e);
+	return r || !boot ? r : prepare_boot(m, e);
 }
 
 int machine_start(struct machine *m, struct error *e)
@@ -187,12 +187,13 @@ int machine_rebuild(struct machine *m, struct error *e)
 	/* Devices let go of the old machine's interrupts and doorbells. */
 	board_reset(m->board);
 	kvm_irq_rebind(m->irq, NULL);
+	kvm_gic_close(&m->gic);
 	m->vm = kvm_vm_free(m->vm);
 	r = kvm_vm_new(m->kvm_fd, m->ipa_bits, &m->vm, e);
 	if (r)
 		return r;
 	kvm_irq_rebind(m->irq, m->vm);
-	r = machine_assemble(m, m->board, e);
+	r = machine_assemble(m, m->board, true, e);
 	return r ? r : machine_start(m, e);
 }
 

@@ -12,7 +12,9 @@
 #ifndef VMM_KVM_MACHINE_H
 #define VMM_KVM_MACHINE_H
 
+#include "lib/snapshot/state.h"
 #include "vmm-kvm/board.h"
+#include "vmm-kvm/kvm_gic.h"
 #include "vmm-kvm/kvm_irq.h"
 #include "vmm-kvm/kvm_vcpu.h"
 #include "vmm-kvm/run_gate.h"
@@ -24,7 +26,9 @@ struct machine {
 	struct kvm_irq *irq;
 	struct board *board; /* borrowed; NULL until assembled */
 	struct kvm_vcpu **vcpus;
+	uint64_t *affinities; /* of the vCPUs, once assembled */
 	unsigned n_vcpus;
+	struct kvm_gic gic;
 	struct run_gate gate;
 	struct kvm_vcpu_env env;
 	/* Per vCPU, of those before the last rebuild. */
@@ -49,8 +53,9 @@ void machine_done(struct machine *m);
  * it. */
 void machine_choose(struct machine *m, const struct guest_abi *abi);
 
-/* Memory, vCPUs, interrupt controller, device tree. */
-int machine_assemble(struct machine *m, struct board *board,
+/* Memory, vCPUs, interrupt controller; with `boot`, device tree and where the
+ * guest begins: else the guest goes on where machine_load() says. */
+int machine_assemble(struct machine *m, struct board *board, bool boot,
 		     struct error *e) must_check;
 /* Makes the threads; the gate is closed. */
 int machine_start(struct machine *m, struct error *e) must_check;
@@ -68,5 +73,19 @@ int machine_set_mapped(struct machine *m, enum board_bank bank, bool mapped,
 
 /* Its vCPUs, exits and unanswered accesses, into `ret`. -ENOMEM. */
 int machine_stats(struct machine *m, struct vm_stats *ret) must_check;
+
+/*
+ * For a snapshot (machine_state.c), halted. The two parts of a machine's state:
+ * the interrupt controller's, after which memory may be saved and before which
+ * it has to be loaded, and the CPUs'.
+ */
+int machine_save_gic(struct machine *m, struct state_out *out,
+		     struct error *e) must_check;
+int machine_save_cpus(struct machine *m, struct state_out *out,
+		      struct error *e) must_check;
+int machine_load_gic(struct machine *m, struct state_in *in,
+		     struct error *e) must_check;
+int machine_load_cpus(struct machine *m, struct state_in *in,
+		      struct error *e) must_check;
 
 #endif

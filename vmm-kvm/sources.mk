@@ -1,3 +1,6 @@
+SRCS += vmm-kvm/board_state.c
+ARM_SRCS += vmm-kvm/backend_save.c vmm-kvm/backend_load.c vmm-kvm/kvm_gic_state.c \
+	vmm-kvm/kvm_vcpu_state.c vmm-kvm/machine_state.c
 SRCS += vmm-kvm/notes.c vmm-kvm/board.c vmm-kvm/board_memory.c vmm-kvm/board_mmio.c \
 	vmm-kvm/board_pci.c \
 	vmm-kvm/board_nic.c vmm-kvm/board_slots.c vmm-kvm/board_stats.c vmm-kvm/board_hotplug.c vmm-kvm/boot.c \
@@ -17,3 +20,4 @@ TESTS += tests/unit/test_boot.c tests/unit/test_board.c \
 TOOLS += vmm-run
 MAIN_vmm-run := tests/host/vmm-run.c
 LIBS_vmm-run := libuv json-c liburing zlib libzstd
+TESTS += tests/unit/test_board_state.c

@@ -97,6 +97,15 @@ int fd_set_nonblock(int fd)
 	return 0;
 }
 
+int fd_set_block(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
+		return -errno;
+	return 0;
+}
+
 union fd_control {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(sizeof(int) * FD_PASS_MAX)];

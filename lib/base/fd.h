@@ -31,6 +31,7 @@ int fd_pread_full(int fd, void *buf, size_t size, off_t at) must_check;
 int fd_pwrite_full(int fd, const void *buf, size_t size, off_t at) must_check;
 
 int fd_set_nonblock(int fd) must_check;
+int fd_set_block(int fd) must_check;
 
 #define FD_PASS_MAX 16
 

@@ -54,13 +54,18 @@ int blockdev_open(uv_loop_t *loop, int fd, bool readonly, struct blockdev **ret,
 	return 0;
 }
 
-void blockdev_drain(struct blockdev *b)
+void blockdev_settle(struct blockdev *b)
 {
-	b->closing = true;
 	while (b->accepted > 0) {
 		blockdev_submit(b);
 		b->engine->wait(b);
 	}
+}
+
+void blockdev_drain(struct blockdev *b)
+{
+	b->closing = true;
+	blockdev_settle(b);
 	b->closing = false;
 }
 

@@ -43,6 +43,8 @@ struct blockdev *blockdev_free(struct blockdev *b);
 /* Waits likewise, and takes new requests again afterwards: no memory given to
  * a request before is written to any more. */
 void blockdev_drain(struct blockdev *b);
+/* Waits for those under way and what their callbacks ask for. */
+void blockdev_settle(struct blockdev *b);
 DEFINE_CLEANUP(blockdev_free, struct blockdev *)
 
 uint64_t blockdev_capacity_sectors(const struct blockdev *b);

@@ -166,3 +166,34 @@ int host_caps_choose(const struct host_caps *h, const struct vm_config *c,
 		*ret = abi;
 	return r;
 }
+
+int host_caps_provide(const struct host_caps *h, const struct guest_abi *abi,
+		      struct error *e)
+{
+	bool v2 = abi->gic == VM_GIC_V2;
+	const struct {
+		const char *name;
+		bool needed, present;
+	} needs[] = {
+		{"AArch32 at EL1 (arch)", abi->aarch32, h->aarch32},
+		{"a GICv2 (gic)", v2, h->gic_v2},
+		{"a GICv3 with ITS (gic)", !v2, h->gic_v3 && h->its},
+		{"features.pmu", abi->pmu, h->pmu},
+		{"features.sve", abi->sve, h->sve},
+		{"features.pauth", abi->pauth, h->pauth},
+		{"features.mte", abi->mte, h->mte},
+		{"features.steal_time", abi->steal_time, h->steal_time},
+	};
+
+	if (!v2 && abi->gic != VM_GIC_V3)
+		return error_set(e, -EBADMSG,
+				 "the guest has no possible interrupt "
+				 "controller");
+	for (size_t i = 0; i < ARRAY_SIZE(needs); i++)
+		if (needs[i].needed && !needs[i].present)
+			return error_set(e, -EOPNOTSUPP,
+					 "the guest has %s, which this host "
+					 "cannot give it",
+					 needs[i].name);
+	return 0;
+}

@@ -39,4 +39,9 @@ struct guest_abi {
 int host_caps_choose(const struct host_caps *h, const struct vm_config *c,
 		     struct guest_abi *ret, struct error *e) must_check;
 
+/* Can the host give a guest what another host gave it? -EOPNOTSUPP names what
+ * is missing. */
+int host_caps_provide(const struct host_caps *h, const struct guest_abi *abi,
+		      struct error *e) must_check;
+
 #endif

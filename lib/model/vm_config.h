@@ -235,5 +235,7 @@ unsigned vm_config_slots(const struct vm_config *c);
 unsigned vm_nic_queues(const struct nic_config *nic);
 uint32_t vm_nic_mtu(const struct nic_config *nic);
 bool vm_config_slot_used(const struct vm_config *c, uint32_t slot);
+/* The highest one in use; 0: none. */
+unsigned vm_config_slots_used(const struct vm_config *c);
 
 #endif

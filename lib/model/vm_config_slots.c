@@ -36,17 +36,22 @@ bool vm_config_slot_used(const struct vm_config *c, uint32_t slot)
 	return false;
 }
 
+unsigned vm_config_slots_used(const struct vm_config *c)
+{
+	unsigned highest = 0;
+
+	for (size_t i = 0; i < places(c); i++)
+		highest = MAX(highest, *place_at(c, i).slot);
+	return highest;
+}
+
 unsigned vm_config_slots(const struct vm_config *c)
 {
-	unsigned n = c->max_hotplug, highest = 0;
+	unsigned n = c->max_hotplug;
 
-	for (size_t i = 0; i < places(c); i++) {
-		struct place p = place_at(c, i);
-
-		n += p.bus == VM_DEVICE_BUS_PCIE;
-		highest = MAX(highest, *p.slot);
-	}
-	return MAX(n, highest);
+	for (size_t i = 0; i < places(c); i++)
+		n += place_at(c, i).bus == VM_DEVICE_BUS_PCIE;
+	return MAX(n, vm_config_slots_used(c));
 }
 
 static int check_slot(const struct vm_config *c, size_t i, struct error *e)

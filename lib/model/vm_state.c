@@ -39,6 +39,8 @@ static const struct request_row {
 	[VM_REQUEST_BALLOON] = {"balloon",
 				IN(RUNNING) | IN(PAUSED) | IN(SHUTTING_DOWN)},
 	[VM_REQUEST_HOTPLUG] = {"hotplug", IN(RUNNING) | IN(PAUSED)},
+	[VM_REQUEST_SNAPSHOT] = {"snapshot", IN(RUNNING) | IN(PAUSED)},
+	[VM_REQUEST_RESTORE] = {"restore", IN(STOPPED) | IN(CRASHED)},
 	[VM_REQUEST_STATS] = {"statistics",
 			      IN(RUNNING) | IN(PAUSED) | IN(SHUTTING_DOWN)},
 	[VM_REQUEST_DELETE] = {"delete", IN(STOPPED) | IN(CRASHED)},

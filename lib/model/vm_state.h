@@ -38,6 +38,8 @@ enum vm_request {
 	VM_REQUEST_GUEST, /* ask its agent */
 	VM_REQUEST_BALLOON,
 	VM_REQUEST_HOTPLUG, /* attach and detach */
+	VM_REQUEST_SNAPSHOT,
+	VM_REQUEST_RESTORE, /* from a snapshot */
 	VM_REQUEST_STATS,
 	VM_REQUEST_DELETE,
 	VM_REQUEST_RENAME,

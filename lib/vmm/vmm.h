@@ -8,6 +8,11 @@
  * Devices come and go while the machine is running or paused; what is attached
  * then stays through resets, like everything it was created with.
  *
+ * A machine that is paused can be saved: all of it goes to a stream, as
+ * lib/snapshot/snapshot.h has it from MACHINE on. create() makes one of what
+ * was saved; it is then like any that was not started yet, but its guest goes
+ * on where it stood.
+ *
  * Thread: every operation and every event on the loop thread given to create.
  * After destroy() returns no event comes any more.
  *
@@ -119,9 +124,23 @@ struct vmm_params {
 	int vsock_fd; /* /dev/vhost-vsock with config->vsock.cid; if that */
 	struct vmm_disk disks[VM_DISKS_MAX]; /* config->n_disks of them */
 	struct vmm_nic nics[VM_NICS_MAX];    /* config->n_nics of them */
+	/* A whole snapshot, read-only: the machine is that one, which has this
+	 * definition; -1: a new one. Read during create(). */
+	int snapshot_fd;
+	/* Start it paused. */
+	bool paused;
 	/* Borrowed. The first is never NULL; the others are what the
 	 * definition asks for, and the port of the guest's agent. */
 	struct chardev *console, *virtio_console, *agent;
+};
+
+struct vmm_save {
+	int fd; /* a blocking stream; consumed, also on failure */
+	bool compress;
+	/* Once, from the loop: all was written, or why not. The machine is
+	 * paused as it was. Not after destroy(). */
+	void (*done)(void *cookie, const struct error *e);
+	void *cookie;
 };
 
 struct vmm_ops {
@@ -178,6 +197,18 @@ struct vmm_ops {
 	/* How a device is now. -ENOENT when it has no slot. */
 	int (*device_status)(struct vmm *v, const char *id,
 			     struct vmm_device_status *ret);
+	/*
+	 * Write down a machine that is paused. Only begins; nothing else may be
+	 * asked of it until done(), but destroy(). Ends early, with an error,
+	 * when the other end of the stream closes. -EOPNOTSUPP names the device
+	 * that cannot be part of it, -EBUSY what is under way.
+	 */
+	int (*save)(struct vmm *v, const struct vmm_save *params,
+		    struct error *e);
+	/* How far that is: bytes of memory looked at, of how many. False: none
+	 * is under way. */
+	bool (*save_progress)(struct vmm *v, uint64_t *ret_done,
+			      uint64_t *ret_total);
 	/* Ends the guest at once if it runs; NULL is fine. */
 	void (*destroy)(struct vmm *v);
 };

@@ -12,11 +12,12 @@
  *                                              + the nvram descriptor, once
  *                                              configured (a daemon that
  *                                              restarted has none)
- *  D configure    {config, nvram_size, console_log_bytes, roles[]} + fds,
- *                 roles[i] says what fd i is: "kvm", "firmware", "kernel",
- *                 "initrd", "nvram", "spill", "console-log:0" and
- *                 "console-log:1" (each of at most console_log_bytes;
- *                 lib/wire/console_log.h), "vsock" (with its context id set),
+ *  D configure    {config, nvram_size, paused, console_log_bytes, roles[]} +
+ *                 fds; paused: is how it shall be started; roles[i] says what
+ *                 fd i is: "kvm", "firmware", "kernel", "initrd", "nvram",
+ *                 "spill", "console-log:0" and "console-log:1" (each of at most
+ *                 console_log_bytes; lib/wire/console_log.h), "vsock" (with its
+ *                 context id set), "snapshot" (the machine is the one in it),
  *                 "disk:ID", "nic:ID" (of more queues "nic:ID/1", ...),
  *                 "vhost:ID" likewise. May be repeated to hand over more than
  *                 FD_PASS_MAX descriptors ("more": true on all but the last).
@@ -36,6 +37,15 @@
  *  D balloon      {target}                  → {} the guest was asked to make do
  *                                              with that many bytes
  *  D nvram-ack    {seq}                     no reply
+ *  D save         {compress, hold} + fd (a blocking stream socket)
+ *                                           → {} once the paused machine has
+ *                                           been written to it, as
+ *                                           lib/snapshot/snapshot.h has it
+ *                                           from MACHINE on; meanwhile
+ *                                           "saving". Then a guest that ran
+ *                                           runs on; with hold only after
+ *                                           "resume", or when it failed, or
+ *                                           the daemon has gone.
  *  D stats        {from?}                   → {stats, next}: what
  *                                              lib/model/vm_stats.h has; next:
  *                                              from where to ask again for more
@@ -70,6 +80,7 @@
  *                                           "device-failed", "nic-failed",
  *                                           "io-error"
  *  S console-writer {device, session, who}  who types now; session 0: nobody
+ *  S saving       {done, total}             bytes of memory looked at
  *  S nvram        {seq, offset, size}       the bytes stand in the shared nvram
  *                                           memory until acknowledged
  */
@@ -95,6 +106,7 @@
 	X(AGENT, "agent", 'D', 0)                   \
 	X(BALLOON, "balloon", 'D', 0)               \
 	X(NVRAM_ACK, "nvram-ack", 'D', 0)           \
+	X(SAVE, "save", 'D', 1)                     \
 	X(STATS, "stats", 'D', 0)                   \
 	X(ATTACH, "attach", 'D', FD_PASS_MAX)       \
 	X(DETACH, "detach", 'D', 0)                 \
@@ -105,6 +117,7 @@
 	X(DEVICE, "device", 'S', 0)                 \
 	X(STATE, "state", 'S', 0)                   \
 	X(EVENT, "event", 'S', 0)                   \
+	X(SAVING, "saving", 'S', 0)                 \
 	X(CONSOLE_WRITER, "console-writer", 'S', 0) \
 	X(NVRAM, "nvram", 'S', 0)
 

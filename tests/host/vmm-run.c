@@ -287,6 +287,7 @@ static void parse(struct run *r, int argc, char **argv)
 
 	r->params.firmware_fd = -1;
 	r->params.kernel_fd = r->params.initrd_fd = -1;
+	r->params.snapshot_fd = -1;
 	r->config.memory_bytes = MIB(512);
 	r->config.vcpus = 1;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {

@@ -24,6 +24,7 @@ struct fixture {
 	struct board_space space;
 	struct guest_abi abi;
 	struct board *board;
+	struct msi_sink msi;
 	uint64_t lines; /* bit per INTID below 64 */
 	int vectors[VECTORS];
 	size_t n_vectors;
@@ -108,6 +109,7 @@ static int setup(void **state)
 		.hypervisor_fd = -1,
 		.firmware_fd = file_of(FIRMWARE_SIZE),
 		.kernel_fd = -1,
+		.snapshot_fd = -1,
 		.initrd_fd = -1,
 		.nvram_fd = file_of(NVRAM_SIZE),
 		.nvram_size = NVRAM_SIZE,
@@ -135,19 +137,18 @@ static int teardown(void **state)
 
 static int make_board(struct fixture *f, struct error *e)
 {
-	static struct msi_sink msi;
 	struct board_params p = {
 		.vmm = &f->params,
 		.space = &f->space,
 		.abi = &f->abi,
 		.line = {.set = on_line, .cookie = f},
-		.msi = &msi,
+		.msi = &f->msi,
 		.set_mapped = ignore_mapped,
 		.commit = on_commit,
 		.cookie = f,
 	};
 
-	msi = (struct msi_sink){
+	f->msi = (struct msi_sink){
 		.vector_new = vector_new,
 		.vector_free = vector_free,
 		.vector_set = vector_set,

@@ -152,6 +152,7 @@ static int setup(void **state)
 		.firmware_fd = -1,
 		.nvram_fd = -1,
 		.kernel_fd = -1,
+		.snapshot_fd = -1,
 		.initrd_fd = -1,
 	};
 	assert_int_equal(board_space_plan(MIB(128), 40, &f->space, NULL), 0);

@@ -37,6 +37,8 @@ static void test_requests(void **state)
 		[VM_REQUEST_GUEST] = "--+-+--",
 		[VM_REQUEST_BALLOON] = "--+++--",
 		[VM_REQUEST_HOTPLUG] = "--++---",
+		[VM_REQUEST_SNAPSHOT] = "--++---",
+		[VM_REQUEST_RESTORE] = "+-----+",
 		[VM_REQUEST_STATS] = "--+++--",
 		[VM_REQUEST_DELETE] = "+-----+",
 		[VM_REQUEST_RENAME] = "+-----+",

@@ -60,6 +60,7 @@
 #ifndef VMM_KVM_DEVICES_CFI_FLASH_H
 #define VMM_KVM_DEVICES_CFI_FLASH_H
 
+#include "lib/snapshot/state.h"
 #include "vmm-kvm/devices/bus.h"
 
 #define CFI_FLASH_BLOCK_BYTES KIB(256)
@@ -96,6 +97,17 @@ struct mmio_region *cfi_flash_region(struct cfi_flash *f);
  * rewrite, and commit what changed: only for a guest that was turned off or is
  * being reset. */
 void cfi_flash_sync(struct cfi_flash *f);
+/*
+ * For a snapshot, taken of the content and of this: while the flash is held its
+ * content holds no patched word; the guest must not run then. Loading comes
+ * after the content.
+ */
+void cfi_flash_hold(struct cfi_flash *f, bool held);
+void cfi_flash_save(const struct cfi_flash *f, struct state_out *out);
+/* -EBADMSG: a state that cannot be; nothing changed. */
+int cfi_flash_load(struct cfi_flash *f, struct state_in *in,
+		   struct error *e) must_check;
+
 /* cfi_flash_sync() and a clear status register. */
 void cfi_flash_reset(struct cfi_flash *f);
 

@@ -270,3 +270,35 @@ struct mmio_region *fw_cfg_region(struct fw_cfg *f)
 {
 	return &f->region;
 }
+
+void fw_cfg_save(const struct fw_cfg *f, struct state_out *out)
+{
+	size_t began = state_begin(out, "fw-cfg", 1);
+
+	state_put_u16(out, f->key);
+	state_put_u64(out, f->position);
+	state_put_u32(out, f->dma_high);
+	state_end(out, began);
+}
+
+int fw_cfg_load(struct fw_cfg *f, struct state_in *in, struct error *e)
+{
+	uint64_t position;
+	uint32_t dma_high;
+	uint16_t key;
+	struct state_in r;
+	int err = state_open(in, "fw-cfg", 1, &r, e);
+
+	if (err)
+		return err;
+	key = state_get_u16(&r);
+	position = state_get_u64(&r);
+	dma_high = state_get_u32(&r);
+	err = state_close(&r, e);
+	if (err)
+		return err;
+	f->key = key;
+	f->position = position;
+	f->dma_high = dma_high;
+	return 0;
+}

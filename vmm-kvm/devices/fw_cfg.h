@@ -8,6 +8,7 @@
 #ifndef VMM_KVM_DEVICES_FW_CFG_H
 #define VMM_KVM_DEVICES_FW_CFG_H
 
+#include "lib/snapshot/state.h"
 #include "vmm-kvm/devices/bus.h"
 #include "vmm-kvm/devices/guest_mem.h"
 
@@ -26,6 +27,12 @@ DEFINE_CLEANUP(fw_cfg_free, struct fw_cfg *)
 /* Borrowed; the owner sets base and adds it to a bus. */
 struct mmio_region *fw_cfg_region(struct fw_cfg *f);
 void fw_cfg_reset(struct fw_cfg *f);
+
+/* For a snapshot. A state that cannot be is refused (-EBADMSG), and nothing
+ * changed. */
+void fw_cfg_save(const struct fw_cfg *f, struct state_out *out);
+int fw_cfg_load(struct fw_cfg *f, struct state_in *in,
+		struct error *e) must_check;
 
 /*
  * Offer `size` bytes as a file; name and data are copied. -EINVAL for an empty

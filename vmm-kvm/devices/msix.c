@@ -253,3 +253,40 @@ void msix_reset(struct msix *m)
 		(void)eventfd_read(v->fd, &lost);
 	}
 }
+
+void msix_save(const struct msix *m, struct state_out *out)
+{
+	size_t began = state_begin(out, "msix", 1);
+
+	state_put_u16(out, (uint16_t)m->n_vectors);
+	for (unsigned i = 0; i < m->n_vectors; i++) {
+		const struct msix_vector *v = &m->vectors[i];
+
+		state_put_u64(out, v->address);
+		state_put_u32(out, v->data);
+		state_put_u8(out, v->masked);
+		state_put_u8(out, v->pending);
+	}
+	state_end(out, began);
+}
+
+int msix_load(struct msix *m, struct state_in *in, struct error *e)
+{
+	struct state_in r;
+	int err = state_open(in, "msix", 1, &r, e);
+
+	if (err)
+		return err;
+	if (state_get_u16(&r) != m->n_vectors)
+		return state_bad(&r, e, "has another number of vectors");
+	for (unsigned i = 0; i < m->n_vectors; i++) {
+		struct msix_vector *v = &m->vectors[i];
+
+		v->address = state_get_u64(&r) & ~3ull;
+		v->data = state_get_u32(&r);
+		v->masked = state_get_bool(&r);
+		v->pending = state_get_bool(&r);
+		vector_update(m, v, may_open(m, v), true);
+	}
+	return state_close(&r, e);
+}

@@ -56,4 +56,10 @@ void msix_notify(struct msix *m, unsigned vector);
 void msix_config_written(struct msix *m);
 void msix_reset(struct msix *m);
 
+/* For a snapshot. Loading comes after the function's configuration space, and
+ * after that of the bridges before it: from then on the vectors are as
+ * recorded, open where they were. -EBADMSG: another number of vectors. */
+void msix_save(const struct msix *m, struct state_out *out);
+int msix_load(struct msix *m, struct state_in *in, struct error *e) must_check;
+
 #endif

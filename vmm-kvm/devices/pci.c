@@ -220,3 +220,43 @@ void pci_dev_reset(struct pci_dev *d)
 	if (d->ops->reset)
 		d->ops->reset(d);
 }
+
+void pci_dev_save(const struct pci_dev *d, struct state_out *out)
+{
+	size_t began = state_begin(out, "pci", 1);
+
+	state_put(out, d->config, sizeof(d->config));
+	state_put_u8(out, d->intx_asserted);
+	state_end(out, began);
+}
+
+int pci_dev_load(struct pci_dev *d, struct state_in *in, struct error *e)
+{
+	uint8_t config[PCI_CONFIG_SIZE];
+	bool asserted;
+	struct state_in r;
+	int err = state_open(in, "pci", 1, &r, e);
+
+	if (err)
+		return err;
+	state_get(&r, config, sizeof(config));
+	asserted = state_get_bool(&r);
+	err = state_close(&r, e);
+	if (err)
+		return err;
+	/* Vendor and device, class, kind of header. */
+	if (memcmp(config, d->initial, 4) != 0 ||
+	    memcmp(config + PCI_REG_REVISION, d->initial + PCI_REG_REVISION,
+		   4) != 0 ||
+	    config[PCI_REG_HEADER_TYPE] != d->initial[PCI_REG_HEADER_TYPE])
+		return state_bad(&r, e, "is of another device");
+	for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++) {
+		uint8_t may = d->wmask[i] | d->w1cmask[i];
+
+		d->config[i] = (uint8_t)((d->config[i] & ~may) |
+					 (config[i] & may));
+	}
+	d->intx_asserted = asserted;
+	header_changed(d);
+	return 0;
+}

@@ -16,6 +16,7 @@
 #ifndef VMM_KVM_DEVICES_PCI_H
 #define VMM_KVM_DEVICES_PCI_H
 
+#include "lib/snapshot/state.h"
 #include "vmm-kvm/devices/bus.h"
 
 #define PCI_CONFIG_SIZE		  256
@@ -159,6 +160,16 @@ void pci_intx_set(struct pci_dev *d, bool asserted);
 uint32_t pci_config_read(struct pci_dev *d, unsigned reg, unsigned size);
 void pci_config_write(struct pci_dev *d, unsigned reg, unsigned size,
 		      uint32_t value);
+
+/*
+ * For a snapshot. Of what is recorded only bits that can change are taken:
+ * those a guest may write or clear. BARs and the pin follow. Without ops calls
+ * but bar_moved; what else a function has depend on its registers it loads
+ * itself, afterwards.
+ */
+void pci_dev_save(const struct pci_dev *d, struct state_out *out);
+int pci_dev_load(struct pci_dev *d, struct state_in *in,
+		 struct error *e) must_check;
 
 /* Configuration space as it was when added: BARs off; then ops->reset. */
 void pci_dev_reset(struct pci_dev *d);

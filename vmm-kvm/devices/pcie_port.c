@@ -374,3 +374,44 @@ uint8_t pcie_port_bus_number(const struct pcie_port *p)
 {
 	return p->pci.config[PCI_REG_SECONDARY_BUS];
 }
+
+void pcie_port_save(const struct pcie_port *p, struct state_out *out)
+{
+	size_t began;
+
+	pci_dev_save(&p->pci, out);
+	began = state_begin(out, "pcie-port", 1);
+	state_put_u8(out, p->present);
+	state_put_u8(out, p->link);
+	state_put_u8(out, p->bus_reset);
+	state_put_u8(out, p->event_signal);
+	state_end(out, began);
+	msix_save(&p->msix, out);
+}
+
+int pcie_port_load(struct pcie_port *p, struct state_in *in, struct error *e)
+{
+	bool present, link, bus_reset, event_signal;
+	struct state_in r;
+	int err = pci_dev_load(&p->pci, in, e);
+
+	if (!err)
+		err = state_open(in, "pcie-port", 1, &r, e);
+	if (err)
+		return err;
+	present = state_get_bool(&r);
+	link = state_get_bool(&r);
+	bus_reset = state_get_bool(&r);
+	event_signal = state_get_bool(&r);
+	err = state_close(&r, e);
+	if (err)
+		return err;
+	if (present != p->present || link != link_should_be_up(p))
+		return state_bad(&r, e, "is of another slot");
+	p->bus_reset = bus_reset;
+	p->event_signal = event_signal;
+	reg_set(p, PCI_EXPRESS_SLOT_STATUS, STATUS_PRESENT,
+		present ? STATUS_PRESENT : 0);
+	link_set(p, link);
+	return msix_load(&p->msix, in, e);
+}

@@ -75,4 +75,12 @@ bool pcie_port_blinking(const struct pcie_port *p);
 /* PCI bus number behind the port, as the guest gave it; 0: none yet. */
 uint8_t pcie_port_bus_number(const struct pcie_port *p);
 
+/*
+ * For a snapshot; no operation is under way. Loading: with in the slot what was
+ * in it then (-EBADMSG otherwise), and before what is behind the port.
+ */
+void pcie_port_save(const struct pcie_port *p, struct state_out *out);
+int pcie_port_load(struct pcie_port *p, struct state_in *in,
+		   struct error *e) must_check;
+
 #endif

@@ -345,3 +345,47 @@ struct mmio_region *pl011_region(struct pl011 *u)
 {
 	return &u->region;
 }
+
+void pl011_save(const struct pl011 *u, struct state_out *out)
+{
+	const uint32_t regs[] = {u->rsr, u->ilpr, u->ibrd, u->fbrd, u->lcr_h,
+				 u->cr,	 u->ifls, u->imsc, u->ris,  u->dmacr};
+	size_t began = state_begin(out, "pl011", 1);
+
+	for (size_t i = 0; i < ARRAY_SIZE(regs); i++)
+		state_put_u32(out, regs[i]);
+	state_put_u8(out, u->overrun);
+	state_put_u8(out, (uint8_t)u->count);
+	for (unsigned i = 0; i < u->count; i++)
+		state_put_u8(out, u->fifo[(u->head + i) % FIFO_DEPTH]);
+	state_end(out, began);
+}
+
+int pl011_load(struct pl011 *u, struct state_in *in, struct error *e)
+{
+	struct pl011 next = *u;
+	uint32_t *const regs[] = {
+		&next.rsr, &next.ilpr, &next.ibrd, &next.fbrd, &next.lcr_h,
+		&next.cr,  &next.ifls, &next.imsc, &next.ris,  &next.dmacr};
+	struct state_in r;
+	int err = state_open(in, "pl011", 1, &r, e);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < ARRAY_SIZE(regs); i++)
+		*regs[i] = state_get_u32(&r);
+	next.overrun = state_get_bool(&r);
+	next.head = 0;
+	next.count = state_get_u8(&r);
+	if (next.count > fifo_depth(&next))
+		return state_bad(&r, e, "has more in its FIFO than that holds");
+	state_get(&r, next.fifo, next.count);
+	err = state_close(&r, e);
+	if (err)
+		return err;
+	/* Input asks again. */
+	next.input_waits = true;
+	*u = next;
+	irq_update(u);
+	return 0;
+}

@@ -14,6 +14,7 @@
 #define VMM_KVM_DEVICES_PL011_H
 
 #include "lib/host/chardev.h"
+#include "lib/snapshot/state.h"
 #include "vmm-kvm/devices/bus.h"
 #include "vmm-kvm/devices/irq.h"
 
@@ -32,5 +33,11 @@ DEFINE_CLEANUP(pl011_free, struct pl011 *)
 /* Borrowed; the owner sets base and adds it to a bus. */
 struct mmio_region *pl011_region(struct pl011 *u);
 void pl011_reset(struct pl011 *u);
+
+/* For a snapshot. A state that cannot be is refused (-EBADMSG), and nothing
+ * changed. */
+void pl011_save(const struct pl011 *u, struct state_out *out);
+int pl011_load(struct pl011 *u, struct state_in *in,
+	       struct error *e) must_check;
 
 #endif

@@ -242,3 +242,45 @@ struct mmio_region *pl031_region(struct pl031 *p)
 {
 	return &p->region;
 }
+
+void pl031_save(const struct pl031 *p, struct state_out *out)
+{
+	size_t began = state_begin(out, "pl031", 1);
+
+	/* Against the host's clock, which goes on meanwhile. */
+	state_put_u32(out, p->shift);
+	state_put_u32(out, p->match);
+	state_put_u32(out, p->load);
+	state_put_u8(out, p->armed);
+	state_put_u8(out, p->masked_in);
+	state_put_u8(out, p->raised);
+	state_end(out, began);
+}
+
+int pl031_load(struct pl031 *p, struct state_in *in, struct error *e)
+{
+	uint32_t shift, match, load;
+	bool armed, masked_in, raised;
+	struct state_in r;
+	int err = state_open(in, "pl031", 1, &r, e);
+
+	if (err)
+		return err;
+	shift = state_get_u32(&r);
+	match = state_get_u32(&r);
+	load = state_get_u32(&r);
+	armed = state_get_bool(&r);
+	masked_in = state_get_bool(&r);
+	raised = state_get_bool(&r);
+	err = state_close(&r, e);
+	if (err)
+		return err;
+	p->shift = shift;
+	p->match = match;
+	p->load = load;
+	p->armed = armed;
+	p->masked_in = masked_in;
+	p->raised = raised;
+	alarm_changed(p);
+	return 0;
+}

@@ -13,6 +13,7 @@
 
 #include <uv.h>
 
+#include "lib/snapshot/state.h"
 #include "vmm-kvm/devices/bus.h"
 #include "vmm-kvm/devices/irq.h"
 
@@ -36,5 +37,11 @@ DEFINE_CLEANUP(pl031_free, struct pl031 *)
 /* Borrowed; the owner sets base and adds it to a bus. */
 struct mmio_region *pl031_region(struct pl031 *p);
 void pl031_reset(struct pl031 *p);
+
+/* For a snapshot. A state that cannot be is refused (-EBADMSG), and nothing
+ * changed. */
+void pl031_save(const struct pl031 *p, struct state_out *out);
+int pl031_load(struct pl031 *p, struct state_in *in,
+	       struct error *e) must_check;
 
 #endif

@@ -185,3 +185,34 @@ struct mmio_region *pl061_region(struct pl061 *p)
 {
 	return &p->region;
 }
+
+void pl061_save(const struct pl061 *p, struct state_out *out)
+{
+	const uint8_t regs[] = {p->inputs, p->driven, p->dir,	p->is,	 p->ibe,
+				p->iev,	   p->ie,     p->afsel, p->edges};
+	size_t began = state_begin(out, "pl061", 1);
+
+	state_put(out, regs, sizeof(regs));
+	state_end(out, began);
+}
+
+int pl061_load(struct pl061 *p, struct state_in *in, struct error *e)
+{
+	uint8_t *const regs[] = {&p->inputs, &p->driven, &p->dir,
+				 &p->is,     &p->ibe,	 &p->iev,
+				 &p->ie,     &p->afsel,	 &p->edges};
+	uint8_t bytes[ARRAY_SIZE(regs)];
+	struct state_in r;
+	int err = state_open(in, "pl061", 1, &r, e);
+
+	if (err)
+		return err;
+	state_get(&r, bytes, sizeof(bytes));
+	err = state_close(&r, e);
+	if (err)
+		return err;
+	for (size_t i = 0; i < ARRAY_SIZE(regs); i++)
+		*regs[i] = bytes[i];
+	irq_update(p);
+	return 0;
+}

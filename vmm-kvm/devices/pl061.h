@@ -8,6 +8,7 @@
 #ifndef VMM_KVM_DEVICES_PL061_H
 #define VMM_KVM_DEVICES_PL061_H
 
+#include "lib/snapshot/state.h"
 #include "vmm-kvm/devices/bus.h"
 #include "vmm-kvm/devices/irq.h"
 
@@ -35,5 +36,11 @@ bool pl061_watched(const struct pl061 *p, unsigned pin);
 
 /* pin 0 to PL061_PINS-1; others are ignored. */
 void pl061_set_input(struct pl061 *p, unsigned pin, bool level);
+
+/* For a snapshot. A state that cannot be is refused (-EBADMSG), and nothing
+ * changed. */
+void pl061_save(const struct pl061 *p, struct state_out *out);
+int pl061_load(struct pl061 *p, struct state_in *in,
+	       struct error *e) must_check;
 
 #endif

@@ -71,3 +71,13 @@ struct pvpanic *pvpanic_free(struct pvpanic *p)
 	}
 	return NULL;
 }
+
+void pvpanic_save(const struct pvpanic *p, struct state_out *out)
+{
+	pci_dev_save(&p->pci, out);
+}
+
+int pvpanic_load(struct pvpanic *p, struct state_in *in, struct error *e)
+{
+	return pci_dev_load(&p->pci, in, e);
+}

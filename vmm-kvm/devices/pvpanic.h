@@ -26,4 +26,9 @@ int pvpanic_new(const struct pvpanic_params *params, struct pvpanic **ret,
 struct pvpanic *pvpanic_free(struct pvpanic *p);
 DEFINE_CLEANUP(pvpanic_free, struct pvpanic *)
 
+/* For a snapshot, with the device lock held; it is all configuration space. */
+void pvpanic_save(const struct pvpanic *p, struct state_out *out);
+int pvpanic_load(struct pvpanic *p, struct state_in *in,
+		 struct error *e) must_check;
+
 #endif

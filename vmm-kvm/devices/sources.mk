@@ -33,5 +33,7 @@ TESTS += tests/unit/test_msix.c tests/unit/test_pci.c \
 	tests/unit/test_virtio_pci.c tests/unit/test_virtio_pci_regs.c \
 	tests/unit/test_virtio_rng.c \
 	tests/unit/test_virtqueue.c
+SRCS += vmm-kvm/devices/cfi_flash_state.c vmm-kvm/devices/virtio_mmio_state.c \
+	vmm-kvm/devices/virtio_net_state.c vmm-kvm/devices/virtio_pci_state.c vmm-kvm/devices/virtio_state.c
 SRCS += vmm-kvm/devices/virtio_vhost.c vmm-kvm/devices/virtio_vsock.c
 TESTS += tests/unit/test_virtio_vsock.c

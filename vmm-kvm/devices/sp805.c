@@ -270,3 +270,42 @@ struct mmio_region *sp805_region(struct sp805 *w)
 {
 	return &w->region;
 }
+
+/* What has passed of a period does not count: see sp805_hold(). */
+void sp805_save(const struct sp805 *w, struct state_out *out)
+{
+	size_t began = state_begin(out, "sp805", 1);
+
+	state_put_u32(out, w->load);
+	state_put_u32(out, w->control);
+	state_put_u8(out, w->raised);
+	state_put_u8(out, w->locked);
+	state_put_u8(out, w->over);
+	state_end(out, began);
+}
+
+int sp805_load(struct sp805 *w, struct state_in *in, struct error *e)
+{
+	uint32_t load, control;
+	bool raised, locked, over;
+	struct state_in r;
+	int err = state_open(in, "sp805", 1, &r, e);
+
+	if (err)
+		return err;
+	load = state_get_u32(&r);
+	control = state_get_u32(&r);
+	raised = state_get_bool(&r);
+	locked = state_get_bool(&r);
+	over = state_get_bool(&r);
+	err = state_close(&r, e);
+	if (err)
+		return err;
+	w->load = load;
+	w->control = control & (CONTROL_INTEN | CONTROL_RESEN);
+	w->raised = raised;
+	w->locked = locked;
+	w->over = over;
+	reload(w);
+	return 0;
+}

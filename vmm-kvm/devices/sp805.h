@@ -10,6 +10,7 @@
 
 #include <uv.h>
 
+#include "lib/snapshot/state.h"
 #include "vmm-kvm/devices/bus.h"
 #include "vmm-kvm/devices/irq.h"
 
@@ -39,5 +40,11 @@ void sp805_reset(struct sp805 *w);
 /* The machine stands still, or goes on: then a whole period begins anew, for a
  * guest that was held is not late. Loop thread, device lock held. */
 void sp805_hold(struct sp805 *w, bool held);
+
+/* For a snapshot. A state that cannot be is refused (-EBADMSG), and nothing
+ * changed. */
+void sp805_save(const struct sp805 *w, struct state_out *out);
+int sp805_load(struct sp805 *w, struct state_in *in,
+	       struct error *e) must_check;
 
 #endif

@@ -55,7 +55,8 @@ void virtio_leave(struct virtio_dev *d)
 
 bool virtio_live(const struct virtio_dev *d)
 {
-	return (d->status &
+	return !d->held &&
+	       (d->status &
 		(VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET |
 		 VIRTIO_STATUS_FAILED)) == VIRTIO_STATUS_DRIVER_OK;
 }

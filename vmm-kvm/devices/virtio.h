@@ -63,6 +63,18 @@ struct virtio_dev_ops {
 	 * Optional: without it the space is read-only. */
 	void (*config_write)(struct virtio_dev *d, uint64_t offset,
 			     unsigned size, uint64_t value);
+	/*
+	 * For a snapshot, all optional. The device shall touch neither guest
+	 * memory nor its queues any more, with nothing under way (`held`), or
+	 * may again. Loop thread.
+	 */
+	void (*hold)(struct virtio_dev *d, bool held);
+	/* The fields of its own record; see lib/snapshot/state.h. */
+	void (*save)(const struct virtio_dev *d, struct state_out *out);
+	int (*load)(struct virtio_dev *d, struct state_in *in, struct error *e);
+	/* Why it cannot be part of a snapshot now, as the end of a sentence;
+	 * NULL: it can. */
+	const char *(*no_snapshot)(const struct virtio_dev *d);
 	/* Waits for host requests under way. Loop thread, *without* the lock,
 	 * no vCPU running. */
 	void (*free)(struct virtio_dev *d);
@@ -99,6 +111,9 @@ struct virtio_dev {
 	/* It is about to be taken from a guest that was not asked: requests
 	 * fail, so that no driver waits for them for ever. */
 	bool doomed;
+	/* A snapshot is taken of it, or it is one that has not begun: it does
+	 * nothing, as if no driver were there. */
+	bool held;
 	uint64_t epoch; /* counts resets: stale completions differ in it */
 	const struct virtio_transport_ops *transport_ops;
 	void *transport;
@@ -152,6 +167,20 @@ uint64_t virtio_config_read(const struct virtio_dev *d, uint64_t offset,
 			    unsigned size);
 void virtio_config_write(struct virtio_dev *d, uint64_t offset, unsigned size,
 			 uint64_t value);
+/*
+ * For a snapshot (virtio_state.c). From the hold on the queues and guest memory
+ * stay as they are; when it ends every queue is looked at, and, since what was
+ * under way to the guest may be lost, every interrupt is raised. Loop thread,
+ * lock held, no vCPU running.
+ */
+void virtio_hold(struct virtio_dev *d, bool held);
+const char *virtio_no_snapshot(const struct virtio_dev *d);
+void virtio_save(const struct virtio_dev *d, struct state_out *out);
+/* Of a device just made, held, after guest memory. -EOPNOTSUPP when the driver
+ * uses features that are not offered here. */
+int virtio_load(struct virtio_dev *d, struct state_in *in,
+		struct error *e) must_check;
+
 /* What call_fd() gives may be another now. */
 void virtio_call_changed(struct virtio_dev *d);
 /* Waits for host requests under way; without the lock. NULL is fine. */

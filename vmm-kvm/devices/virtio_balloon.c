@@ -238,6 +238,35 @@ static void reset(struct virtio_dev *d)
 	forget_stats(b);
 }
 
+static void save(const struct virtio_dev *d, struct state_out *out)
+{
+	const struct virtio_balloon *b = container_of(d, struct virtio_balloon,
+						      dev);
+
+	state_put_u32(out, b->config.num_pages);
+	state_put_u32(out, b->config.actual);
+	state_put_u8(out, b->asked);
+	state_put_u8(out, b->stats_held);
+	state_put_u16(out, b->stats_head);
+	state_put_u64(out, b->reported_bytes);
+}
+
+static int load(struct virtio_dev *d, struct state_in *in, struct error *e)
+{
+	struct virtio_balloon *b = from_dev(d);
+	uint32_t pages = state_get_u32(in);
+
+	if (pages > ram_pages(b))
+		return state_bad(in, e, "asks for more than there is");
+	b->config.num_pages = pages;
+	b->config.actual = state_get_u32(in);
+	b->asked = state_get_bool(in);
+	b->stats_held = state_get_bool(in);
+	b->stats_head = state_get_u16(in);
+	b->reported_bytes = state_get_u64(in);
+	return 0;
+}
+
 static void balloon_free(struct virtio_dev *d)
 {
 	free(from_dev(d));
@@ -250,6 +279,8 @@ static const struct virtio_dev_ops ops = {
 	.kick = kick,
 	.reset = reset,
 	.config_write = config_write,
+	.save = save,
+	.load = load,
 	.free = balloon_free,
 };
 

@@ -26,6 +26,39 @@ static void config_write(struct virtio_dev *d, uint64_t offset, unsigned size,
 		virtio_blk_of(d)->config.writeback = value & 1;
 }
 
+/* All that was asked for is done and told. */
+static void hold(struct virtio_dev *d, bool held)
+{
+	if (held)
+		blockdev_settle(virtio_blk_of(d)->blockdev);
+}
+
+static const char *no_snapshot(const struct virtio_dev *d)
+{
+	const struct virtio_blk *blk = container_of(d, struct virtio_blk, dev);
+
+	return blk->held ? "requests to it have failed and wait to be repeated"
+			 : NULL;
+}
+
+static void save(const struct virtio_dev *d, struct state_out *out)
+{
+	const struct virtio_blk *blk = container_of(d, struct virtio_blk, dev);
+
+	state_put_u64(out, blk->config.capacity_sectors);
+	state_put_u8(out, blk->config.writeback);
+}
+
+static int load(struct virtio_dev *d, struct state_in *in, struct error *e)
+{
+	struct virtio_blk *blk = virtio_blk_of(d);
+
+	if (state_get_u64(in) != blk->config.capacity_sectors)
+		return state_bad(in, e, "is of a disk of another size");
+	blk->config.writeback = state_get_bool(in);
+	return 0;
+}
+
 static void blk_free(struct virtio_dev *d)
 {
 	struct virtio_blk *blk = virtio_blk_of(d);
@@ -42,6 +75,10 @@ static const struct virtio_dev_ops ops = {
 	.kick = virtio_blk_kick,
 	.reset = reset,
 	.config_write = config_write,
+	.hold = hold,
+	.save = save,
+	.load = load,
+	.no_snapshot = no_snapshot,
 	.free = blk_free,
 };
 

@@ -267,6 +267,56 @@ static void reset(struct virtio_dev *d)
 	}
 }
 
+/* Input that found no room meanwhile asks again. */
+static void hold(struct virtio_dev *d, bool held)
+{
+	struct virtio_console *c = from_dev(d);
+
+	for (size_t i = 0; !held && i < ARRAY_SIZE(c->ports); i++)
+		if (c->ports[i].chardev)
+			chardev_guest_ready(c->ports[i].chardev);
+}
+
+static void save(const struct virtio_dev *d, struct state_out *out)
+{
+	const struct virtio_console *c = container_of(d, struct virtio_console,
+						      dev);
+
+	for (size_t i = 0; i < ARRAY_SIZE(c->ports); i++) {
+		const struct port *p = &c->ports[i];
+
+		state_put_u8(out, p->open);
+		state_put_u32(out, p->pending);
+		state_put_u16(out, (uint16_t)p->input_size);
+		state_put(out, p->input, p->input_size);
+	}
+}
+
+static int load(struct virtio_dev *d, struct state_in *in, struct error *e)
+{
+	struct virtio_console *c = from_dev(d);
+
+	for (size_t i = 0; i < ARRAY_SIZE(c->ports); i++) {
+		const unsigned events = 1u << PORT_ADD | 1u << CONSOLE_PORT |
+					1u << PORT_OPEN | 1u << PORT_NAME;
+		struct port *p = &c->ports[i];
+		bool open = state_get_bool(in);
+		unsigned pending = state_get_u32(in);
+		size_t size = state_get_u16(in);
+
+		if (size > INPUT_BYTES || (pending & ~events) ||
+		    ((open || pending || size) && !p->chardev) ||
+		    ((pending & 1u << PORT_NAME) && !p->name))
+			return state_bad(in, e, "has a port that cannot be");
+		state_get(in, p->input, size);
+		p->input_size = size;
+		p->pending = pending;
+		if (p->chardev)
+			set_open(p, open);
+	}
+	return 0;
+}
+
 static size_t on_can_receive(void *cookie)
 {
 	struct port *p = cookie;
@@ -315,6 +365,9 @@ static const struct virtio_dev_ops ops = {
 	.pci_class = 0x078000,
 	.kick = kick,
 	.reset = reset,
+	.hold = hold,
+	.save = save,
+	.load = load,
 	.free = console_free,
 };
 

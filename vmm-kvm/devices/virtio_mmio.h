@@ -40,6 +40,14 @@ int virtio_mmio_new(const struct virtio_mmio_params *params,
 struct virtio_mmio *virtio_mmio_free(struct virtio_mmio *v);
 DEFINE_CLEANUP(virtio_mmio_free, struct virtio_mmio *)
 
+/* For a snapshot: of the registers and the device (virtio_mmio_state.c), as
+ * virtio_pci.h has it. Device lock held. */
+void virtio_mmio_hold(struct virtio_mmio *v, bool held);
+const char *virtio_mmio_no_snapshot(const struct virtio_mmio *v);
+void virtio_mmio_save(const struct virtio_mmio *v, struct state_out *out);
+int virtio_mmio_load(struct virtio_mmio *v, struct state_in *in,
+		     struct error *e) must_check;
+
 /* As after power-on. Device lock held. */
 void virtio_mmio_reset(struct virtio_mmio *v);
 

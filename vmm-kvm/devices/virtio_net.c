@@ -104,8 +104,11 @@ static void begin(struct virtio_net *net)
 {
 	if (net->synced || !virtio_live(&net->dev))
 		return;
-	net->offloads = net->dev.features & NET_GUEST_OFFLOADS;
-	net->filter.by_vlan = net->dev.features & NET_F_CTRL_VLAN;
+	/* One that was loaded has them from its driver already. */
+	if (!net->loaded) {
+		net->offloads = net->dev.features & NET_GUEST_OFFLOADS;
+		net->filter.by_vlan = net->dev.features & NET_F_CTRL_VLAN;
+	}
 	net_sync(net);
 	if (net->has_vhost)
 		virtio_vhost_set_active(&net->vh, 2 * net->n_active);
@@ -144,7 +147,7 @@ static void reset(struct virtio_dev *d)
 
 	if (net->has_vhost)
 		virtio_vhost_reset(&net->vh);
-	net->synced = false;
+	net->synced = net->loaded = false;
 	net->n_active = 1;
 	net->offloads = 0;
 	net->filter = (struct net_filter){.promiscuous = true};
@@ -189,6 +192,9 @@ static const struct virtio_dev_ops ops = {
 	.kick = kick,
 	.reset = reset,
 	.call_changed = call_changed,
+	.hold = net_hold,
+	.save = net_save,
+	.load = net_load,
 	.free = net_free,
 };
 

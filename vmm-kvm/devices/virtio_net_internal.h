@@ -119,6 +119,7 @@ struct virtio_net {
 	unsigned n_pairs, n_active; /* there are; the driver uses */
 	bool told;		    /* of the first failure */
 	bool wanted_up, gone;	    /* the link, and the host's end */
+	bool loaded;		    /* from a snapshot, since its last reset */
 	bool synced;	   /* the host's end knows what was negotiated */
 	uint64_t offloads; /* of NET_GUEST_OFFLOADS, now */
 	bool has_vhost;
@@ -157,5 +158,10 @@ void net_ctrl_pump(struct virtio_net *net, unsigned queue);
 void net_sync(struct virtio_net *net);
 /* The driver uses that many pairs from now on. */
 void net_set_active(struct virtio_net *net, unsigned n);
+
+/* virtio_net_state.c: operations of struct virtio_dev_ops. */
+void net_hold(struct virtio_dev *d, bool held);
+void net_save(const struct virtio_dev *d, struct state_out *out);
+int net_load(struct virtio_dev *d, struct state_in *in, struct error *e);
 
 #endif

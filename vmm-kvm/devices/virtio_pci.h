@@ -54,6 +54,15 @@ bool virtio_pci_live(const struct virtio_pci *v);
  * virtio_dev. With the device lock held. */
 void virtio_pci_doom(struct virtio_pci *v);
 
+/* For a snapshot: of the function with its device (virtio_pci_state.c).
+ * Loading: see msix_load(). With the device lock held. */
+void virtio_pci_hold(struct virtio_pci *v, bool held);
+/* Why it cannot be part of one, as the end of a sentence; NULL: it can. */
+const char *virtio_pci_no_snapshot(const struct virtio_pci *v);
+void virtio_pci_save(const struct virtio_pci *v, struct state_out *out);
+int virtio_pci_load(struct virtio_pci *v, struct state_in *in,
+		    struct error *e) must_check;
+
 /* Machine reset of this function alone, with the device lock held;
  * pci_host_reset() includes it. */
 void virtio_pci_reset(struct virtio_pci *v);

@@ -63,6 +63,20 @@ static void call_changed(struct virtio_dev *d)
 	virtio_vhost_call_changed(&from_dev(d)->vh);
 }
 
+/* The server leaves guest memory alone; a kick starts it again. */
+static void hold(struct virtio_dev *d, bool held)
+{
+	if (held)
+		virtio_vhost_stop(&from_dev(d)->vh);
+}
+
+/* Its connections are in the kernel that it was saved on. */
+static int load(struct virtio_dev *d, struct state_in *in, struct error *e)
+{
+	from_dev(d)->moved = true;
+	return 0;
+}
+
 static void closed(struct virtio_dev *d)
 {
 	free(from_dev(d));
@@ -80,6 +94,8 @@ static const struct virtio_dev_ops ops = {
 	.kick = kick,
 	.reset = reset,
 	.call_changed = call_changed,
+	.hold = hold,
+	.load = load,
 	.free = vsock_free,
 };
 

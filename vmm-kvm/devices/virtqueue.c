@@ -283,3 +283,47 @@ bool virtqueue_should_notify(struct virtqueue *q)
 	return (uint16_t)(q->used_index - event - 1) <
 	       (uint16_t)(q->used_index - before);
 }
+
+void virtqueue_save(const struct virtqueue *q, struct state_out *out)
+{
+	size_t began = state_begin(out, "split-queue", 1);
+
+	state_put_u16(out, q->size);
+	state_put_u64(out, q->desc_gpa);
+	state_put_u64(out, q->avail_gpa);
+	state_put_u64(out, q->used_gpa);
+	state_put_u8(out, q->ready);
+	state_put_u8(out, q->broken);
+	state_put_u16(out, q->last_avail);
+	state_put_u16(out, q->used_index);
+	state_put_u16(out, q->signalled);
+	state_end(out, began);
+}
+
+int virtqueue_load(struct virtqueue *q, struct state_in *in, struct error *e)
+{
+	struct virtqueue next = *q;
+	bool ready, broken;
+	struct state_in r;
+	int err = state_open(in, "split-queue", 1, &r, e);
+
+	if (err)
+		return err;
+	next.size = state_get_u16(&r);
+	next.desc_gpa = state_get_u64(&r);
+	next.avail_gpa = state_get_u64(&r);
+	next.used_gpa = state_get_u64(&r);
+	ready = state_get_bool(&r);
+	broken = state_get_bool(&r);
+	next.last_avail = state_get_u16(&r);
+	next.used_index = state_get_u16(&r);
+	next.signalled = state_get_u16(&r);
+	err = state_close(&r, e);
+	if (err)
+		return err;
+	if (ready && virtqueue_enable(&next) < 0)
+		return state_bad(&r, e, "has its rings outside of memory");
+	next.broken = broken;
+	*q = next;
+	return 0;
+}

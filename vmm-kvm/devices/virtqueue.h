@@ -24,6 +24,7 @@
 #include <sys/uio.h>
 
 #include "lib/base/iov.h"
+#include "lib/snapshot/state.h"
 #include "vmm-kvm/devices/guest_mem.h"
 
 /* Largest queue size we offer, and so the longest chain. */
@@ -102,5 +103,15 @@ void virtqueue_publish(struct virtqueue *q, unsigned n);
 /* Whether the driver wants an interrupt for what was pushed since the last
  * time this was asked. */
 bool virtqueue_should_notify(struct virtqueue *q);
+
+/*
+ * For a snapshot; no chain is out: all that was popped was pushed, or is
+ * accounted for by the device. Loading comes after guest memory and the
+ * features, and judges the rings like virtqueue_enable(); a queue that was
+ * broken stays so.
+ */
+void virtqueue_save(const struct virtqueue *q, struct state_out *out);
+int virtqueue_load(struct virtqueue *q, struct state_in *in,
+		   struct error *e) must_check;
 
 #endif

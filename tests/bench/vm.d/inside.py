@@ -1,0 +1,247 @@
+#!/usr/bin/python3
+"""One section of the benchmark, inside the ARM host; both machines take turns.
+
+Usage: inside.py SECTION OUT    adds {row: {machine: [figures]}} to OUT (JSON)
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# pylint: disable=wrong-import-position
+from machines import (READY, SRC, WORK, Ours, Qemu, blank, prepare,
+                      pss_without_guest)                        # noqa: E402
+from perf import Counter, First, mount_tracing, syscalls_of  # noqa: E402
+
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "1"))
+IDLE = float(os.environ.get("BENCH_IDLE", "60"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
+figures = {}
+
+
+def note(row, machine, value):
+    figures.setdefault(row, {}).setdefault(machine.name, []).append(value)
+    print(f"# {row}: {machine.name} {value:.4g}", flush=True)
+
+
+def ready(machine):
+    machine.console.expect("armvm-guest ready", READY)
+    at = time.monotonic()
+    machine.console.send("\n")
+    machine.console.expect(re.escape(machine.console.PROMPT), 30)
+    return at
+
+
+def warm_up(machine, name):
+    """What a machine reads from disk when it is started is in memory then."""
+    first = First("kvm/kvm_entry")
+    machine.start(name)
+    time.sleep(3)
+    machine.stop()
+    first.end()
+
+
+def boot(machine, name, row, exits=None):
+    """Start it and wait for its userspace, both counted from the request."""
+    first, leaving = First("kvm/kvm_entry"), Counter("kvm/kvm_userspace_exit")
+    began = machine.start(name)
+    up = ready(machine) - began
+    if exits:
+        note(exits, machine, leaving.read())
+    leaving.close()
+    note("first-instruction", machine, first.end() - began)
+    note(row, machine, up)
+
+
+def section_direct(machines):
+    """A kernel started directly, with one disk."""
+    for machine in machines:
+        machine.define("direct", [blank("small", 1)], direct=True)
+        warm_up(machine, "direct")
+    for _ in range(ROUNDS):
+        for machine in machines:
+            boot(machine, "direct", "boot-direct", "exits-boot-direct")
+            machine.stop()
+
+
+def idle(machine):
+    time.sleep(5)
+    note("memory", machine, pss_without_guest(machine.pid))
+    leaving = Counter("kvm/kvm_userspace_exit")
+    time.sleep(IDLE)
+    note("exits-idle", machine, leaving.read())
+    leaving.close()
+
+
+def section_uefi(machines):
+    """Firmware, boot loader, kernel; the first time with fresh variables. Then a
+    minute in which nothing happens."""
+    subprocess.run(["ip", "tuntap", "add", "tap-peer", "mode", "tap"],
+                   check=True)
+    for machine in machines:
+        path = f"{WORK}/{machine.name[:4]}.raw"
+        subprocess.run(["cp", "--sparse=always", WORK + "/debian.raw", path],
+                       check=True)
+        machine.define("uefi", [path], nic=True)
+        boot(machine, "uefi", "boot-uefi-fresh", "exits-boot-fresh")
+        machine.stop()
+    for i in range(ROUNDS):
+        for machine in machines:
+            boot(machine, "uefi", "boot-uefi", "exits-boot-warm")
+            if i == ROUNDS - 1 and machine in machines[:2]:
+                idle(machine)
+            machine.stop()
+
+
+def load(machine, *words):
+    """Requests, bytes, seconds; exits and system calls per request."""
+    leaving = Counter("kvm/kvm_userspace_exit")
+    calls = syscalls_of(machine.pid)
+    out, status = machine.console.run(
+        "/tmp/load " + " ".join(str(w) for w in words), 120)
+    exits, all_calls = leaving.read(), calls.read()
+    leaving.close()
+    calls.close()
+    m = re.search(r"requests (\d+) bytes (\d+) seconds ([\d.]+)", out)
+    assert status == 0 and m, out
+    requests = int(m[1])
+    return (requests, int(m[2]), float(m[3]), exits / requests,
+            (all_calls - exits) / requests)
+
+
+def disk_rows(machine, depth):
+    requests, _, seconds, exits, calls = load(
+        machine, "/dev/vda", "randread", 4096, depth, SECONDS)
+    note(f"read-4k-{depth}", machine, requests / seconds)
+    note(f"exits-4k-{depth}", machine, exits)
+    note(f"calls-4k-{depth}", machine, calls)
+    requests, _, seconds, _, _ = load(
+        machine, "/dev/vda", "randwrite", 4096, depth, SECONDS)
+    note(f"write-4k-{depth}", machine, requests / seconds)
+
+
+def section_disk(machines):
+    """A disk under load, in a guest that has nothing else to do."""
+    disk = blank("load-disk", 256)
+    for machine in machines:
+        machine.define("disk", [disk, WORK + "/load.raw"], direct=True)
+    for _ in range(ROUNDS):
+        for machine in machines:
+            machine.start("disk")
+            ready(machine)
+            machine.console.run("dd if=/dev/vdb of=/tmp/load bs=64k "
+                                "2>/dev/null; chmod 755 /tmp/load")
+            load(machine, "/dev/vda", "read", 1 << 20, 4, 2)    # warm up
+            for depth in (1, 32):
+                disk_rows(machine, depth)
+            for what in ("read", "write"):
+                _, size, seconds, _, _ = load(machine, "/dev/vda", what,
+                                              1 << 20, 4, SECONDS)
+                note(f"{what}-1m", machine, size / seconds / (1 << 20))
+            flushes(machine)
+            machine.stop()
+
+
+def flushes(machine):
+    """Of the host per flush of the guest: by io_uring (opcode 3) and by call."""
+    counters = [Counter("io_uring/io_uring_submit_sqe", "opcode == 3")]
+    for name in ("fdatasync", "fsync"):
+        counters.append(Counter(f"syscalls/sys_enter_{name}"))
+    out, status = machine.console.run("/tmp/load /dev/vda flush 4096 1 100",
+                                      120)
+    assert status == 0, out
+    note("flushes", machine, sum(c.read() for c in counters) / 100)
+    for c in counters:
+        c.close()
+
+
+def receive(port):
+    """The host's end of a transfer; its figures count."""
+    return subprocess.Popen([WORK + "/load", "-", "serve", str(port), "-", "0"],
+                            stdout=subprocess.PIPE, text=True)
+
+
+def rate(text):
+    m = re.search(r"bytes (\d+) seconds ([\d.]+)", text)
+    assert m, text
+    return int(m[1]) / float(m[2]) / (1 << 20)
+
+
+def transfers(machine, row, net, tap):
+    subprocess.run(["ip", "addr", "replace", f"10.9.{net}.1/24", "dev", tap],
+                   check=True)
+    subprocess.run(["ip", "link", "set", tap, "up"], check=True)
+    machine.console.run(f"ip addr add 10.9.{net}.2/24 dev eth0; "
+                        "ip link set eth0 up; sleep 3")
+    server = receive(9000)
+    _, status = machine.console.run(
+        f"/tmp/load - send 10.9.{net}.1:9000 - {SECONDS}", 120)
+    assert status == 0
+    note(row + "-out", machine, rate(server.communicate(timeout=30)[0]))
+    machine.console.at = len(machine.console.seen)
+    machine.console.send("/tmp/load - serve 9001 - 0\n")
+    time.sleep(1)
+    subprocess.run([WORK + "/load", "-", "send", f"10.9.{net}.2:9001", "-",
+                    str(SECONDS)], check=True, stdout=subprocess.DEVNULL)
+    note(row + "-in", machine,
+         rate(machine.console.expect(r"requests .* seconds [\d.]+\n", 30)))
+
+
+def section_net(machines):
+    """TCP out of the guest and into it, with vhost and without."""
+    subprocess.run(["cp", f"{SRC}/build/bench/load", WORK + "/load"], check=True)
+    subprocess.run(["ip", "tuntap", "add", "tap-peer", "mode", "tap"],
+                   check=True)
+    for net, row in enumerate(("vhost", "plain")):
+        for machine in machines[:2]:
+            name = f"net-{row}"
+            machine.define(name, [WORK + "/load.raw"], direct=True, nic=row)
+            machine.start(name)
+            ready(machine)
+            machine.console.run("dd if=/dev/vda of=/tmp/load bs=64k "
+                                "2>/dev/null; chmod 755 /tmp/load")
+            transfers(machine, name, net, "tap-" + machine.name)
+            machine.stop()
+            time.sleep(1)
+
+
+def section_attach(machines):
+    """From the call to the device node in the guest, the 1st and the 32nd."""
+    for machine in machines[:2]:
+        machine.define("attach", [], direct=True, slots=33)
+        machine.start("attach")
+        ready(machine)
+        for i in range(32):
+            path = blank(f"attach{i}", 1)
+            node = "vd" + (chr(97 + i) if i < 26 else "a" + chr(71 + i))
+            machine.console.at = len(machine.console.seen)
+            machine.console.send(f"until [ -b /dev/{node} ]; do usleep 10000;"
+                                 " done; echo no'w' there\n")
+            time.sleep(0.5)
+            began = time.monotonic()
+            machine.attach(path, i)
+            machine.console.expect("now there", 60)
+            took = time.monotonic() - began
+            if i in (0, 31):
+                note(f"attach-{i + 1}", machine, took)
+        machine.stop()
+
+
+def main():
+    section, out = sys.argv[1:]
+    mount_tracing()
+    prepare()
+    machines = [Ours(), Qemu()]
+    if section not in ("attach", "net") and not os.environ.get("BENCH_NO_DEFAULT"):
+        machines.append(Qemu(tuned=False))
+    try:
+        globals()[f"section_{section}"](machines)
+    finally:
+        with open(out, "w", encoding="utf-8") as f:
+            json.dump(figures, f)
+
+
+main()
