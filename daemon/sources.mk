@@ -24,3 +24,4 @@ SRCS += daemon/dbus.c daemon/dbus_api.c daemon/dbus_auth.c \
 	daemon/dbus_table.c daemon/dbus_value.c daemon/machine.c
 TESTS += tests/unit/test_dbus_table.c tests/unit/test_dbus_value.c
 SRCS += daemon/vm_vsock.c
+SRCS += daemon/vm_fs.c

@@ -1,6 +1,7 @@
 /* Starting a VM, in the order the steps run. */
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "daemon/job.h"
 #include "daemon/resource.h"
@@ -12,6 +13,8 @@
 
 #define HELLO_TIMEOUT_MS     20000
 #define CONFIGURE_TIMEOUT_MS 60000
+/* A snapshot is read meanwhile, by the slowest disk. */
+#define RESTORE_BYTES_PER_MS 20000
 
 struct start_op {
 	struct vm *vm;
@@ -20,6 +23,7 @@ struct start_op {
 	size_t sent;   /* resources handed over so far */
 	size_t served; /* passts that are waited for, or serve */
 	bool paused;
+	uint64_t configure_ms;
 	vm_done_fn done;
 	void *cookie;
 };
@@ -156,7 +160,7 @@ static void configure_next(struct start_op *op)
 		body, "more",
 		json_object_new_boolean(op->sent < op->resources.count));
 	link_request(op->vm->supervisor, "configure", body, fds, n,
-		     CONFIGURE_TIMEOUT_MS, configured_cb, op);
+		     op->configure_ms, configured_cb, op);
 }
 
 static void hello_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
@@ -190,8 +194,10 @@ static void recorded_cb(struct manager *m, const struct turn_note *note,
 static int open_resources(struct start_op *op, int snapshot_fd, struct error *e)
 {
 	struct vm *vm = op->vm;
+	struct stat st;
 	int fd, r;
 
+	op->configure_ms = CONFIGURE_TIMEOUT_MS;
 	r = resources_hypervisor(vm->config.hypervisor, &op->hypervisor, e);
 	if (r == 0)
 		r = resources_open(vm, op->hypervisor, &op->resources, e);
@@ -200,6 +206,8 @@ static int open_resources(struct start_op *op, int snapshot_fd, struct error *e)
 	fd = fcntl(snapshot_fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return error_set(e, -errno, "cannot hand over a snapshot: %m");
+	if (fstat(fd, &st) == 0)
+		op->configure_ms += (uint64_t)st.st_size / RESTORE_BYTES_PER_MS;
 	resources_add(&op->resources, "snapshot", "", fd);
 	return 0;
 }

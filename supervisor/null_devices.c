@@ -76,6 +76,8 @@ void null_devices_close(const struct vmm_params *params, bool disks_taken)
 	fd_close(params->firmware_fd);
 	if (params->config->vsock.cid)
 		fd_close(params->vsock_fd);
+	for (size_t i = 0; i < params->config->n_filesystems; i++)
+		fd_close(params->filesystems[i]);
 	fd_close(params->kernel_fd);
 	fd_close(params->initrd_fd);
 	fd_close(params->nvram_fd);

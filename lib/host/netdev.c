@@ -115,7 +115,9 @@ static int host_prepare(struct netdev *n, int fd, struct error *e)
 
 static void on_event(uv_poll_t *poll, int status, int events);
 
-/* Its end is always looked for, frames and room only when asked. */
+/* Its end is always looked for, frames and room only when asked. A tap that
+ * goes wakes only who polls for frames: asking for more than UV_DISCONNECT
+ * would wake us for each frame that vhost moves. */
 static void poll_update(struct netdev *n)
 {
 	int events = UV_DISCONNECT | (n->polling || n->err ? UV_READABLE : 0) |

@@ -39,7 +39,8 @@ struct netdev_guest {
  * Consumes fd: a tap opened IFF_TAP|IFF_NO_PI|IFF_VNET_HDR, which is set to the
  * 12-byte header and to no offloads (netdev_set_offloads()); or a socket as
  * above. -EINVAL for anything else. `guest` and `cookie` are borrowed. Polling
- * for frames begins disabled; its end is noticed in any case.
+ * for frames begins disabled; the end of a socket is noticed in any case, a
+ * tap's when it is polled or used.
  */
 int netdev_open(uv_loop_t *loop, int fd, const struct netdev_guest *guest,
 		void *cookie, struct netdev **ret, struct error *e) must_check;

@@ -27,9 +27,22 @@ void virtio_hold(struct virtio_dev *d, bool held)
 	d->transport_ops->notify_config(d->transport);
 }
 
+/* Feature bit, chapter 6: rings whose state is in two wrap counters, too. */
+#define F_RING_PACKED (1ull << 34)
+
 const char *virtio_no_snapshot(const struct virtio_dev *d)
 {
-	return d->ops->no_snapshot ? d->ops->no_snapshot(d) : NULL;
+	const struct virtio_dev_ops *ops = d->ops;
+
+	if (d->features & F_RING_PACKED)
+		return "its driver uses packed rings";
+	if (ops->no_snapshot)
+		return ops->no_snapshot(d);
+	/* Only entropy comes from nowhere: whoever else says nothing of its
+	 * state has it in another process. */
+	return ops->save || ops->load || ops->device_id == VIRTIO_ID_RNG
+		       ? NULL
+		       : "its state is not here";
 }
 
 void virtio_save(const struct virtio_dev *d, struct state_out *out)
@@ -75,6 +88,7 @@ static int load_queues(struct virtio_dev *d, struct state_in *r,
 
 		q->event_index = d->features & VIRTIO_F_EVENT_IDX;
 		q->indirect = d->features & VIRTIO_F_INDIRECT_DESC;
+		q->packed = d->features & VIRTIO_F_RING_PACKED;
 		err = virtqueue_load(q, r, e);
 	}
 	return err ? error_prefix(e, err, "%s", r->name) : 0;
