@@ -240,13 +240,13 @@ check-host: deps
 	@echo "On a host with a GICv2:"
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 900 tests/host/run --cpu cortex-a57 --gic 2 \
-		--timeout 800 -- tests/e2e/kvm/all gicv2
+		--timeout 800 -- tests/e2e/kvm/all gicv2 matrix
 	@echo "On a host with AArch32 and a GICv3:"
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 900 tests/host/run --cpu cortex-a57 --timeout 800 \
-		-- tests/e2e/kvm/all aarch32
+		--env ARMVM_MATRIX=aarch32 -- tests/e2e/kvm/all aarch32 matrix
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
-		--timeout 400 tests/host/run --systemd --timeout 300 -- \
+		--timeout 600 tests/host/run --systemd --timeout 500 -- \
 		tests/e2e/systemd
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) \
 		--timeout 600 tests/e2e/device_tree

@@ -26,6 +26,7 @@ static const char *const hypervisors[] = {"auto", "kvm", "xen", "null", NULL};
 static const char *const gics[] = {"auto", "v2", "v3", NULL};
 static const char *const backings[] = {"anonymous", "hugepages", "memfd", NULL};
 static const char *const arches[] = {"aarch64", "aarch32", NULL};
+static const char *const rings[] = {"split", "packed", NULL};
 static const char *const consoles[] = {"pl011", "virtio", "both", NULL};
 
 static const struct cli_option options[] = {
@@ -35,6 +36,8 @@ static const struct cli_option options[] = {
 	{"vcpus", "N", "number of virtual CPUs"},
 	{"max-hotplug", "N", "disks and nics to add while it runs (default 8)"},
 	{"nic", "tap=IF|bridge=IF|user", "a network card", .repeatable = true},
+	{"fs", "TAG=PATH", "a folder of this host", .repeatable = true,
+	 .complete = COMPLETE_FILE},
 	{"vsock", "CID", "sockets between host and guest (default: a free CID)",
 	 .implied = "auto"},
 	{"firmware", "PATH", "UEFI code (default: the distribution's)",
@@ -54,6 +57,7 @@ static const struct cli_option options[] = {
 	{"memory-backing", "KIND", "anonymous, hugepages or memfd",
 	 .values = backings},
 	{"console", "DEVICE", "pl011, virtio or both", .values = consoles},
+	{"ring", "KIND", "virtio queues: split or packed", .values = rings},
 	CLI_POLICY_OPTIONS,
 	{"transient", NULL, "it is deleted when it stops"},
 	{"from", "FILE", "read the definition as JSON; - is standard input",
@@ -73,6 +77,9 @@ const struct cli_command cli_command_create = {
 		  "--nic also takes ,mac=MAC ,id=TEXT and ,bus=mmio; a tap "
 		  "that does not "
 		  "exist is made when the VM starts.\n"
+		  "--fs TAG=PATH also takes ,ro and ,queues=N; --fs "
+		  "TAG,socket=PATH is a folder that another virtiofsd serves."
+		  "\n"
 		  "With --from, options add to or replace what the file says.",
 	.examples =
 		"  armvmctl create web --disk debian.raw --memory 2G --vcpus 2 "
@@ -83,7 +90,8 @@ const struct cli_command cli_command_create = {
 		"      armvmctl create web2 --from -\n"
 		"  armvmctl create tiny --kernel vmlinuz --initrd initrd.img "
 		"--cmdline quiet\n"
-		"  armvmctl create db --disk db.raw --vsock\n",
+		"  armvmctl create db --disk db.raw --vsock --fs "
+		"src=/usr/src,ro\n",
 	.options = options,
 	.run = run,
 };

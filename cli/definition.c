@@ -133,6 +133,42 @@ static int parse_disk(const char *value, json_object *disk, struct error *e)
 	return r;
 }
 
+static int parse_fs(const char *value, json_object *fs, struct error *e)
+{
+	static const char *const accepted[] = {"queues=", "socket=", "ro",
+					       NULL};
+	_cleanup_free_ char *copy = strdup(value);
+	char *rest = copy, *tag = copy ? cli_next_part(&rest) : NULL;
+	char *path = tag ? strchr(tag, '=') : NULL;
+	int r = 0;
+
+	if (!copy)
+		return error_set(e, -ENOMEM, "out of memory");
+	if (path) {
+		*path++ = '\0';
+		r = cli_set_path(fs, "path", path, e);
+	}
+	json_object_object_add(fs, "tag", json_object_new_string(tag));
+	while (r == 0 && rest)
+		r = cli_set_part(fs, "fs", cli_next_part(&rest), accepted, e);
+	if (r == 0 && field_get(fs, "queues"))
+		r = cli_part_to_number(fs, "queues", "--fs queues=", e);
+	if (r == 0 && field_get(fs, "socket"))
+		r = cli_set_path(fs, "socket", field_text(fs, "socket"), e);
+	if (r == 0 && !path && !field_get(fs, "socket"))
+		return error_set(e, -EINVAL,
+				 "--fs \"%s\" names no folder: --fs "
+				 "TAG=PATH[,ro][,queues=N] or --fs "
+				 "TAG,socket=PATH",
+				 value);
+	if (field_get(fs, "ro")) {
+		json_object_object_del(fs, "ro");
+		json_object_object_add(fs, "readonly",
+				       json_object_new_boolean(true));
+	}
+	return r;
+}
+
 /* Append what `parse` makes of a value to the list under `key`. */
 static int add_to_list(json_object *config, const char *key, const char *value,
 		       int (*parse)(const char *, json_object *,
@@ -208,6 +244,8 @@ static int apply_option(json_object *config, const char *name,
 		return cli_set_path(config, name, value, e);
 	if (streq(name, "feature"))
 		return set_feature(config, value, e);
+	if (streq(name, "fs"))
+		return add_to_list(config, "filesystems", value, parse_fs, e);
 	if (streq(name, "vsock"))
 		return set_vsock(config, value, e);
 	if (streq(name, "memory-backing"))
@@ -248,11 +286,23 @@ static int read_all(int fd, const char *path, struct buf *text, struct error *e)
 		     : 0;
 }
 
+/* The field `key` of each object of a list. */
+static int list_paths(json_object *list, const char *key, struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < field_count(list) && r == 0; i++) {
+		json_object *item = json_object_array_get_idx(list, i);
+
+		if (json_object_is_type(field_get(item, key), json_type_string))
+			r = cli_set_path(item, key, field_text(item, key), e);
+	}
+	return r;
+}
+
 /* Relative paths of a file mean what they mean on the command line. */
 int cli_definition_paths(json_object *config, struct error *e)
 {
-	json_object *disks = field_get(config, "disks");
-	size_t n = field_count(disks);
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(path_options) && r == 0; i++) {
@@ -263,14 +313,10 @@ int cli_definition_paths(json_object *config, struct error *e)
 			r = cli_set_path(config, name, field_text(config, name),
 					 e);
 	}
-	for (size_t i = 0; i < n && r == 0; i++) {
-		json_object *disk = json_object_array_get_idx(disks, i);
-
-		if (json_object_is_type(field_get(disk, "path"),
-					json_type_string))
-			r = cli_set_path(disk, "path", field_text(disk, "path"),
-					 e);
-	}
+	if (r == 0)
+		r = list_paths(field_get(config, "disks"), "path", e);
+	if (r == 0)
+		r = list_paths(field_get(config, "filesystems"), "path", e);
 	return r;
 }
 

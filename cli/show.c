@@ -37,6 +37,17 @@ static void print_vsock(json_object *vsock)
 			    field_text(vsock, "cid"));
 }
 
+static void print_filesystem(json_object *fs)
+{
+	json_object *readonly = field_get(fs, "readonly");
+	const char *path = field_text(fs, "path");
+
+	output_line(stdout, "%-12s %s  %s%s%s", "Filesystem",
+		    field_text(fs, "tag"), *path ? path : "server at ",
+		    *path ? "" : field_text(fs, "socket"),
+		    json_object_get_boolean(readonly) ? "  read-only" : "");
+}
+
 static void print_each(json_object *list, void (*print_one)(json_object *))
 {
 	for (size_t i = 0; i < field_count(list); i++)
@@ -96,6 +107,7 @@ static void print_vm(json_object *vm)
 	print("Firmware", field_text(config, "firmware"));
 	print_each(field_get(config, "disks"), print_disk);
 	print_each(field_get(config, "nics"), print_nic);
+	print_each(field_get(config, "filesystems"), print_filesystem);
 	print_vsock(field_get(config, "vsock"));
 	print_labels(field_get(config, "labels"));
 	if (json_object_get_boolean(field_get(config, "autostart")))

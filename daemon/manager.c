@@ -14,6 +14,7 @@
 #include "daemon/turn.h"
 #include "daemon/vm.h"
 #include "daemon/vm_devices.h"
+#include "daemon/vm_fs.h"
 #include "daemon/vm_nvram.h"
 #include "daemon/vm_save.h"
 #include "daemon/vm_policy.h"
@@ -280,6 +281,7 @@ struct manager *manager_free(struct manager *m)
 	if (!m)
 		return NULL;
 	jobs_stop(m->jobs);
+	vm_fs_forget(m);
 	error_set_code(&stopping, ERROR_CANCELLED,
 		       "armvmd is stopping; what was begun goes on");
 	/* Calls are answered while there is a server to answer them. */

@@ -23,6 +23,7 @@ struct dbus_api;
 struct autostart;
 struct jobs;
 struct tidy;
+struct fs_server;
 struct check;
 
 /* Buckets of the table of VMs in memory; a power of two. */
@@ -54,9 +55,10 @@ struct manager {
 	struct vm *resting; /* those that may leave memory */
 	size_t saves;	    /* states stored since the last flush */
 	struct jobs *jobs;
-	struct tidy *tidy;	     /* while it is under way */
-	struct check *check;	     /* of the database, the same */
-	struct autostart *autostart; /* while it is under way */
+	struct fs_server *fs_servers; /* vm_fs.c: our children */
+	struct tidy *tidy;	      /* while it is under way */
+	struct check *check;	      /* of the database, the same */
+	struct autostart *autostart;  /* while it is under way */
 	struct turn *turn;     /* NULL only in manager_new and manager_free */
 	bool caps_known;       /* there was KVM, and it could be asked */
 	struct host_caps caps; /* of KVM */

@@ -6,6 +6,7 @@
 
 #include "daemon/nic_host.h"
 #include "daemon/resource.h"
+#include "daemon/vm_fs.h"
 #include "daemon/vm_log.h"
 #include "daemon/vm_nvram.h"
 #include "daemon/vm_vsock.h"
@@ -192,6 +193,8 @@ int resources_check(const struct manager *m, const struct vm_config *c,
 
 	r = disks_check(c, e);
 	if (r == 0)
+		r = vm_fs_check(c, e);
+	if (r == 0)
 		r = resources_hypervisor(c->hypervisor, &hypervisor, e);
 	if (r == 0)
 		r = caps_check(m, c, hypervisor, e);
@@ -252,11 +255,18 @@ static int host_open(struct vm *vm, struct resources *res, struct error *e)
 	if (r < 0)
 		return r;
 	resources_add(res, "kvm", "", fd);
-	if (!vm->config.vsock.cid)
-		return 0;
-	r = vm_vsock_open(&vm->config, &fd, e);
-	if (r == 0)
-		resources_add(res, "vsock", "", fd);
+	if (vm->config.vsock.cid) {
+		r = vm_vsock_open(&vm->config, &fd, e);
+		if (r == 0)
+			resources_add(res, "vsock", "", fd);
+	}
+	for (size_t i = 0; i < vm->config.n_filesystems && r == 0; i++) {
+		const struct filesystem_config *fs = &vm->config.filesystems[i];
+
+		r = vm_fs_open(vm, fs, &fd, e);
+		if (r == 0)
+			resources_add(res, "fs:", fs->tag, fd);
+	}
 	return r;
 }
 

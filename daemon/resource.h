@@ -9,7 +9,9 @@
 #include "daemon/passt.h"
 #include "daemon/vm.h"
 
-#define RESOURCE_MAX	  (10 + VM_DISKS_MAX + VM_NICS_MAX * 2 * VM_NIC_QUEUES_MAX)
+#define RESOURCE_MAX                              \
+	(10 + VM_FILESYSTEMS_MAX + VM_DISKS_MAX + \
+	 VM_NICS_MAX * 2 * VM_NIC_QUEUES_MAX)
 #define RESOURCE_ROLE_MAX 80
 
 struct resource {

@@ -60,6 +60,8 @@ struct vm {
 	/* Whether the store knows the state, and what it was before. */
 	bool saving, unsaved;
 	enum vm_state unsaved_previous;
+	unsigned fs_restarts; /* of servers, since then; vm_fs.c */
+	uint64_t fs_restarts_since;
 	/* Events of consoles in this second of the loop's clock. */
 	uint64_t console_second;
 	unsigned console_events;

@@ -9,6 +9,7 @@
 #include "daemon/vm_devices.h"
 #include "daemon/vm_nvram.h"
 #include "daemon/vm_policy.h"
+#include "daemon/vm_fs.h"
 #include "daemon/vm_save.h"
 #include "daemon/vm_run.h"
 #include "daemon/vm_wait.h"
@@ -250,6 +251,7 @@ void vm_supervisor_message(struct vm *vm, json_object *message, int *fds,
 		{WIRE_EVENT, handle_event},
 		{WIRE_NVRAM, handle_nvram},
 		{WIRE_DEVICE, vm_device_message},
+		{WIRE_FILESYSTEM_LOST, vm_fs_lost},
 		{WIRE_SAVING, vm_save_message},
 		{WIRE_CONSOLE_WRITER, vm_console_message},
 	};
@@ -347,6 +349,7 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 
 	if (path)
 		unlink(path);
+	vm_fs_ended(vm);
 	if (vm_nvram_replay(vm, &e) < 0)
 		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
 	snprintf(reason, sizeof(reason), "%s",

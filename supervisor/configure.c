@@ -12,19 +12,20 @@ static bool role_is_known(const char *role)
 	for (size_t i = 0; i < ARRAY_SIZE(fixed_roles); i++)
 		if (streq(role, fixed_roles[i]))
 			return true;
-	return strncmp(role, "disk:", 5) == 0 ||
+	return strncmp(role, "fs:", 3) == 0 || strncmp(role, "disk:", 5) == 0 ||
 	       strncmp(role, "nic:", 4) == 0 || strncmp(role, "vhost:", 6) == 0;
 }
 
 int handover_add(struct handover *h, const char *role, int *fd, struct error *e)
 {
 	if (!role_is_known(role) || strlen(role) >= HANDOVER_ROLE_MAX)
-		return error_set(e, -EINVAL,
-				 "role \"%.*s\" is not accepted: kvm, "
-				 "firmware, kernel, initrd, nvram, spill, "
-				 "console-log:0 and :1, vsock, snapshot, "
-				 "disk:ID, nic:ID and vhost:ID are",
-				 HANDOVER_ROLE_MAX, role);
+		return error_set(
+			e, -EINVAL,
+			"role \"%.*s\" is not accepted: kvm, "
+			"firmware, kernel, initrd, nvram, spill, "
+			"console-log:0 and :1, vsock, snapshot, fs:TAG, "
+			"disk:ID, nic:ID and vhost:ID are",
+			HANDOVER_ROLE_MAX, role);
 	for (size_t i = 0; i < h->n; i++)
 		if (streq(h->items[i].role, role))
 			return error_set(e, -EINVAL,
@@ -89,6 +90,8 @@ static void params_close(struct vmm_params *p)
 	fd_close(p->nvram_fd);
 	fd_close(p->snapshot_fd);
 	fd_close(p->vsock_fd);
+	for (size_t i = 0; i < VM_FILESYSTEMS_MAX; i++)
+		fd_close(p->filesystems[i]);
 	for (size_t i = 0; i < VM_DISKS_MAX; i++)
 		fd_close(p->disks[i].fd);
 	for (size_t i = 0; i < VM_NICS_MAX; i++)
@@ -144,6 +147,12 @@ static int params_fill(struct vmm_params *p, struct handover *h,
 	p->nvram_fd = handover_take(h, "nvram", "");
 	p->snapshot_fd = handover_take(h, "snapshot", "");
 	p->vsock_fd = handover_take(h, "vsock", "");
+	for (size_t i = 0; i < VM_FILESYSTEMS_MAX; i++)
+		p->filesystems[i] = -1;
+	/* The null backend has none. */
+	for (size_t i = 0; i < config->n_filesystems; i++)
+		p->filesystems[i] = handover_take(
+			h, "fs:", config->filesystems[i].tag);
 	for (size_t i = 0; i < VM_DISKS_MAX; i++)
 		p->disks[i].fd = -1;
 	for (size_t i = 0; i < config->n_disks; i++) {

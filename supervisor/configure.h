@@ -14,8 +14,11 @@ struct supervisor;
 
 #define HANDOVER_ROLE_MAX 128
 /* kvm, firmware, kernel, initrd, nvram, spill, 2 of console-log, vsock,
- * snapshot; disks; network interfaces, whose queues may each have a vhost */
-#define HANDOVER_MAX (10 + VM_DISKS_MAX + VM_NICS_MAX * 2 * VM_NIC_QUEUES_MAX)
+ * snapshot; folders; disks; network interfaces, whose queues may each have a
+ * vhost */
+#define HANDOVER_MAX                              \
+	(10 + VM_FILESYSTEMS_MAX + VM_DISKS_MAX + \
+	 VM_NICS_MAX * 2 * VM_NIC_QUEUES_MAX)
 
 /* Descriptors that arrived and wait for their use. Zeroed is empty. */
 struct handover {

@@ -185,6 +185,7 @@ static int handle_hello(struct supervisor *s, const struct request *q,
 	}
 	if (s->at_rest)
 		supervisor_told(s);
+	filesystems_greet(s);
 	return 0;
 }
 
@@ -355,6 +356,7 @@ static const struct {
 	[WIRE_RESIZE] = {handle_resize, resize_fields},
 	[WIRE_LINK] = {handle_link, link_fields},
 	[WIRE_DEVICES] = {handle_devices, bare_fields},
+	[WIRE_FILESYSTEM] = {handle_filesystem, filesystem_fields},
 };
 
 static int run(struct supervisor *s, enum wire_message m, json_object *message,

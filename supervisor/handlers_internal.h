@@ -19,7 +19,7 @@ struct request {
 	char *who;
 	uint64_t session;
 	json_object *config, *roles;
-	char *kind, *device;
+	char *kind, *device, *tag;
 	bool force, up;
 	uint64_t timeout_ms;
 	int *fds;
@@ -57,6 +57,12 @@ handler_fn handle_console, handle_console_take;
 /* handle_devices.c */
 handler_fn handle_attach, handle_detach, handle_devices, handle_link;
 handler_fn handle_resize;
+/* handle_filesystem.c; the first of them is the backend's event, the last tells
+ * a daemon that has just said hello. */
+void filesystem_lost(void *cookie, size_t index, const char *why);
+handler_fn handle_filesystem;
+extern const struct json_field filesystem_fields[];
+void filesystems_greet(struct supervisor *s);
 /* handle_stats.c */
 handler_fn handle_stats;
 

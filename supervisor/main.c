@@ -12,6 +12,7 @@
 #include "lib/wire/messages.h"
 #include "supervisor/probe.h"
 #include "supervisor/sandbox.h"
+#include "supervisor/share.h"
 #include "supervisor/supervisor.h"
 
 static const char usage[] =
@@ -19,10 +20,13 @@ static const char usage[] =
 	"                        [--log-level error|warning|info|debug]\n"
 	"                        [--seccomp kill|log]\n"
 	"       armvm-supervisor --probe\n"
+	"       armvm-supervisor --share PATH --server PROGRAM [--readonly]\n"
 	"\n"
 	"Runs one VM. Started by armvmd, which binds the control socket and\n"
 	"hands over everything else through it; not meant to be run by hand.\n"
-	"--probe prints what the KVM at descriptor 3 can do for a guest.\n";
+	"--probe prints what the KVM at descriptor 3 can do for a guest.\n"
+	"--share becomes the server of a folder, on the socket at descriptor "
+	"3.\n";
 
 /*
  * Sanitized builds: the leak check at the end traces its own process, which
@@ -47,6 +51,7 @@ struct options {
 	enum log_level log_level;
 	enum seccomp_mode seccomp;
 	bool probe;
+	struct share_params share;
 };
 
 static int parse_log_level(const char *text, enum log_level *ret,
@@ -107,6 +112,15 @@ static int parse_option(struct options *o, int option, const char *value,
 	case 'p':
 		o->probe = true;
 		return 0;
+	case 'f':
+		o->share.path = value;
+		return 0;
+	case 'v':
+		o->share.program = value;
+		return 0;
+	case 'r':
+		o->share.readonly = true;
+		return 0;
 	default:
 		return error_set(e, -EINVAL, "unknown or incomplete option");
 	}
@@ -122,6 +136,9 @@ static int parse_options(int argc, char **argv, struct options *o,
 		{"log-level", required_argument, NULL, 'l'},
 		{"seccomp", required_argument, NULL, 's'},
 		{"probe", no_argument, NULL, 'p'},
+		{"share", required_argument, NULL, 'f'},
+		{"server", required_argument, NULL, 'v'},
+		{"readonly", no_argument, NULL, 'r'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL},
 	};
@@ -141,7 +158,11 @@ static int parse_options(int argc, char **argv, struct options *o,
 	if (optind < argc)
 		return error_set(e, -EINVAL, "unexpected argument \"%s\"",
 				 argv[optind]);
-	if (!o->probe && (!o->name || vm_name_check(o->name)))
+	if (!o->share.path != !o->share.program)
+		return error_set(e, -EINVAL,
+				 "--share and --server come "
+				 "together");
+	if (!o->probe && !o->share.path && (!o->name || vm_name_check(o->name)))
 		return error_set(e, -EINVAL, "--name needs the name of a VM");
 	return 0;
 }
@@ -201,6 +222,9 @@ int main(int argc, char **argv)
 	log_open("armvm-supervisor", o.log_level);
 	if (o.probe)
 		return probe_run(WIRE_CONTROL_FD);
+	o.share.fd = WIRE_CONTROL_FD;
+	if (o.share.path)
+		return share_run(&o.share);
 	leave_session();
 	r = settle_descriptors(&e);
 	if (r == 0) {

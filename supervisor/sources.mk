@@ -9,5 +9,6 @@ SRCS += supervisor/backends.c supervisor/configure.c supervisor/control.c \
 TESTS += tests/unit/test_agent.c
 TESTS += tests/unit/test_null_backend.c tests/unit/test_sandbox.c \
 	tests/unit/test_supervisor_nvram.c
+SRCS += supervisor/handle_filesystem.c supervisor/share.c
 SRCS += supervisor/console_log.c supervisor/handle_console.c
 TESTS += tests/unit/test_console_log.c

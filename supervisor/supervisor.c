@@ -2,6 +2,7 @@
 
 #include "lib/base/log.h"
 #include "supervisor/handlers.h"
+#include "supervisor/handlers_internal.h"
 #include "supervisor/signals.h"
 
 json_object *supervisor_message(enum wire_message m)
@@ -259,6 +260,7 @@ const struct vmm_events supervisor_vmm_events = {
 	.device = on_vmm_device,
 	.nic_failed = on_vmm_nic_failed,
 	.nvram_commit = on_vmm_nvram_commit,
+	.filesystem_lost = filesystem_lost,
 };
 
 static int send_nvram(void *cookie, uint64_t seq, uint64_t offset,

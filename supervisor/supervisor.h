@@ -67,6 +67,8 @@ struct supervisor {
 	struct nvram *nvram;	/* NULL when there is none, and at rest */
 	uint64_t spilled_bytes; /* at rest: what nvram said last */
 	struct device *devices; /* of the guest; see devices.h */
+	/* Why folders wait for a server; "": they have one. */
+	char lost[VM_FILESYSTEMS_MAX][160];
 	struct save_op *saving; /* handle_save.c; NULL: none */
 	bool held; /* it was saved, and a daemon shall say how it goes on */
 

@@ -59,14 +59,6 @@ static void on_io_error(void *cookie, const char *what, bool held)
 	uv_async_send(&v->async);
 }
 
-static void on_device_failed(void *cookie, const char *why)
-{
-	struct vmm *v = cookie;
-
-	notes_device_failed(&v->notes, why);
-	uv_async_send(&v->async);
-}
-
 static void on_slots_changed(void *cookie)
 {
 	struct vmm *v = cookie;
@@ -180,6 +172,7 @@ static void on_async(uv_async_t *async)
 	    notes_take_stop(&v->notes, &stop))
 		handle_stop(v, &stop);
 	start_commit(v);
+	backend_tell_filesystems(v);
 	if (backend_alive(v))
 		board_slots_poll(v->board);
 	backend_save_turn(v);
@@ -269,7 +262,8 @@ static int build(struct vmm *v, struct error *e)
 		.commit = on_commit,
 		.io_error = on_io_error,
 		.note = on_note,
-		.device_failed = on_device_failed,
+		.device_failed = backend_device_failed,
+		.filesystem_lost = backend_filesystem_lost,
 		.slots_changed = on_slots_changed,
 		.device_event = on_device,
 		.nic_failed = on_nic_failed,
@@ -431,6 +425,7 @@ const struct vmm_ops vmm_kvm_ops = {
 	.give_up = backend_give_up,
 	.set_link = backend_set_link,
 	.device_status = backend_device_status,
+	.set_filesystem = backend_set_filesystem,
 	.save = backend_save,
 	.save_progress = backend_save_progress,
 	.destroy = kvm_destroy,

@@ -1,3 +1,6 @@
+#include <stdio.h>
+
+#include "lib/base/fd.h"
 #include "vmm-kvm/backend_internal.h"
 #include "vmm-kvm/board_slots.h"
 
@@ -53,6 +56,46 @@ int backend_device_status(struct vmm *v, const char *id,
 	return board_device_status(v->board, id, ret);
 }
 
+void backend_device_failed(void *cookie, const char *why)
+{
+	struct vmm *v = cookie;
+
+	notes_device_failed(&v->notes, why);
+	uv_async_send(&v->async);
+}
+
+void backend_filesystem_lost(void *cookie, size_t index, const char *why)
+{
+	struct vmm *v = cookie;
+
+	snprintf(v->lost[index], sizeof(v->lost[index]), "%s", why);
+	uv_async_send(&v->async);
+}
+
+void backend_tell_filesystems(struct vmm *v)
+{
+	for (size_t i = 0; i < VM_FILESYSTEMS_MAX; i++) {
+		char why[sizeof(v->lost[i])];
+
+		/* The owner may have destroyed us in the event before. */
+		if (!v->lost[i][0] || v->phase == PHASE_DEAD)
+			continue;
+		memcpy(why, v->lost[i], sizeof(why));
+		v->lost[i][0] = '\0';
+		v->params.events->filesystem_lost(v->params.cookie, i, why);
+	}
+}
+
+int backend_set_filesystem(struct vmm *v, size_t index, int fd, struct error *e)
+{
+	if (v->phase == PHASE_RESTING || v->phase == PHASE_DEAD) {
+		fd_close(fd);
+		return backend_check_phase(v, PHASE_RUNNING,
+					   "set a filesystem of", e);
+	}
+	return board_set_filesystem(v->board, index, fd, e);
+}
+
 int backend_shutdown(struct vmm *v, struct error *e)
 {
 	int r = backend_check_phase(v, PHASE_RUNNING, "shut down", e);
@@ -101,6 +144,8 @@ void backend_close_params(struct vmm_params *p)
 	p->snapshot_fd = fd_close(p->snapshot_fd);
 	if (p->config->vsock.cid)
 		p->vsock_fd = fd_close(p->vsock_fd);
+	for (size_t i = 0; i < p->config->n_filesystems; i++)
+		p->filesystems[i] = fd_close(p->filesystems[i]);
 	for (size_t i = 0; i < p->config->n_disks; i++)
 		p->disks[i].fd = fd_close(p->disks[i].fd);
 	for (size_t i = 0; i < p->config->n_nics; i++)

@@ -32,6 +32,8 @@ struct vmm {
 	struct nvram_commits commits;
 	struct notes notes;
 	struct announcements announce;
+	/* Folders whose servers ended, to be told from the loop; "": none. */
+	char lost[VM_FILESYSTEMS_MAX][160];
 	struct kvm_save *save; /* backend_save.c; NULL: none is under way */
 	uv_async_t async;      /* its closing frees the vmm */
 };
@@ -50,6 +52,13 @@ void backend_give_up(struct vmm *v, const char *id, struct error *why);
 int backend_set_link(struct vmm *v, const char *id, bool up, struct error *e);
 int backend_device_status(struct vmm *v, const char *id,
 			  struct vmm_device_status *ret);
+
+int backend_set_filesystem(struct vmm *v, size_t index, int fd,
+			   struct error *e);
+/* The board's callbacks, and what tells the second on. */
+void backend_device_failed(void *cookie, const char *why);
+void backend_filesystem_lost(void *cookie, size_t index, const char *why);
+void backend_tell_filesystems(struct vmm *v);
 
 int backend_resize(struct vmm *v, const char *id, struct error *e);
 int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e);

@@ -183,8 +183,10 @@ static int add_memory(struct board *b, const struct board_params *p,
 	if (r)
 		return r;
 	ram = board_bank(b, BOARD_BANK_RAM);
-	return guest_mem_add(&b->guest_mem, ram->gpa, ram->size_bytes,
-			     ram->hva);
+	r = guest_mem_add(&b->guest_mem, ram->gpa, ram->size_bytes, ram->hva);
+	if (!r && ram->fd >= 0)
+		guest_mem_set_file(&b->guest_mem, ram->gpa, ram->fd, 0);
+	return r;
 }
 
 static void on_power_released(uv_timer_t *timer)
@@ -213,6 +215,7 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 	b->io_error = p->io_error;
 	b->note = p->note;
 	b->device_failed = p->device_failed;
+	b->filesystem_lost = p->filesystem_lost;
 	b->slots_changed = p->slots_changed;
 	b->device_event = p->device_event;
 	b->nic_failed = p->nic_failed;
@@ -251,6 +254,7 @@ struct board *board_free(struct board *b)
 	board_nics_free(b);
 	while (b->n_functions)
 		virtio_pci_free(b->functions[--b->n_functions]);
+	board_free_filesystems(b);
 	if (b->pvpanic) {
 		bus_lock(b->bus);
 		pvpanic_free(b->pvpanic);

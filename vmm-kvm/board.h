@@ -51,6 +51,8 @@ struct board_params {
 	void (*note)(void *cookie, enum board_note note, uint64_t value);
 	/* Likewise: a sentence that names the device. */
 	void (*device_failed)(void *cookie, const char *why);
+	/* The server of a folder ended. Loop thread. */
+	void (*filesystem_lost)(void *cookie, size_t index, const char *why);
 	/* With the device lock held, on any thread: board_slots_poll() is due,
 	 * on the loop thread. */
 	void (*slots_changed)(void *cookie);
@@ -107,6 +109,12 @@ int board_set_link(struct board *b, const char *id, bool up,
  * knows, which is in the next answer. -ENOMEM. vCPUs may run.
  */
 int board_stats(struct board *b, struct vm_stats *ret) must_check;
+
+/* Another server for a folder: a vhost-user socket, consumed also on failure.
+ * It is used when it answers; until then, or if it does not, the folder stays
+ * as it is. vCPUs may run. */
+int board_set_filesystem(struct board *b, size_t index, int fd,
+			 struct error *e) must_check;
 
 /* A driver in the guest watches the power button. vCPUs may run. */
 bool board_power_watched(struct board *b);

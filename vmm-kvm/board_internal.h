@@ -80,6 +80,8 @@ struct board {
 	const struct vm_config *config; /* borrowed */
 	int kernel_fd, initrd_fd;	/* borrowed; -1 for none */
 	uv_timer_t power_timer;
+	struct board_filesystem *filesystems[VM_FILESYSTEMS_MAX];
+	size_t n_filesystems;
 	struct virtio_dev *vsock;   /* likewise; NULL: none */
 	struct virtio_dev *balloon; /* borrowed from its function */
 	/* Of board_params. */
@@ -88,6 +90,7 @@ struct board {
 	void (*io_error)(void *cookie, const char *what, bool held);
 	void (*note)(void *cookie, enum board_note note, uint64_t value);
 	void (*device_failed)(void *cookie, const char *why);
+	void (*filesystem_lost)(void *cookie, size_t index, const char *why);
 	void (*slots_changed)(void *cookie);
 	void (*device_event)(void *cookie,
 			     const struct vmm_device_status *status);
@@ -113,6 +116,17 @@ void board_free_mmio(struct board *b);
 
 _Static_assert(VM_DISKS_MAX + VM_NICS_MAX <= BOARD_VIRTIO_MMIO_MAX,
 	       "all may be on MMIO");
+
+/* What the definition offers the drivers of all devices of ours. */
+void board_offer(const struct board *b, struct virtio_dev *device);
+/* Builds a device (consumed) into the root bus. */
+int board_add_function(struct board *b, struct virtio_dev *device,
+		       struct error *e) must_check;
+
+/* board_filesystem.c */
+int board_add_filesystems(struct board *b, const struct board_params *p,
+			  struct error *e) must_check;
+void board_free_filesystems(struct board *b);
 
 /* The PCI host and every function on it, and what the definition has on
  * MMIO. */

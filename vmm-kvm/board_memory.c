@@ -132,6 +132,7 @@ static int map_ram(struct board_bank_memory *bank, uint64_t size, int backing,
 		(void)madvise(at, size, MADV_HUGEPAGE);
 	bank->hva = at;
 	bank->size_bytes = size;
+	bank->fd = TAKE_FD(fd);
 	return 0;
 }
 
@@ -191,6 +192,8 @@ int board_memory_init(struct board_memory *m,
 
 	banks[BOARD_BANK_RAM].name = "the RAM";
 	banks[BOARD_BANK_RAM].gpa = BOARD_RAM_BASE;
+	for (size_t i = 0; i < BOARD_BANK_COUNT; i++)
+		banks[i].fd = -1;
 	banks[BOARD_BANK_CODE].name = "the firmware";
 	banks[BOARD_BANK_CODE].gpa = BOARD_FLASH_CODE_BASE;
 	banks[BOARD_BANK_CODE].readonly = true;
@@ -224,6 +227,8 @@ void board_memory_done(struct board_memory *m)
 	for (size_t i = 0; i < BOARD_BANK_COUNT; i++)
 		if (m->banks[i].hva)
 			munmap(m->banks[i].hva, m->banks[i].size_bytes);
+	if (m->banks[BOARD_BANK_RAM].hva)
+		fd_close(m->banks[BOARD_BANK_RAM].fd);
 	*m = (struct board_memory){0};
 }
 

@@ -39,6 +39,7 @@ struct board_bank_memory {
 	uint64_t gpa, size_bytes;
 	void *hva;
 	bool readonly; /* to the guest: its writes go to the flash device */
+	int fd;	       /* its memfd, when it is shared; else -1 */
 };
 
 struct board_memory {

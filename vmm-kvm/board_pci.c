@@ -27,9 +27,14 @@ static int add_pci_host(struct board *b, const struct board_params *p,
 	return pci_host_new(&params, &b->pci, e);
 }
 
-/* Builds a device (consumed) into the root bus. */
-static int add_function(struct board *b, struct virtio_dev *device,
-			struct error *e)
+void board_offer(const struct board *b, struct virtio_dev *device)
+{
+	if (b->config->ring == VM_RING_PACKED)
+		virtio_offer_packed(device);
+}
+
+int board_add_function(struct board *b, struct virtio_dev *device,
+		       struct error *e)
 {
 	struct virtio_pci_params params = b->function_params;
 	int r;
@@ -41,6 +46,7 @@ static int add_function(struct board *b, struct virtio_dev *device,
 				 BOARD_FUNCTIONS_MAX);
 	}
 	params.devfn = PCI_DEVFN(BOARD_PCI_SLOT_FIRST + b->n_functions, 0);
+	board_offer(b, device);
 	params.device = device;
 	r = virtio_pci_new(&params, &b->functions[b->n_functions], e);
 	if (!r)
@@ -53,7 +59,7 @@ static int add_rng(struct board *b, struct error *e)
 	struct virtio_dev *device;
 	int r = virtio_rng_new(&device, e);
 
-	return r ? r : add_function(b, device, e);
+	return r ? r : board_add_function(b, device, e);
 }
 
 /* On virtio over MMIO it has no slot. */
@@ -83,7 +89,7 @@ static int add_console(struct board *b, const struct board_params *p,
 	struct virtio_dev *device;
 	int r = virtio_console_new(ports, &device, e);
 
-	return r ? r : add_function(b, device, e);
+	return r ? r : board_add_function(b, device, e);
 }
 
 static void balloon_reached(void *cookie, uint64_t bytes)
@@ -109,7 +115,7 @@ static int add_balloon(struct board *b, const struct board_params *p,
 	if (r)
 		return r;
 	b->balloon = device;
-	return add_function(b, device, e);
+	return board_add_function(b, device, e);
 }
 
 static void vsock_failed(void *cookie, const char *why)
@@ -141,7 +147,7 @@ static int add_vsock(struct board *b, const struct board_params *p,
 	if (r)
 		return r;
 	b->vsock = device;
-	return add_function(b, device, e);
+	return board_add_function(b, device, e);
 }
 
 static void guest_panicked(void *cookie)
@@ -219,6 +225,8 @@ int board_add_pci(struct board *b, const struct board_params *p,
 		r = add_balloon(b, p, e);
 	if (!r)
 		r = add_vsock(b, p, e);
+	if (!r)
+		r = board_add_filesystems(b, p, e);
 	if (!r)
 		r = add_pvpanic(b, e);
 	return r;

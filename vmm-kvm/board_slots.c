@@ -140,9 +140,11 @@ int board_device_new(struct board *b, const struct vmm_device *device,
 			     &made.blockdev, e);
 	else
 		r = board_nic_new(b, device, &made.virtio, e);
-	if (!r)
-		*ret = made;
-	return r;
+	if (r)
+		return r;
+	board_offer(b, made.virtio);
+	*ret = made;
+	return 0;
 }
 
 /* The devices there are: those in slots, then those on MMIO. NULL: no more. */

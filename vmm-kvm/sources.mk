@@ -20,4 +20,5 @@ TESTS += tests/unit/test_boot.c tests/unit/test_board.c \
 TOOLS += vmm-run
 MAIN_vmm-run := tests/host/vmm-run.c
 LIBS_vmm-run := libuv json-c liburing zlib libzstd
+SRCS += vmm-kvm/board_filesystem.c
 TESTS += tests/unit/test_board_state.c

@@ -4,3 +4,5 @@ TESTS += tests/unit/test_chardev.c tests/unit/test_chardev_seats.c
 TESTS += tests/unit/test_blockdev.c tests/unit/test_netdev.c tests/unit/test_netdev_stream.c
 SRCS += lib/host/vhost_kernel.c lib/host/vhost_net.c
 TESTS += tests/unit/test_vhost_kernel.c tests/unit/test_vhost_net.c
+SRCS += lib/host/vhost_user.c lib/host/vhost_user_talk.c lib/host/vhost_user_wire.c
+TESTS += tests/unit/test_vhost_user.c

@@ -5,4 +5,5 @@ SRCS += lib/model/guest_info.c lib/model/host_caps.c lib/model/vm_config.c \
 TESTS += tests/unit/test_host_caps.c tests/unit/test_vm_config.c \
 	tests/unit/test_vm_device.c tests/unit/test_vm_state.c \
 	tests/unit/test_vm_stats.c
+SRCS += lib/model/vm_config_shared.c
 SRCS += lib/model/vm_config_live.c

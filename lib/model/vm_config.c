@@ -15,6 +15,7 @@ static const char *const backings[] = {"anonymous", "hugepages", "memfd", NULL};
 static const char *const choices[] = {"auto", "on", "off", NULL};
 static const char *const watchdogs[] = {"reset", "pause", "stop", "ignore",
 					NULL};
+static const char *const rings[] = {"split", "packed", NULL};
 static const char *const consoles[] = {"pl011", "virtio", "both", NULL};
 
 const char *vm_name_check(const char *name)
@@ -49,18 +50,6 @@ static const struct json_field feature_fields[] = {
 	FEATURE(mte, "memory tagging; auto: off"),
 	FEATURE(steal_time, "the guest is told of time others had its CPUs; "
 			    "auto: if the host can"),
-	JSON_END,
-};
-
-static const struct json_field vsock_fields[] = {
-	{.name = "cid",
-	 .kind = JSON_U32_AUTO,
-	 .offset = offsetof(struct vsock_config, cid),
-	 .flags = JSON_REQUIRED | JSON_OMIT_EMPTY,
-	 .min = VM_VSOCK_CID_MIN,
-	 .max = VM_VSOCK_CID_MAX,
-	 .doc = "the guest's address (context id), unique on the host; auto: "
-		"one that is free, and kept"},
 	JSON_END,
 };
 
@@ -115,6 +104,12 @@ const struct json_field vm_config_fields[] = {
 	 .names = consoles,
 	 .doc = "default pl011; with both, pl011 is the one named to the "
 		"guest"},
+	{.name = "ring",
+	 .kind = JSON_ENUM,
+	 .offset = VM(ring),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = rings,
+	 .doc = "what virtio drivers are offered; default split"},
 	{.name = "vcpus",
 	 .kind = JSON_U32,
 	 .offset = VM(vcpus),
@@ -208,9 +203,20 @@ const struct json_field vm_config_fields[] = {
 	 .kind = JSON_OBJECT,
 	 .offset = VM(vsock),
 	 .flags = JSON_OMIT_EMPTY,
-	 .sub = vsock_fields,
+	 .sub = vm_vsock_fields,
 	 .doc = "sockets between host and guest (AF_VSOCK); default none",
 	 .example = "{ \"cid\": \"auto\" }"},
+	{.name = "filesystems",
+	 .kind = JSON_ARRAY,
+	 .offset = VM(filesystems),
+	 .flags = JSON_OMIT_EMPTY,
+	 .max = VM_FILESYSTEMS_MAX,
+	 .sub = vm_filesystem_fields,
+	 .element_size = sizeof(struct filesystem_config),
+	 .count_offset = VM(n_filesystems),
+	 .doc = "folders of the host (virtio-fs); memory_backing is memfd "
+		"then",
+	 .example = "[ { \"tag\": \"src\", \"path\": \"/usr/src\" } ]"},
 	{.name = "labels",
 	 .kind = JSON_ANY,
 	 .offset = VM(labels),

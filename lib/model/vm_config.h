@@ -14,6 +14,7 @@
 
 #include "lib/base/json.h"
 #include "lib/base/parse.h"
+#include "lib/model/vm_config_shared.h"
 
 #define VM_NAME_MAX	      64
 #define VM_DISKS_MAX	      16
@@ -32,12 +33,7 @@
 #define VM_MEMORY_MAX	      GIB(128 * 1024) /* what 48 address bits leave */
 #define VM_MEMORY_MAX_AARCH32 GIB(3)
 #define VM_MEMORY_STEP	      MIB(1)
-/* Context ids of vsock: 0 to 2 are everyone's, the host's among them, and the
- * last is "any" (Linux, vm_sockets.h). */
-#define VM_VSOCK_CID_MIN 3
-#define VM_VSOCK_CID_MAX (UINT32_MAX - 1)
-#define VM_VSOCK_AUTO	 UINT32_MAX
-#define VM_CMDLINE_MAX	 2047 /* COMMAND_LINE_SIZE of Linux on ARM */
+#define VM_CMDLINE_MAX	      2047 /* COMMAND_LINE_SIZE of Linux on ARM */
 /* Of a disk or NIC; what virtio-blk has room for as a serial (VIRTIO 1.2,
  * 5.2.6), so that an id can serve as one. */
 #define VM_DEVICE_ID_MAX 20
@@ -95,6 +91,9 @@ enum vm_console {
 	VM_CONSOLE_BOTH /* pl011 is the one named to the guest */
 };
 
+/* How the queues of virtio devices lie in memory, if the driver can do it. */
+enum vm_ring { VM_RING_SPLIT, VM_RING_PACKED };
+
 /* How a virtio device is reached. */
 enum vm_device_bus { VM_DEVICE_BUS_PCIE, VM_DEVICE_BUS_MMIO };
 
@@ -147,12 +146,6 @@ struct nic_config {
 	size_t n_forwards;
 };
 
-struct vsock_config {
-	/* The guest's; 0: it has no vsock. VM_VSOCK_AUTO in a definition that
-	 * is not stored yet. Unique on the host. */
-	uint32_t cid;
-};
-
 struct vm_config {
 	char *name;
 	char *uuid; /* default: random, at definition; lower case */
@@ -161,6 +154,7 @@ struct vm_config {
 	int arch;	/* enum vm_arch */
 	int gic;	/* enum vm_gic */
 	int console;	/* enum vm_console */
+	int ring;	/* enum vm_ring */
 	struct vm_features features;
 	uint32_t vcpus;
 	uint32_t cpu_weight; /* 1 to 10000; 0: systemd's own default */
@@ -178,6 +172,8 @@ struct vm_config {
 	struct nic_config *nics;
 	size_t n_nics;
 	struct vsock_config vsock;
+	struct filesystem_config *filesystems;
+	size_t n_filesystems;
 	json_object *labels; /* an object of strings; NULL: none */
 	bool transient;	     /* the definition ends with the first run */
 	bool autostart;	     /* by the daemon, after the host was started */

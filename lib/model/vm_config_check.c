@@ -294,5 +294,7 @@ int vm_config_complete(struct vm_config *c, struct error *e)
 		r = complete_nics(c, e);
 	if (r == 0)
 		r = check_labels(c->labels, e);
+	if (r == 0)
+		r = vm_config_complete_shared(c, e);
 	return r ? r : vm_config_complete_slots(c, e);
 }

@@ -77,6 +77,9 @@ struct vmm_events {
 	 * "active" ends an attach, "released" a detach. `status` is borrowed.
 	 */
 	void (*device)(void *cookie, const struct vmm_device_status *status);
+	/* The server of config->filesystems[index] ended, or spoke nonsense:
+	 * ops->set_filesystem() gives it another. */
+	void (*filesystem_lost)(void *cookie, size_t index, const char *why);
 	/* The host's end of a network interface is gone for good, and so is the
 	 * guest's link; `detail` is a sentence. Once for each. */
 	void (*nic_failed)(void *cookie, const char *id, const char *detail);
@@ -121,6 +124,8 @@ struct vmm_params {
 	int initrd_fd;	   /* likewise; -1 for none */
 	int nvram_fd;	   /* memfd of nvram_size bytes, read-write, shared */
 	uint64_t nvram_size;
+	/* config->n_filesystems vhost-user sockets */
+	int filesystems[VM_FILESYSTEMS_MAX];
 	int vsock_fd; /* /dev/vhost-vsock with config->vsock.cid; if that */
 	struct vmm_disk disks[VM_DISKS_MAX]; /* config->n_disks of them */
 	struct vmm_nic nics[VM_NICS_MAX];    /* config->n_nics of them */
@@ -191,6 +196,10 @@ struct vmm_ops {
 	 * with `force` just ends now.
 	 */
 	void (*give_up)(struct vmm *v, const char *id, struct error *why);
+	/* Another server for a folder: a vhost-user socket, consumed also on
+	 * failure. The guest has it after its driver has reset the device. */
+	int (*set_filesystem)(struct vmm *v, size_t index, int fd,
+			      struct error *e);
 	/* Plug a network interface's cable in or out. -ENOENT. */
 	int (*set_link)(struct vmm *v, const char *id, bool up,
 			struct error *e);

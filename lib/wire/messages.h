@@ -18,9 +18,10 @@
  *                 "spill", "console-log:0" and "console-log:1" (each of at most
  *                 console_log_bytes; lib/wire/console_log.h), "vsock" (with its
  *                 context id set), "snapshot" (the machine is the one in it),
- *                 "disk:ID", "nic:ID" (of more queues "nic:ID/1", ...),
- *                 "vhost:ID" likewise. May be repeated to hand over more than
- *                 FD_PASS_MAX descriptors ("more": true on all but the last).
+ *                 "fs:TAG", "disk:ID", "nic:ID" (of more queues "nic:ID/1",
+ *                 ...), "vhost:ID" likewise. May be repeated to hand over more
+ *                 than FD_PASS_MAX descriptors ("more": true on all but the
+ *                 last).
  *  D start        {}                        → {} once the guest is started
  *  D shutdown     {}                        → {button, agent}: pressed, and
  *                                              who in the guest was listening
@@ -65,6 +66,9 @@
  *  D devices      {}                        → {devices: [{kind, id, state,
  *                                              slot, address, driver,
  *                                              config}]}
+ *  D filesystem   {tag} + fd (vhost-user)   → {} its server is another one now
+ *  S filesystem-lost {tag, detail}          the server ended; told again after
+ *                                           each hello until there is another
  *  S device       {kind, id, state, slot, address, driver, detail}
  *                                           a step of an attach or detach;
  *                                           state: a vm_device_state name;
@@ -92,33 +96,35 @@
 #define WIRE_VERSION 1
 
 /* X(NAME, text, direction, most descriptors it may carry) */
-#define WIRE_MESSAGE_TABLE(X)                       \
-	X(HELLO, "hello", 'D', 0)                   \
-	X(CONFIGURE, "configure", 'D', FD_PASS_MAX) \
-	X(START, "start", 'D', 0)                   \
-	X(SHUTDOWN, "shutdown", 'D', 0)             \
-	X(STOP, "stop", 'D', 0)                     \
-	X(RESET, "reset", 'D', 0)                   \
-	X(PAUSE, "pause", 'D', 0)                   \
-	X(RESUME, "resume", 'D', 0)                 \
-	X(CONSOLE, "console", 'D', 1)               \
-	X(CONSOLE_TAKE, "console-take", 'D', 0)     \
-	X(AGENT, "agent", 'D', 0)                   \
-	X(BALLOON, "balloon", 'D', 0)               \
-	X(NVRAM_ACK, "nvram-ack", 'D', 0)           \
-	X(SAVE, "save", 'D', 1)                     \
-	X(STATS, "stats", 'D', 0)                   \
-	X(ATTACH, "attach", 'D', FD_PASS_MAX)       \
-	X(DETACH, "detach", 'D', 0)                 \
-	X(RESIZE, "resize", 'D', 0)                 \
-	X(LINK, "link", 'D', 0)                     \
-	X(DEVICES, "devices", 'D', 0)               \
-	X(REPLY, "reply", 'S', 1)                   \
-	X(DEVICE, "device", 'S', 0)                 \
-	X(STATE, "state", 'S', 0)                   \
-	X(EVENT, "event", 'S', 0)                   \
-	X(SAVING, "saving", 'S', 0)                 \
-	X(CONSOLE_WRITER, "console-writer", 'S', 0) \
+#define WIRE_MESSAGE_TABLE(X)                         \
+	X(HELLO, "hello", 'D', 0)                     \
+	X(CONFIGURE, "configure", 'D', FD_PASS_MAX)   \
+	X(START, "start", 'D', 0)                     \
+	X(SHUTDOWN, "shutdown", 'D', 0)               \
+	X(STOP, "stop", 'D', 0)                       \
+	X(RESET, "reset", 'D', 0)                     \
+	X(PAUSE, "pause", 'D', 0)                     \
+	X(RESUME, "resume", 'D', 0)                   \
+	X(CONSOLE, "console", 'D', 1)                 \
+	X(CONSOLE_TAKE, "console-take", 'D', 0)       \
+	X(AGENT, "agent", 'D', 0)                     \
+	X(BALLOON, "balloon", 'D', 0)                 \
+	X(NVRAM_ACK, "nvram-ack", 'D', 0)             \
+	X(SAVE, "save", 'D', 1)                       \
+	X(STATS, "stats", 'D', 0)                     \
+	X(ATTACH, "attach", 'D', FD_PASS_MAX)         \
+	X(DETACH, "detach", 'D', 0)                   \
+	X(RESIZE, "resize", 'D', 0)                   \
+	X(LINK, "link", 'D', 0)                       \
+	X(DEVICES, "devices", 'D', 0)                 \
+	X(FILESYSTEM, "filesystem", 'D', 1)           \
+	X(REPLY, "reply", 'S', 1)                     \
+	X(FILESYSTEM_LOST, "filesystem-lost", 'S', 0) \
+	X(DEVICE, "device", 'S', 0)                   \
+	X(STATE, "state", 'S', 0)                     \
+	X(EVENT, "event", 'S', 0)                     \
+	X(SAVING, "saving", 'S', 0)                   \
+	X(CONSOLE_WRITER, "console-writer", 'S', 0)   \
 	X(NVRAM, "nvram", 'S', 0)
 
 enum wire_message {

@@ -150,6 +150,7 @@ static void run(struct fixture *f, struct fuzz_input *in)
 static void fixture_init(struct fixture *f, bool doorbells)
 {
 	struct virtio_console_port ports[VIRTIO_CONSOLE_PORTS] = {{NULL}};
+	struct chardev_seat seat = {.who = "fuzz"};
 	struct virtio_dev *dev;
 	int fds[2];
 
@@ -161,7 +162,7 @@ static void fixture_init(struct fixture *f, bool doorbells)
 	fuzz_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) ==
 		   0);
 	f->client = fds[0];
-	fuzz_check(chardev_attach(f->console, fds[1], NULL) == 0);
+	fuzz_check(chardev_attach(f->console, fds[1], &seat, NULL) == 0);
 	ports[0].chardev = f->console;
 	ports[1].chardev = agent_chardev(f->agent);
 	ports[1].name = "org.qemu.guest_agent.0";

@@ -145,6 +145,11 @@ static void test_definitions(void **state)
 	expect_definition("create web", "{\"name\":\"web\"}");
 	expect_definition("create --vsock web",
 			  "{\"name\":\"web\",\"vsock\":{\"cid\":\"auto\"}}");
+	expect_definition(
+		"create w --fs home=x,ro --fs s,socket=/s,queues=2",
+		"{\"name\":\"w\",\"filesystems\":[{\"tag\":\"home\",\"path\":"
+		"\"/usr/lib/x\",\"readonly\":true},{\"tag\":\"s\",\"socket\":"
+		"\"/s\",\"queues\":2}]}");
 	expect_definition("create web --vsock=5",
 			  "{\"name\":\"web\",\"vsock\":{\"cid\":5}}");
 	expect_definition(
@@ -189,6 +194,9 @@ static void test_bad_definitions(void **state)
 		{"create x --vcpus 0", "--vcpus"},
 		{"create x --vcpus two", "--vcpus"},
 		{"create x --vsock=0", "--vsock"},
+		{"create x --fs home", "--fs \"home\" names no folder"},
+		{"create x --fs home=/h,rw", "\"rw\" is not one of"},
+		{"create x --fs home=/h,queues=x", "--fs queues="},
 		{"create x --nic br0",
 		 "--nic: \"br0\" is not one of: tap=..., bridge=..., user, "
 		 "forward=..., mac=..."},

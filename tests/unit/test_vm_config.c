@@ -95,6 +95,20 @@ static void test_round_trip(void **state)
 	json_object_put(second);
 }
 
+/* Who serves a folder has to map the guest's memory. */
+static void test_filesystems_share_memory(void **state)
+{
+	_cleanup_vm_config_ struct vm_config c = {0};
+
+	assert_int_equal(load("{\"name\":\"w\",\"filesystems\":[{\"tag\":"
+			      "\"home\",\"path\":\"/home\",\"queues\":2}]}",
+			      &c, NULL),
+			 0);
+	assert_int_equal(c.memory_backing, VM_MEMORY_MEMFD);
+	assert_int_equal(c.n_filesystems, 1);
+	assert_int_equal(c.filesystems[0].queues, 2);
+}
+
 static void test_default_ids_avoid_given_ones(void **state)
 {
 	_cleanup_vm_config_ struct vm_config c = {0};
@@ -154,6 +168,29 @@ static const struct bad_case bad_cases[] = {
 	 "arch: \"x86_64\" is not one of aarch64, aarch32"},
 	{"\"uuid\":\"1234\"", "uuid: \"1234\" is not a UUID; use e.g. " UUID},
 	{"\"vsock\":{}", "vsock.cid: is required"},
+	{"\"filesystems\":[{\"path\":\"/a\"}]",
+	 "filesystems[0].tag: is required"},
+	{"\"filesystems\":[{\"tag\":\"a b\",\"path\":\"/a\"}]",
+	 "filesystems[0].tag: \"a b\" is not a tag: 1 to 36 printable ASCII "
+	 "characters without blanks, ',', '=', '\\' and quotes"},
+	{"\"filesystems\":[{\"tag\":\"a\"}]",
+	 "filesystems[0]: needs either \"path\" (a folder) or \"socket\" (of "
+	 "its server)"},
+	{"\"filesystems\":[{\"tag\":\"a\",\"path\":\"/a\",\"socket\":"
+	 "\"/s\"}]",
+	 "filesystems[0]: needs either \"path\" (a folder) or \"socket\" (of "
+	 "its server)"},
+	{"\"filesystems\":[{\"tag\":\"a\",\"socket\":\"/s\",\"readonly\":"
+	 "true}]",
+	 "filesystems[0].readonly: is a matter of the server at \"socket\"; "
+	 "say it there"},
+	{"\"filesystems\":[{\"tag\":\"a\",\"path\":\"/a\"},{\"tag\":\"a\","
+	 "\"path\":\"/b\"}]",
+	 "filesystems[1].tag: \"a\" is already the tag of filesystems[0]"},
+	{"\"memory_backing\":\"hugepages\",\"filesystems\":[{\"tag\":\"a\","
+	 "\"path\":\"/a\"}]",
+	 "memory_backing: hugepages cannot be shared with the server of "
+	 "filesystems[0]; use memfd, or leave it out"},
 	{"\"vsock\":{\"cid\":2}", "vsock.cid: 2 is not \"auto\" or a whole "
 				  "number from 3 to 4294967294"},
 	{"\"vsock\":{\"cid\":4294967295}",
@@ -309,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_default_ids_avoid_given_ones),
+		cmocka_unit_test(test_filesystems_share_memory),
 		cmocka_unit_test(test_default_macs),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_bounds_of_lists),

@@ -37,3 +37,7 @@ SRCS += vmm-kvm/devices/cfi_flash_state.c vmm-kvm/devices/virtio_mmio_state.c \
 	vmm-kvm/devices/virtio_net_state.c vmm-kvm/devices/virtio_pci_state.c vmm-kvm/devices/virtio_state.c
 SRCS += vmm-kvm/devices/virtio_vhost.c vmm-kvm/devices/virtio_vsock.c
 TESTS += tests/unit/test_virtio_vsock.c
+SRCS += vmm-kvm/devices/virtio_fs.c
+TESTS += tests/unit/test_virtio_fs.c
+SRCS += vmm-kvm/devices/virtqueue_packed.c
+TESTS += tests/unit/test_virtqueue_packed.c

@@ -22,6 +22,12 @@ void virtio_dev_init(struct virtio_dev *d, const struct virtio_dev_ops *ops,
 		virtqueue_init(&d->queues[i], NULL, queue_size);
 }
 
+void virtio_offer_packed(struct virtio_dev *d)
+{
+	if (!d->foreign_rings)
+		d->features_offered |= VIRTIO_F_RING_PACKED;
+}
+
 void virtio_attach(struct virtio_dev *d, const struct virtio_transport_ops *ops,
 		   void *transport, const struct guest_mem *mem,
 		   struct bus *bus)
@@ -188,6 +194,7 @@ void virtio_queue_enable(struct virtio_dev *d, unsigned index)
 		return;
 	q->event_index = d->features & VIRTIO_F_EVENT_IDX;
 	q->indirect = d->features & VIRTIO_F_INDIRECT_DESC;
+	q->packed = d->features & VIRTIO_F_RING_PACKED;
 	if (virtqueue_enable(q) < 0)
 		virtio_fail(d);
 	else

@@ -26,6 +26,7 @@ enum {
 	VIRTIO_ID_RNG = 4,
 	VIRTIO_ID_BALLOON = 5,
 	VIRTIO_ID_VSOCK = 19,
+	VIRTIO_ID_FS = 26,
 };
 
 /* Device status, 2.1. */
@@ -42,6 +43,7 @@ enum {
 #define VIRTIO_F_INDIRECT_DESC (1ull << 28)
 #define VIRTIO_F_EVENT_IDX     (1ull << 29)
 #define VIRTIO_F_VERSION_1     (1ull << 32)
+#define VIRTIO_F_RING_PACKED   (1ull << 34)
 
 struct virtio_dev;
 
@@ -111,6 +113,7 @@ struct virtio_dev {
 	/* It is about to be taken from a guest that was not asked: requests
 	 * fail, so that no driver waits for them for ever. */
 	bool doomed;
+	bool foreign_rings; /* see virtio_vhost.h */
 	/* A snapshot is taken of it, or it is one that has not begun: it does
 	 * nothing, as if no driver were there. */
 	bool held;
@@ -124,6 +127,10 @@ struct virtio_dev {
 void virtio_dev_init(struct virtio_dev *d, const struct virtio_dev_ops *ops,
 		     uint64_t features, const void *config, size_t config_size,
 		     unsigned n_queues, uint16_t queue_size);
+
+/* Offer packed rings, too; before the guest runs. A device whose rings someone
+ * else serves is left as it is. */
+void virtio_offer_packed(struct virtio_dev *d);
 
 /* The host door, loop thread, never nested. */
 void virtio_enter(struct virtio_dev *d);

@@ -88,6 +88,7 @@ static int load_queues(struct virtio_dev *d, struct state_in *r,
 
 		q->event_index = d->features & VIRTIO_F_EVENT_IDX;
 		q->indirect = d->features & VIRTIO_F_INDIRECT_DESC;
+		q->packed = d->features & VIRTIO_F_RING_PACKED;
 		err = virtqueue_load(q, r, e);
 	}
 	return err ? error_prefix(e, err, "%s", r->name) : 0;

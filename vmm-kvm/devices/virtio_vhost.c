@@ -244,7 +244,9 @@ static int init_features(struct virtio_vhost *vh, uint64_t own_features,
 				 "%s: who serves its rings knows no VIRTIO 1 "
 				 "(features %#llx)",
 				 vh->dev->ops->name, (unsigned long long)can);
+	vh->dev->foreign_rings = true;
 	vh->dev->features_offered &= can | own_features;
+	vh->needed = vh->dev->features_offered & ~own_features;
 	return 0;
 }
 
@@ -283,6 +285,26 @@ int virtio_vhost_init(struct virtio_vhost *vh,
 	}
 	vh->n_active = vh->n_rings;
 	return r;
+}
+
+int virtio_vhost_replace(struct virtio_vhost *vh, struct vhost *vhost,
+			 struct error *e)
+{
+	if (vh->needed & ~vhost->features) {
+		int r = error_set(
+			e, -EOPNOTSUPP,
+			"%s: who serves its rings lacks features "
+			"that the guest was offered (%#llx)",
+			vh->dev->ops->name,
+			(unsigned long long)(vh->needed & ~vhost->features));
+
+		vhost_free(vhost);
+		return r;
+	}
+	virtio_vhost_stop(vh);
+	vhost_free(vh->vhost);
+	vh->vhost = vhost;
+	return 0;
 }
 
 static void closed_one(struct virtio_vhost *vh)

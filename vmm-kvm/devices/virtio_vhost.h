@@ -40,6 +40,7 @@ struct virtio_vhost {
 	struct vhost *vhost;
 	unsigned n_rings;
 	unsigned n_active; /* the server gets the first of them */
+	uint64_t needed;   /* of what is offered, by the server */
 	bool started;	   /* the server has the rings */
 	struct virtio_vhost_ring rings[VIRTIO_QUEUES_MAX];
 	int error_fd; /* eventfd of all rings */
@@ -72,6 +73,13 @@ struct virtio_vhost_params {
 int virtio_vhost_init(struct virtio_vhost *vh,
 		      const struct virtio_vhost_params *params,
 		      struct error *e) must_check;
+/*
+ * Another server in the place of one that failed; consumed, also on failure:
+ * -EOPNOTSUPP when it cannot do all that the guest was offered. A driver that
+ * used the old one meets it after a reset. Loop thread, device lock held.
+ */
+int virtio_vhost_replace(struct virtio_vhost *vh, struct vhost *vhost,
+			 struct error *e) must_check;
 /* Ends it, and calls `closed` when the loop has let go of it, which may be at
  * once. Loop thread. */
 void virtio_vhost_close(struct virtio_vhost *vh,

@@ -1,8 +1,8 @@
-#include "vmm-kvm/devices/virtqueue.h"
+#include "vmm-kvm/devices/virtqueue_internal.h"
 
 /* Layout of the rings (VIRTIO 1.2, 2.7): descriptors of 16 bytes, then
  * flags, index, entries and an event field each for available and used. */
-#define DESC_BYTES	  16
+#define DESC_BYTES	  VIRTQ_DESC_BYTES
 #define RING_FLAGS	  0
 #define RING_INDEX	  2
 #define RING_ENTRIES	  4
@@ -17,23 +17,6 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	       "virtio structures are read in place");
 _Static_assert(sizeof(struct virtq_desc) == DESC_BYTES, "2.7.5");
 
-/* Ring fields are naturally aligned: virtqueue_enable() saw to that. */
-static uint16_t load16(const uint8_t *at)
-{
-	return __atomic_load_n((const uint16_t *)at, __ATOMIC_ACQUIRE);
-}
-
-static void store16(uint8_t *at, uint16_t value)
-{
-	__atomic_store_n((uint16_t *)at, value, __ATOMIC_RELEASE);
-}
-
-/* ThreadSanitizer knows no __atomic fence. */
-static void full_barrier(void)
-{
-	__sync_synchronize();
-}
-
 void virtqueue_init(struct virtqueue *q, const struct guest_mem *mem,
 		    uint16_t size_max)
 {
@@ -43,6 +26,7 @@ void virtqueue_init(struct virtqueue *q, const struct guest_mem *mem,
 
 void virtqueue_reset(struct virtqueue *q)
 {
+	virtqueue_packed_done(q);
 	*q = (struct virtqueue){
 		.mem = q->mem,
 		.size_max = q->size_max,
@@ -56,29 +40,38 @@ static int fail(struct virtqueue *q, int err)
 	return err;
 }
 
-int virtqueue_enable(struct virtqueue *q)
+static int split_enable(struct virtqueue *q)
 {
 	uint16_t size = q->size;
 
 	if (size == 0 || size > q->size_max || (size & (size - 1)) != 0)
-		return fail(q, -EINVAL);
+		return -EINVAL;
 	/* 2.7: alignments of 16, 2 and 4. */
 	if (q->desc_gpa % 16 || q->avail_gpa % 2 || q->used_gpa % 4)
-		return fail(q, -EINVAL);
+		return -EINVAL;
 	q->desc = guest_mem_ptr(q->mem, q->desc_gpa, size * DESC_BYTES);
 	q->avail = guest_mem_ptr(q->mem, q->avail_gpa, AVAIL_BYTES(size));
 	q->used = guest_mem_ptr(q->mem, q->used_gpa, USED_BYTES(size));
 	if (!q->desc || !q->avail || !q->used)
-		return fail(q, -EFAULT);
+		return -EFAULT;
 	/* Host addresses must be aligned as the guest's are. */
 	if ((uintptr_t)q->avail % 2 || (uintptr_t)q->used % 4)
-		return fail(q, -EINVAL);
+		return -EINVAL;
+	return 0;
+}
+
+int virtqueue_enable(struct virtqueue *q)
+{
+	int r = q->packed ? virtqueue_packed_enable(q) : split_enable(q);
+
+	if (r < 0)
+		return fail(q, r);
 	q->ready = true;
 	return 0;
 }
 
-static int chain_add(struct virtqueue *q, struct virtq_chain *chain,
-		     const struct virtq_desc *desc)
+int virtqueue_chain_add(struct virtqueue *q, struct virtq_chain *chain,
+			const struct virtq_desc *desc)
 {
 	unsigned n = chain->n_out + chain->n_in;
 	bool in = desc->flags & VIRTQ_DESC_WRITE;
@@ -125,7 +118,7 @@ static int walk(struct virtqueue *q, const uint8_t *table, unsigned size,
 			*ret_indirect = desc;
 			return 0;
 		}
-		r = chain_add(q, chain, &desc);
+		r = virtqueue_chain_add(q, chain, &desc);
 		if (r < 0)
 			return r;
 		if (!(desc.flags & VIRTQ_DESC_NEXT))
@@ -133,6 +126,23 @@ static int walk(struct virtqueue *q, const uint8_t *table, unsigned size,
 		at = desc.next;
 	}
 	return -ELOOP;
+}
+
+/* 2.8.7: a packed table has no links, and of the flags only WRITE counts. Its
+ * descriptors differ in what is behind the length alone. */
+static int walk_packed_table(struct virtqueue *q, const uint8_t *table,
+			     unsigned size, struct virtq_chain *chain)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < size && r == 0; i++) {
+		struct virtq_desc desc;
+
+		memcpy(&desc, table + (size_t)i * DESC_BYTES, sizeof(desc));
+		desc.flags = desc.next; /* where a packed one has them */
+		r = virtqueue_chain_add(q, chain, &desc);
+	}
+	return r;
 }
 
 static int walk_indirect(struct virtqueue *q, const struct virtq_desc *from,
@@ -146,6 +156,9 @@ static int walk_indirect(struct virtqueue *q, const struct virtq_desc *from,
 	table = guest_mem_ptr(q->mem, from->address, from->length);
 	if (!table)
 		return -EFAULT;
+	if (q->packed)
+		return walk_packed_table(q, table, from->length / DESC_BYTES,
+					 chain);
 	return walk(q, table, from->length / DESC_BYTES, 0, false, chain,
 		    &unused);
 }
@@ -157,8 +170,8 @@ static int fill_chain(struct virtqueue *q, struct virtq_chain *chain)
 
 	chain->n_out = chain->n_in = 0;
 	chain->out_bytes = chain->in_bytes = 0;
-	r = walk(q, q->desc, q->size, chain->head, q->indirect, chain,
-		 &indirect);
+	r = walk(q, q->packed ? virtqueue_packed_table(q) : q->desc, q->size,
+		 chain->head, q->indirect, chain, &indirect);
 	if (r == 0 && indirect.flags)
 		r = walk_indirect(q, &indirect, chain);
 	if (r == 0 && chain->n_out + chain->n_in == 0)
@@ -174,7 +187,7 @@ static int fill_chain(struct virtqueue *q, struct virtq_chain *chain)
 static int available(struct virtqueue *q)
 {
 	/* Pairs with the driver's barrier between ring and index. */
-	uint16_t index = load16(q->avail + RING_INDEX);
+	uint16_t index = virtq_load16(q->avail + RING_INDEX);
 	uint16_t waiting = (uint16_t)(index - q->last_avail);
 	uint16_t owned = (uint16_t)(index - q->used_index);
 
@@ -187,9 +200,24 @@ static int wait_for_more(struct virtqueue *q)
 {
 	if (!q->event_index)
 		return 0; /* without it we never suppress notifications */
-	store16(q->used + AVAIL_EVENT(q->size), q->last_avail);
-	full_barrier();
+	virtq_store16(q->used + AVAIL_EVENT(q->size), q->last_avail);
+	virtq_full_barrier();
 	return available(q);
+}
+
+/* 1: *ret_head is the next chain's. As virtqueue_pop() otherwise. */
+static int split_take(struct virtqueue *q, uint16_t *ret_head)
+{
+	int r = available(q);
+
+	if (r == 0)
+		r = wait_for_more(q);
+	if (r <= 0)
+		return r;
+	*ret_head = virtq_load16(q->avail +
+				 AVAIL_ENTRY(q->last_avail % q->size));
+	q->last_avail++;
+	return 1;
 }
 
 int virtqueue_pop(struct virtqueue *q, struct virtq_chain *ret)
@@ -198,27 +226,40 @@ int virtqueue_pop(struct virtqueue *q, struct virtq_chain *ret)
 
 	if (!q->ready || q->broken)
 		return -ESHUTDOWN;
-	r = available(q);
-	if (r == 0)
-		r = wait_for_more(q);
-	if (r < 0)
-		return fail(q, r);
-	if (r == 0)
-		return 0;
-	ret->head = load16(q->avail + AVAIL_ENTRY(q->last_avail % q->size));
+	r = q->packed ? virtqueue_packed_take(q, &ret->head)
+		      : split_take(q, &ret->head);
+	if (r <= 0)
+		return r ? fail(q, r) : 0;
 	r = fill_chain(q, ret);
-	if (r < 0)
-		return fail(q, r);
-	q->last_avail++;
-	return 1;
+	return r < 0 ? fail(q, r) : 1;
+}
+
+void virtqueue_position(const struct virtqueue *q,
+			struct virtqueue_position *ret)
+{
+	if (q->packed)
+		virtqueue_packed_position(q, ret);
+	else
+		*ret = (struct virtqueue_position){.avail = q->last_avail,
+						   .used = q->used_index};
+}
+
+int virtqueue_set_position(struct virtqueue *q,
+			   const struct virtqueue_position *p)
+{
+	if (q->packed)
+		return virtqueue_packed_set_position(q, p);
+	q->last_avail = p->avail;
+	q->used_index = q->signalled = p->used;
+	return 0;
 }
 
 void virtqueue_continue(struct virtqueue *q, uint16_t next)
 {
-	if (!q->ready || q->broken)
+	if (!q->ready || q->broken || q->packed)
 		return;
 	q->last_avail = next;
-	q->used_index = q->signalled = load16(q->used + RING_INDEX);
+	q->used_index = q->signalled = virtq_load16(q->used + RING_INDEX);
 }
 
 int virtqueue_again(struct virtqueue *q, uint16_t head, struct virtq_chain *ret)
@@ -234,6 +275,8 @@ int virtqueue_again(struct virtqueue *q, uint16_t head, struct virtq_chain *ret)
 
 void virtqueue_unpop(struct virtqueue *q, unsigned n)
 {
+	if (q->packed && q->ring)
+		virtqueue_packed_unpop(q, n);
 	q->last_avail = (uint16_t)(q->last_avail - n);
 }
 
@@ -246,6 +289,10 @@ void virtqueue_fill(struct virtqueue *q, uint16_t head, uint32_t written,
 	/* A queue that is not ready may have size 0: the driver's choice. */
 	if (!q->ready || q->broken)
 		return;
+	if (q->packed) {
+		virtqueue_packed_fill(q, head, written, ahead);
+		return;
+	}
 	slot = (uint16_t)(q->used_index + ahead) % q->size;
 	memcpy(q->used + USED_ENTRY(slot), element, sizeof(element));
 }
@@ -254,9 +301,13 @@ void virtqueue_publish(struct virtqueue *q, unsigned n)
 {
 	if (!q->ready || q->broken)
 		return;
+	if (q->packed) {
+		virtqueue_packed_publish(q, n);
+		return;
+	}
 	q->used_index = (uint16_t)(q->used_index + n);
 	/* Release: the elements are seen before the index. */
-	store16(q->used + RING_INDEX, q->used_index);
+	virtq_store16(q->used + RING_INDEX, q->used_index);
 }
 
 void virtqueue_push(struct virtqueue *q, uint16_t head, uint32_t written)
@@ -269,24 +320,47 @@ bool virtqueue_should_notify(struct virtqueue *q)
 {
 	uint16_t before = q->signalled, event;
 
-	if (!q->ready || q->broken || q->used_index == before)
+	if (!q->ready || q->broken)
+		return false;
+	if (q->packed)
+		return virtqueue_packed_should_notify(q);
+	if (q->used_index == before)
 		return false;
 	q->signalled = q->used_index;
 	/* Our used index is written before the driver's wish is read; pairs
 	 * with the driver's barrier after it wrote the wish (2.7.7.2). */
-	full_barrier();
+	virtq_full_barrier();
 	if (!q->event_index)
-		return !(load16(q->avail + RING_FLAGS) &
+		return !(virtq_load16(q->avail + RING_FLAGS) &
 			 VIRTQ_AVAIL_NO_INTERRUPT);
 	/* Whether used_event lies within what was used since last time. */
-	event = load16(q->avail + USED_EVENT(q->size));
+	event = virtq_load16(q->avail + USED_EVENT(q->size));
 	return (uint16_t)(q->used_index - event - 1) <
 	       (uint16_t)(q->used_index - before);
 }
 
+/* In a snapshot, where a packed ring has come: the wrap counter is bit 15. */
+#define WRAP_BIT 0x8000u
+
+static void save_position(const struct virtqueue *q, struct state_out *out)
+{
+	struct virtqueue_position p = {.avail = q->last_avail,
+				       .used = q->used_index};
+
+	if (q->ring) {
+		virtqueue_packed_position(q, &p);
+		p.avail |= p.avail_wrap ? WRAP_BIT : 0;
+		p.used |= p.used_wrap ? WRAP_BIT : 0;
+	}
+	state_put_u16(out, p.avail);
+	state_put_u16(out, p.used);
+	state_put_u16(out, q->ring ? p.used : q->signalled);
+}
+
 void virtqueue_save(const struct virtqueue *q, struct state_out *out)
 {
-	size_t began = state_begin(out, "split-queue", 1);
+	size_t began = state_begin(
+		out, q->packed ? "packed-queue" : "split-queue", 1);
 
 	state_put_u16(out, q->size);
 	state_put_u64(out, q->desc_gpa);
@@ -294,10 +368,20 @@ void virtqueue_save(const struct virtqueue *q, struct state_out *out)
 	state_put_u64(out, q->used_gpa);
 	state_put_u8(out, q->ready);
 	state_put_u8(out, q->broken);
-	state_put_u16(out, q->last_avail);
-	state_put_u16(out, q->used_index);
-	state_put_u16(out, q->signalled);
+	save_position(q, out);
 	state_end(out, began);
+}
+
+static bool load_packed(struct virtqueue *q)
+{
+	const struct virtqueue_position p = {
+		.avail = q->last_avail & (WRAP_BIT - 1),
+		.used = q->used_index & (WRAP_BIT - 1),
+		.avail_wrap = q->last_avail & WRAP_BIT,
+		.used_wrap = q->used_index & WRAP_BIT,
+	};
+
+	return virtqueue_packed_set_position(q, &p) == 0;
 }
 
 int virtqueue_load(struct virtqueue *q, struct state_in *in, struct error *e)
@@ -305,7 +389,8 @@ int virtqueue_load(struct virtqueue *q, struct state_in *in, struct error *e)
 	struct virtqueue next = *q;
 	bool ready, broken;
 	struct state_in r;
-	int err = state_open(in, "split-queue", 1, &r, e);
+	int err = state_open(in, q->packed ? "packed-queue" : "split-queue", 1,
+			     &r, e);
 
 	if (err)
 		return err;
@@ -323,6 +408,10 @@ int virtqueue_load(struct virtqueue *q, struct state_in *in, struct error *e)
 		return err;
 	if (ready && virtqueue_enable(&next) < 0)
 		return state_bad(&r, e, "has its rings outside of memory");
+	if (next.ring && !load_packed(&next)) {
+		virtqueue_packed_done(&next);
+		return state_bad(&r, e, "has a position outside of its ring");
+	}
 	next.broken = broken;
 	*q = next;
 	return 0;

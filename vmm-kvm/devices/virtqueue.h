@@ -1,6 +1,8 @@
 /*
- * The device's side of a split virtqueue: VIRTIO 1.2, 2.7, with indirect
- * descriptors (2.7.5.3) and the event index (2.7.7.2, 2.7.10).
+ * The device's side of a virtqueue, split (VIRTIO 1.2, 2.7) or packed (2.8),
+ * with indirect descriptors (2.7.5.3, 2.8.7) and the event index (2.7.7.2,
+ * 2.7.10, 2.8.10). Which of them a driver has chosen is nobody else's matter: a
+ * chain's `head` is only good for handing it back.
  *
  * Everything in guest memory is hostile: a descriptor is copied once and then
  * judged, every address goes through guest_mem_ptr(), and a ring that breaks
@@ -47,11 +49,15 @@ struct virtq_desc {
 struct virtqueue {
 	const struct guest_mem *mem;
 	uint16_t size_max; /* what the device offers */
-	uint16_t size;	   /* what the driver chose; a power of two */
+	uint16_t size;	   /* what the driver chose; split: a power of two */
+	/* Packed: descriptor ring, and the event suppression structures of
+	 * driver and device. */
 	uint64_t desc_gpa, avail_gpa, used_gpa;
 	bool ready, broken;
-	bool event_index, indirect; /* negotiated features */
+	bool event_index, indirect, packed; /* negotiated features */
 	uint8_t *desc, *avail, *used;
+	struct virtqueue_packed *ring; /* owned; a ready packed one's state */
+	/* Of a split one. */
 	uint16_t last_avail, used_index, signalled;
 };
 
@@ -63,7 +69,15 @@ struct virtq_chain {
 	struct iovec iov[VIRTQUEUE_SIZE_MAX]; /* n_out, then n_in */
 };
 
-/* size_max: a power of two up to VIRTQUEUE_SIZE_MAX. `mem` is borrowed. */
+/* How far a ring has come, when no chain is out: chains or descriptors taken
+ * and handed back, and for a packed one the two wrap counters (2.8.1). */
+struct virtqueue_position {
+	uint16_t avail, used;
+	bool avail_wrap, used_wrap;
+};
+
+/* size_max: a power of two up to VIRTQUEUE_SIZE_MAX. `mem` is borrowed. What
+ * was initialised ends with virtqueue_reset(). */
 void virtqueue_init(struct virtqueue *q, const struct guest_mem *mem,
 		    uint16_t size_max);
 /* As after device reset: not ready, size size_max, addresses 0. */
@@ -71,8 +85,8 @@ void virtqueue_reset(struct virtqueue *q);
 
 /*
  * Begin to use the rings at the addresses and size set in `q`. -EINVAL for a
- * size that is 0, no power of two or over size_max or misaligned rings,
- * -EFAULT when a ring is not RAM; the queue is then broken.
+ * size that is 0, no power of two (split) or over size_max or misaligned rings,
+ * -EFAULT when a ring is not RAM, -ENOMEM; the queue is then broken.
  */
 int virtqueue_enable(struct virtqueue *q) must_check;
 
@@ -81,8 +95,14 @@ int virtqueue_enable(struct virtqueue *q) must_check;
  * malformed and the queue now broken; -ESHUTDOWN if it was not usable before.
  */
 int virtqueue_pop(struct virtqueue *q, struct virtq_chain *ret) must_check;
-/* Someone else served the ring up to the chain before index `next`, and handed
- * all he took back: go on from there. */
+/* For who saves and restores it: a ready queue, not broken, no chain out. A
+ * packed ring takes positions below its size: else -EINVAL. */
+void virtqueue_position(const struct virtqueue *q,
+			struct virtqueue_position *ret);
+int virtqueue_set_position(struct virtqueue *q,
+			   const struct virtqueue_position *p) must_check;
+/* Someone else served the split ring up to the chain before index `next`, and
+ * handed all he took back: go on from there. */
 void virtqueue_continue(struct virtqueue *q, uint16_t next);
 /* A chain that was popped and not pushed yet, looked at again: 0, or -errno as
  * virtqueue_pop(). */
