@@ -246,7 +246,7 @@ check-host: deps
 		--timeout 900 tests/host/run --cpu cortex-a57 --timeout 800 \
 		--env ARMVM_MATRIX=aarch32 -- tests/e2e/kvm/all aarch32 matrix
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
-		--timeout 400 tests/host/run --systemd --timeout 300 -- \
+		--timeout 600 tests/host/run --systemd --timeout 500 -- \
 		tests/e2e/systemd
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) \
 		--timeout 600 tests/e2e/device_tree

@@ -103,13 +103,20 @@ void rpc_vm_stop(void *cookie, struct api_call *c)
 		vm_stop(vm, stopping_cb, c);
 }
 
-static void simple(void *cookie, struct api_call *c, enum vm_request request,
-		   const char *type)
+/* The supervisor has done it; its own word of the new state may come a moment
+ * after its reply, and the caller is to see it now. */
+static void paused_cb(struct vm *vm, void *cookie, const struct error *e)
 {
-	struct vm *vm = rpc_vm_of_call(cookie, c, request);
+	if (!e && vm->state == VM_RUNNING)
+		vm_set_state(vm, VM_PAUSED, "");
+	answer_cb(vm, cookie, e);
+}
 
-	if (vm)
-		vm_simple(vm, type, answer_cb, c);
+static void resumed_cb(struct vm *vm, void *cookie, const struct error *e)
+{
+	if (!e && vm->state == VM_PAUSED)
+		vm_set_state(vm, VM_RUNNING, "");
+	answer_cb(vm, cookie, e);
 }
 
 void rpc_vm_reset(void *cookie, struct api_call *c)
@@ -124,10 +131,16 @@ void rpc_vm_reset(void *cookie, struct api_call *c)
 
 void rpc_vm_pause(void *cookie, struct api_call *c)
 {
-	simple(cookie, c, VM_REQUEST_PAUSE, "pause");
+	struct vm *vm = rpc_vm_of_call(cookie, c, VM_REQUEST_PAUSE);
+
+	if (vm)
+		vm_simple(vm, "pause", paused_cb, c);
 }
 
 void rpc_vm_resume(void *cookie, struct api_call *c)
 {
-	simple(cookie, c, VM_REQUEST_RESUME, "resume");
+	struct vm *vm = rpc_vm_of_call(cookie, c, VM_REQUEST_RESUME);
+
+	if (vm)
+		vm_simple(vm, "resume", resumed_cb, c);
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "daemon/supervisor_link.h"
+#include "daemon/tap_stats.h"
 
 /* As long as a supervisor may take that is only busy. */
 #define TIMEOUT_MS 3000
@@ -98,41 +99,13 @@ static bool has_tap(const struct vm *vm, const char *name)
 	return strncmp(name, made, strlen(made)) == 0;
 }
 
-/* 0 when it cannot be read: the interface may be going. */
-static uint64_t tap_counter(const char *tap, const char *counter)
-{
-	unsigned long long value = 0;
-	char path[96];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/class/net/%.15s/statistics/%s", tap,
-		 counter);
-	f = fopen(path, "re");
-	if (f && fscanf(f, "%llu", &value) != 1)
-		value = 0;
-	if (f)
-		fclose(f);
-	return value;
-}
-
-/* What the tap receives is what the guest has sent. */
 static void read_taps(const struct vm *vm, struct vm_stats *s)
 {
 	for (size_t i = 0; i < s->n_nics; i++) {
 		struct vm_stats_nic *nic = &s->nics[i];
 
-		if (!nic->tap || !has_tap(vm, nic->tap))
-			continue;
-		nic->rx = (struct io_flow_stats){
-			.frames = tap_counter(nic->tap, "tx_packets"),
-			.bytes = tap_counter(nic->tap, "tx_bytes"),
-			.dropped = tap_counter(nic->tap, "tx_dropped"),
-		};
-		nic->tx = (struct io_flow_stats){
-			.frames = tap_counter(nic->tap, "rx_packets"),
-			.bytes = tap_counter(nic->tap, "rx_bytes"),
-			.dropped = tap_counter(nic->tap, "rx_dropped"),
-		};
+		if (nic->tap && has_tap(vm, nic->tap))
+			tap_stats_read(nic->tap, &nic->rx, &nic->tx);
 	}
 }
 

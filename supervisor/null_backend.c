@@ -234,7 +234,7 @@ static int null_create(const struct vmm_params *params, struct vmm **ret,
 	int r;
 
 	if (!v) {
-		null_devices_close(params);
+		null_devices_close(params, false);
 		return error_set(e, -ENOMEM, "null backend: out of memory");
 	}
 	v->config = params->config;
@@ -248,9 +248,9 @@ static int null_create(const struct vmm_params *params, struct vmm **ret,
 			   &v->nvram_size, e);
 	if (r == 0 && v->restored)
 		r = null_load(params->snapshot_fd, &v->memory, e);
-	null_devices_close(params);
 	if (r == 0)
 		r = null_devices_new(params, &v->devices, e);
+	null_devices_close(params, r == 0);
 	if (r < 0) {
 		if (v->nvram)
 			munmap(v->nvram, v->nvram_size);

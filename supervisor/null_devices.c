@@ -11,6 +11,7 @@ struct null_devices {
 	const struct vmm_events *events;
 	void *cookie;
 	struct vmm_device_status slots[VM_SLOTS_MAX]; /* no id: empty */
+	int disks[VM_SLOTS_MAX]; /* with their images' locks; -1: none */
 	unsigned n_slots;
 	bool deaf;
 	uv_timer_t timer;
@@ -31,6 +32,14 @@ static void plug(struct null_devices *n, uint32_t slot,
 	snprintf(s->driver, sizeof(s->driver), "null");
 }
 
+static void empty(struct null_devices *n, struct vmm_device_status *s)
+{
+	int *disk = &n->disks[s - n->slots];
+
+	*disk = fd_close(*disk);
+	*s = (struct vmm_device_status){0};
+}
+
 static void tell(struct null_devices *n, struct vmm_device_status *s,
 		 enum vm_device_state state)
 {
@@ -39,7 +48,7 @@ static void tell(struct null_devices *n, struct vmm_device_status *s,
 	s->state = state;
 	told = *s;
 	if (state == VM_DEVICE_RELEASED)
-		*s = (struct vmm_device_status){0};
+		empty(n, s);
 	n->events->device(n->cookie, &told);
 }
 
@@ -61,7 +70,7 @@ static void on_timer(uv_timer_t *timer)
 	}
 }
 
-void null_devices_close(const struct vmm_params *params)
+void null_devices_close(const struct vmm_params *params, bool disks_taken)
 {
 	fd_close(params->hypervisor_fd);
 	fd_close(params->firmware_fd);
@@ -74,7 +83,8 @@ void null_devices_close(const struct vmm_params *params)
 	fd_close(params->nvram_fd);
 	fd_close(params->snapshot_fd);
 	for (size_t i = 0; i < params->config->n_disks; i++)
-		fd_close(params->disks[i].fd);
+		if (!disks_taken || !params->config->disks[i].slot)
+			fd_close(params->disks[i].fd);
 	for (size_t i = 0; i < params->config->n_nics; i++)
 		vmm_device_close(&(struct vmm_device){
 			.fd = -1, .nic_host = params->nics[i]});
@@ -91,10 +101,14 @@ int null_devices_new(const struct vmm_params *params, struct null_devices **ret,
 	n->events = params->events;
 	n->cookie = params->cookie;
 	n->n_slots = MIN(vm_config_slots(c), (unsigned)VM_SLOTS_MAX);
+	for (size_t i = 0; i < VM_SLOTS_MAX; i++)
+		n->disks[i] = -1;
 	for (size_t i = 0; i < c->n_disks; i++)
-		if (c->disks[i].slot)
+		if (c->disks[i].slot) {
 			plug(n, c->disks[i].slot, VM_DEVICE_DISK,
 			     c->disks[i].id, VM_DEVICE_ACTIVE);
+			n->disks[c->disks[i].slot - 1] = params->disks[i].fd;
+		}
 	for (size_t i = 0; i < c->n_nics; i++)
 		if (c->nics[i].slot)
 			plug(n, c->nics[i].slot, VM_DEVICE_NIC, c->nics[i].id,
@@ -112,8 +126,11 @@ static void on_closed(uv_handle_t *handle)
 
 struct null_devices *null_devices_free(struct null_devices *n)
 {
-	if (n)
-		uv_close((uv_handle_t *)&n->timer, on_closed);
+	if (!n)
+		return NULL;
+	for (size_t i = 0; i < VM_SLOTS_MAX; i++)
+		n->disks[i] = fd_close(n->disks[i]);
+	uv_close((uv_handle_t *)&n->timer, on_closed);
 	return NULL;
 }
 
@@ -141,15 +158,9 @@ static uint32_t slot_choose(const struct null_devices *n, uint32_t wanted)
 	return 0;
 }
 
-int null_devices_attach(struct null_devices *n, const struct vmm_device *device,
-			uint32_t *ret_slot, struct error *e)
+static int attach_check(struct null_devices *n, const char *id, uint32_t slot,
+			struct error *e)
 {
-	bool disk = device->kind == VM_DEVICE_DISK;
-	const char *id = disk ? device->disk->id : device->nic->id;
-	uint32_t slot = slot_choose(n, disk ? device->disk->slot
-					    : device->nic->slot);
-
-	vmm_device_close(device);
 	if (slot_of(n, id))
 		return error_set(e, -EEXIST,
 				 "a device \"%s\" is attached already", id);
@@ -158,6 +169,25 @@ int null_devices_attach(struct null_devices *n, const struct vmm_device *device,
 				 "all %u slots are taken; a greater "
 				 "max_hotplug gives more at the next start",
 				 n->n_slots);
+	return 0;
+}
+
+int null_devices_attach(struct null_devices *n, const struct vmm_device *device,
+			uint32_t *ret_slot, struct error *e)
+{
+	bool disk = device->kind == VM_DEVICE_DISK;
+	const char *id = disk ? device->disk->id : device->nic->id;
+	uint32_t slot = slot_choose(n, disk ? device->disk->slot
+					    : device->nic->slot);
+
+	int r = attach_check(n, id, slot, e);
+
+	if (r < 0 || !disk)
+		vmm_device_close(device);
+	if (r < 0)
+		return r;
+	if (disk)
+		n->disks[slot - 1] = device->fd;
 	plug(n, slot, device->kind, id, VM_DEVICE_OFFERED);
 	*ret_slot = slot;
 	tell(n, &n->slots[slot - 1], VM_DEVICE_OFFERED);
@@ -192,7 +222,7 @@ void null_devices_give_up(struct null_devices *n, const char *id,
 	error_set_code(why, ERROR_TIMEOUT,
 		       "the null guest was told not to listen for hotplug");
 	if (s->state == VM_DEVICE_OFFERED)
-		*s = (struct vmm_device_status){0};
+		empty(n, s);
 	else
 		s->state = VM_DEVICE_ACTIVE;
 }

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "lib"))
 from armvm import (BIN, Host, RpcError, alive, guarded,          # noqa: E402
                    report, wait_for)
+from bootable import make_image                                 # noqa: E402
 
 check, equal, match = report.check, report.equal, report.match
 
@@ -150,11 +151,16 @@ def test_descriptors():
 
 def test_killed_supervisor():
     host = Host("armvm-killed-").start()
-    host.call("vm.define", config=config("k"))
+    disk = host.dir + "/d.raw"
+    make_image(disk)
+    for name in ("k", "next"):
+        host.call("vm.define", config=config(name, disks=[{"path": disk}]))
     rpc = host.rpc()
     before = len(os.listdir(f"/proc/{host.proc.pid}/fd"))
     for _ in range(3):
         pid = rpc.call("vm.start", name="k")["pid"]
+        refused("its disk is its own", "busy", rpc.call, "vm.start",
+                name="next")
         last = rpc.call("event.subscribe", since=0)["last"]
         began = time.monotonic()
         os.kill(pid, signal.SIGKILL)
@@ -169,6 +175,9 @@ def test_killed_supervisor():
             [("crashed", "running")])
         equal("no socket is left", [f for f in os.listdir(host.runtime)
                                     if len(f) == 41], [])
+    equal("the disk is free at once", rpc.call(
+        "vm.start", name="next")["state"], "running")
+    rpc.call("vm.stop", name="next")
     wait_for("no descriptor is left", lambda: len(os.listdir(
         f"/proc/{host.proc.pid}/fd")) <= before, 5)
     check("nor a process", not alive(pid))

@@ -211,7 +211,7 @@ def section_net(machines):
 def section_attach(machines):
     """From the call to the device node in the guest, the 1st and the 32nd."""
     for machine in machines[:2]:
-        machine.define("attach", [], direct=True, slots=33)
+        machine.define("attach", [], direct=True, slots=32)
         machine.start("attach")
         ready(machine)
         for i in range(32):

@@ -8,7 +8,7 @@ import struct
 TRACING = "/sys/kernel/tracing"
 TRACEPOINT = 2          # PERF_TYPE_TRACEPOINT
 NR_OPEN = 241           # perf_event_open on arm64
-SET_FILTER = 0x40082406     # _IOW('$', 6, char *), a pointer of 8 bytes
+SET_FILTER = 0x40082406     # _IOW('$', 6, char *): the text itself
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -32,9 +32,7 @@ class Counter:
                 raise OSError(ctypes.get_errno(), f"perf_event_open {event}")
             self.fds.append(fd)
             if condition:
-                text = ctypes.create_string_buffer(condition.encode())
-                fcntl.ioctl(fd, SET_FILTER,
-                            struct.pack("Q", ctypes.addressof(text)))
+                fcntl.ioctl(fd, SET_FILTER, condition.encode() + b"\0")
         self.start()
 
     def _sum(self):

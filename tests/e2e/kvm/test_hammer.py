@@ -9,7 +9,7 @@ from scene import GUEST, SRC, Host, boot, guarded, image, report
 
 HAMMER = f"{SRC}/build/{os.environ.get('ARMVM_VARIANT', 'aarch64')}/guest/" \
     "hammer_map.img"
-LIMIT_S = 240
+LIMIT_S = int(os.environ.get("ARMVM_HAMMER_S", "600"))
 host = Host().start()
 disk = image(host, "good")
 guests = {}

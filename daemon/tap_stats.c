@@ -1,0 +1,84 @@
+#include "daemon/tap_stats.h"
+
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/fd.h"
+
+#define ANSWER_MAX KIB(32)
+
+struct question {
+	struct nlmsghdr header;
+	struct ifinfomsg info;
+	struct rtattr name;
+	char text[IFNAMSIZ];
+};
+
+static const struct rtattr *find(const struct rtattr *at, int left,
+				 unsigned short type)
+{
+	for (; RTA_OK(at, left); at = RTA_NEXT(at, left))
+		if ((at->rta_type & NLA_TYPE_MASK) == type)
+			return at;
+	return NULL;
+}
+
+/* A supervisor names the interface: what it may learn of is taps. */
+static bool is_tap(const struct rtattr *attributes, int left)
+{
+	const struct rtattr *info = find(attributes, left, IFLA_LINKINFO);
+	const struct rtattr *kind = info ? find(RTA_DATA(info),
+						(int)RTA_PAYLOAD(info),
+						IFLA_INFO_KIND)
+					 : NULL;
+
+	return kind && RTA_PAYLOAD(kind) >= sizeof("tun") &&
+	       memcmp(RTA_DATA(kind), "tun", sizeof("tun")) == 0;
+}
+
+static void take(const struct nlmsghdr *h, size_t size,
+		 struct io_flow_stats *rx, struct io_flow_stats *tx)
+{
+	const struct rtattr *attributes, *stats;
+	struct rtnl_link_stats64 s;
+	int left;
+
+	if (!NLMSG_OK(h, size) || h->nlmsg_type != RTM_NEWLINK)
+		return;
+	attributes = IFLA_RTA(NLMSG_DATA(h));
+	left = (int)IFLA_PAYLOAD(h);
+	stats = find(attributes, left, IFLA_STATS64);
+	if (!stats || !is_tap(attributes, left))
+		return;
+	memset(&s, 0, sizeof(s));
+	memcpy(&s, RTA_DATA(stats), MIN(sizeof(s), RTA_PAYLOAD(stats)));
+	/* What the tap transmits the guest receives. */
+	*rx = (struct io_flow_stats){s.tx_packets, s.tx_bytes, s.tx_dropped};
+	*tx = (struct io_flow_stats){s.rx_packets, s.rx_bytes, s.rx_dropped};
+}
+
+void tap_stats_read(const char *tap, struct io_flow_stats *rx,
+		    struct io_flow_stats *tx)
+{
+	_Alignas(struct nlmsghdr) uint8_t answer[ANSWER_MAX];
+	_cleanup_close_ int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
+					  NETLINK_ROUTE);
+	struct question q = {
+		.header = {.nlmsg_len = sizeof(q),
+			   .nlmsg_type = RTM_GETLINK,
+			   .nlmsg_flags = NLM_F_REQUEST},
+		.name = {.rta_len = RTA_LENGTH(sizeof(q.text)),
+			 .rta_type = IFLA_IFNAME},
+	};
+	ssize_t n;
+
+	strncpy(q.text, tap, sizeof(q.text) - 1);
+	/* The kernel answers from within send(). */
+	if (sock < 0 || send(sock, &q, sizeof(q), 0) != sizeof(q))
+		return;
+	n = recv(sock, answer, sizeof(answer), MSG_DONTWAIT);
+	if (n > 0)
+		take((const void *)answer, (size_t)n, rx, tx);
+}
