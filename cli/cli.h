@@ -40,6 +40,7 @@ struct cli_args;
 
 struct cli_command {
 	const char *name;     /* one or two words: "start", "var list" */
+	const char *alias;    /* another name, one word; or NULL */
 	const char *operands; /* "NAME", "[COMMAND]"; "" for none */
 	size_t min_operands, max_operands;
 	enum cli_complete complete;	   /* of the first operand */

@@ -102,7 +102,11 @@ int cli_command_find(char *const *words, size_t n_words,
 	char group[256];
 
 	for (size_t i = 0; i < COMMANDS_MAX; i++) {
+		const char *alias = cli_commands[i]->alias;
+
 		*ret_words = match(cli_commands[i]->name, words, n_words);
+		if (*ret_words == 0 && alias)
+			*ret_words = match(alias, words, n_words);
 		if (*ret_words > 0) {
 			*ret = cli_commands[i];
 			return 0;

@@ -67,6 +67,7 @@ static const struct cli_option options[] = {
 
 const struct cli_command cli_command_create = {
 	.name = "create",
+	.alias = "define",
 	.operands = "NAME",
 	.max_operands = 1,
 	.summary = "Define a VM; nothing runs until start",

@@ -44,6 +44,8 @@ void cli_help_command(FILE *out, const struct cli_command *c)
 	fprintf(out, "Usage: armvmctl %s%s%s%s\n\n%s.\n", c->name,
 		*c->operands ? " " : "", c->operands,
 		c->options && c->options->name ? " [OPTIONS]" : "", c->summary);
+	if (c->alias)
+		fprintf(out, "Also called: armvmctl %s.\n", c->alias);
 	if (c->detail)
 		fprintf(out, "%s\n", c->detail);
 	if (c->options && c->options->name) {

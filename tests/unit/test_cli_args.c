@@ -288,6 +288,20 @@ static void test_manual_is_complete(void **state)
 	}
 }
 
+static void test_other_name(void **state)
+{
+	static char *const words[] = {"define", "web"};
+	static char *const close[] = {"defin", "web"};
+	struct error e = {0};
+	const struct cli_command *c;
+	size_t n;
+
+	assert_return_code(cli_command_find(words, 2, &c, &n, &e), 0);
+	assert_string_equal(c->name, "create");
+	assert_int_equal(n, 1);
+	assert_int_equal(cli_command_find(close, 2, &c, &n, &e), -EINVAL);
+}
+
 static void test_help_of_every_command(void **state)
 {
 	for (size_t i = 0; cli_commands[i]; i++) {
@@ -319,6 +333,7 @@ int main(void)
 		cmocka_unit_test(test_definition_from_a_file),
 		cmocka_unit_test(test_manual_is_complete),
 		cmocka_unit_test(test_help_of_every_command),
+		cmocka_unit_test(test_other_name),
 	};
 	int r;
 
