@@ -290,8 +290,8 @@ static void test_manual_is_complete(void **state)
 
 static void test_other_name(void **state)
 {
-	static char *const words[] = {"define", "web"};
-	static char *const close[] = {"defin", "web"};
+	char define[] = "define", defin[] = "defin", web[] = "web";
+	char *words[] = {define, web}, *close[] = {defin, web};
 	struct error e = {0};
 	const struct cli_command *c;
 	size_t n;
