@@ -277,11 +277,14 @@ def packed_rings_carry_data():
     guest.send("nc 192.168.79.1 7000 </tmp/d >/tmp/n; echo do\"\"ne\n")
     peer, _ = server.accept()
     peer.settimeout(60)
-    sender = threading.Thread(target=lambda: (
-        peer.sendall(data), peer.shutdown(socket.SHUT_WR)), daemon=True)
+    sender = threading.Thread(target=peer.sendall, args=(data,), daemon=True)
     sender.start()
-    got = read_all(peer)
+    got = b""
+    while len(got) < 8 * MIB and (part := peer.recv(65536)):
+        got += part
     sender.join(60)
+    # Not before: the guest's nc ends with the first direction that does.
+    peer.shutdown(socket.SHUT_WR)
     guest.expect("done\n", 60)
     out, _ = guest.run("sha256sum </tmp/d; sha256sum </tmp/n", 60)
     report.equal("the network carries data, both ways",
