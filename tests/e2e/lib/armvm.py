@@ -21,6 +21,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__)))))
 BIN = os.environ.get("ARMVM_BIN", os.path.join(ROOT, "build/native/bin"))
 
+# A shell's background job starts with SIGINT ignored, and so would every
+# program that is started here: `armvmctl events --follow` would never end.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Report:
     """One line per check, as tests/check reads them."""
