@@ -1,0 +1,56 @@
+#!/usr/bin/python3
+"""Features of the CPU in a guest: seen exactly when they were asked for, and
+refused where the host has none. Says most on a host with a CPU that has all:
+--cpu max,pauth-impdef=on,sve=off --mte."""
+from scene import GUEST, Host, RpcError, boot, guarded, report
+
+host = Host().start()
+# What /proc/cpuinfo calls them.
+WORDS = {"pauth": {"paca", "pacg"}, "sve": {"sve"}, "mte": {"mte"}}
+# Without a word of the definition: as the host has it, but for mte.
+AUTO = {"pauth": True, "sve": True, "mte": False}
+
+
+def define(name, **features):
+    host.call("vm.define", config={
+        "name": name, "memory": "256MiB", "kernel": f"{GUEST}/vmlinuz",
+        "initrd": f"{GUEST}/initrd.img", "cmdline": "quiet panic=-1",
+        "features": features})
+
+
+def seen(name):
+    guest = boot(host, name)
+    out, _ = guest.run("grep -m1 Features /proc/cpuinfo")
+    host.call("vm.stop", name=name)
+    host.call("vm.delete", name=name)
+    have = set(out.split(":", 1)[1].split())
+    return {f: bool(words & have) for f, words in WORDS.items()}
+
+
+def exactly_what_was_asked_for():
+    can = host.call("host.info")["guest"]
+    has = {f: can[f] for f in WORDS}
+    report.note(f"this host has: {[f for f in has if has[f]] or 'none'}")
+    for f in WORDS:
+        if has[f]:
+            continue
+        try:
+            define("refused", **{f: "on"})
+            report.check(f"{f} is refused", False, can)
+        except RpcError as e:
+            report.check(f"{f} is refused, with its name",
+                         f"features.{f}" in str(e), e)
+    if not any(has.values()):
+        report.skip("in a guest", "this host has none of them")
+        return
+    define("on", **{f: "on" for f in WORDS if has[f]})
+    report.equal("asked for: all the host has", seen("on"), has)
+    define("off", **{f: "off" for f in WORDS})
+    report.equal("declined: none", seen("off"), {f: False for f in WORDS})
+    define("auto")
+    report.equal("left to us", seen("auto"),
+                 {f: has[f] and AUTO[f] for f in WORDS})
+
+
+guarded(exactly_what_was_asked_for)
+report.end()
