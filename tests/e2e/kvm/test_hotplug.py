@@ -50,6 +50,14 @@ def steps(ident, since=0):
             if e["kind"] == "device" and e["device"] == ident]
 
 
+def events(since):
+    """Those of the VM after one, and the number of the last of all."""
+    rpc = host.rpc()
+    page = rpc.call("event.subscribe", since=since)
+    rpc.close()
+    return [e for e in page["events"] if e.get("name") == "hot"], page["last"]
+
+
 def supervisor():
     """Open descriptors and resident KiB of the VM's process."""
     pid = host.vm("hot")["pid"]
@@ -199,8 +207,12 @@ def a_detach_meets_a_reboot():
     thread.start()
     wait_for("asked", lambda: disk("goes")["state"] == "releasing")
     time.sleep(1)
+    last = events(-1)[1]
     guest.send("reboot -f\n")
     thread.join(60)
+    # Also when the guest, being slow, let go of it first.
+    wait_for("the guest is reset", lambda: any(
+        e["kind"] == "reset" for e in events(last)[0]))
     report.equal("a guest that reboots half-way has let go of it",
                  result["ctl"][0], 0)
 
