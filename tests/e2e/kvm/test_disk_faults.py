@@ -56,9 +56,13 @@ def a_full_file_system_pauses():
     vm = host.wait_state("web", "paused", 60)
     report.match("it says why", 'disk "full": write failed: No space left',
                  vm["reason"])
-    report.equal("one event for it", len(events("io-error")), 1)
+    told = events("io-error")
+    # Requests that were under way fail, too, as late as they come; not each
+    # of the 96 is told.
+    report.check("few events for it, all of that disk", 1 <= len(told) < 8 and
+                 all('disk "full": write failed' in t for t in told), told)
     host.call("vm.resume", name="web")
-    host.wait_state("web", "running")
+    wait_for("it is tried again", lambda: len(events("io-error")) > len(told))
     host.wait_state("web", "paused", 60)
     report.check("still no space: paused again", True)
     s = host.call("vm.stats", name="web")["stats"]["disks"][0]
