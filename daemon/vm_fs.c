@@ -328,7 +328,7 @@ void vm_fs_lost(struct vm *vm, json_object *message)
 	else
 		snprintf(text, sizeof(text),
 			 "%.300s; a new server is there for the guest's next "
-			 "mount after a reboot",
+			 "mount after armvmctl reset",
 			 detail ? json_object_get_string(detail) : "");
 	vm_event(vm, "filesystem-lost", text);
 }
