@@ -120,22 +120,31 @@ void fdt_add_timer(struct fdt_builder *b, const struct fdt_timer_ppis *t)
 	fdt_node_end(b);
 }
 
-void fdt_add_gicv3(struct fdt_builder *b, const struct fdt_gicv3 *g)
+/* `ranges`: base and size of the distributor, then of the other half. */
+static void begin_gic(struct fdt_builder *b, const char *compatible,
+		      const uint64_t ranges[4], uint32_t phandle)
 {
-	fdt_node_begin(b, "interrupt-controller@%" PRIx64, g->dist_base);
-	fdt_prop_string(b, "compatible", "arm,gic-v3");
+	fdt_node_begin(b, "interrupt-controller@%" PRIx64, ranges[0]);
+	fdt_prop_string(b, "compatible", compatible);
 	fdt_prop_empty(b, "interrupt-controller");
 	fdt_prop_u32(b, "#interrupt-cells", 3);
-	fdt_prop_u32(b, "#redistributor-regions", 1);
 	fdt_prop_u32(b, "#address-cells", 2);
 	fdt_prop_u32(b, "#size-cells", 2);
 	fdt_prop_empty(b, "ranges");
 	fdt_prop_cells(b, "reg",
-		       FDT_CELLS(HI(g->dist_base), LO(g->dist_base),
-				 HI(g->dist_size), LO(g->dist_size),
-				 HI(g->redist_base), LO(g->redist_base),
-				 HI(g->redist_size), LO(g->redist_size)));
-	fdt_prop_u32(b, "phandle", g->phandle);
+		       FDT_CELLS(HI(ranges[0]), LO(ranges[0]), HI(ranges[1]),
+				 LO(ranges[1]), HI(ranges[2]), LO(ranges[2]),
+				 HI(ranges[3]), LO(ranges[3])));
+	fdt_prop_u32(b, "phandle", phandle);
+}
+
+void fdt_add_gicv3(struct fdt_builder *b, const struct fdt_gicv3 *g)
+{
+	const uint64_t ranges[4] = {g->dist_base, g->dist_size, g->redist_base,
+				    g->redist_size};
+
+	begin_gic(b, "arm,gic-v3", ranges, g->phandle);
+	fdt_prop_u32(b, "#redistributor-regions", 1);
 
 	fdt_node_begin(b, "msi-controller@%" PRIx64, g->its_base);
 	fdt_prop_string(b, "compatible", "arm,gic-v3-its");
@@ -149,20 +158,11 @@ void fdt_add_gicv3(struct fdt_builder *b, const struct fdt_gicv3 *g)
 
 void fdt_add_gicv2(struct fdt_builder *b, const struct fdt_gicv2 *g)
 {
-	fdt_node_begin(b, "interrupt-controller@%" PRIx64, g->dist_base);
+	const uint64_t ranges[4] = {g->dist_base, g->dist_size, g->cpu_base,
+				    g->cpu_size};
+
 	/* The one GICv2 name that EDK2 knows. */
-	fdt_prop_string(b, "compatible", "arm,cortex-a15-gic");
-	fdt_prop_empty(b, "interrupt-controller");
-	fdt_prop_u32(b, "#interrupt-cells", 3);
-	fdt_prop_u32(b, "#address-cells", 2);
-	fdt_prop_u32(b, "#size-cells", 2);
-	fdt_prop_empty(b, "ranges");
-	fdt_prop_cells(b, "reg",
-		       FDT_CELLS(HI(g->dist_base), LO(g->dist_base),
-				 HI(g->dist_size), LO(g->dist_size),
-				 HI(g->cpu_base), LO(g->cpu_base),
-				 HI(g->cpu_size), LO(g->cpu_size)));
-	fdt_prop_u32(b, "phandle", g->phandle);
+	begin_gic(b, "arm,cortex-a15-gic", ranges, g->phandle);
 
 	fdt_node_begin(b, "v2m@%" PRIx64, g->v2m_base);
 	fdt_prop_string(b, "compatible", "arm,gic-v2m-frame");
