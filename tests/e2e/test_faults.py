@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """What the daemon does when the host fails it, on the null backend: a full
-disk, no more descriptors, clients that misbehave."""
+disk, no more descriptors, a database that cannot be written."""
 import os
 import resource
 import shutil
@@ -229,84 +229,8 @@ def test_io_error():
         v["name"] for v in host.call("vm.list")["vms"]), ["after", "before"])
 
 
-def rss_kib(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as f:
-        return int([l for l in f if l.startswith("VmRSS")][0].split()[1])
-
-
-def test_bad_clients():
-    host = Host("armvm-bad-").start()
-    host.call("vm.define", config=config("v"))
-    before = rss_kib(host.proc.pid)
-    half = [socket.socket(socket.AF_UNIX) for _ in range(50)]
-    for s in half:
-        s.connect(host.socket)
-        s.sendall(b'{"jsonrpc": "2.0", "id"')
-    flood = socket.socket(socket.AF_UNIX)
-    flood.connect(host.socket)
-    flood.settimeout(2)
-    sent = 0
-    try:
-        while sent < 256 << 20:
-            sent += flood.send(b"[" * (1 << 20))
-    except (socket.timeout, OSError):
-        pass
-    drip = socket.socket(socket.AF_UNIX)
-    drip.connect(host.socket)
-    line = b'{"jsonrpc": "2.0", "id": 5, "method": "host.info"}\n'
-    for byte in line[:30]:
-        drip.sendall(bytes([byte]))
-        time.sleep(0.02)
-    began = time.monotonic()
-    equal("others are served", host.call("vm.get", name="v")["name"], "v")
-    check("at once", time.monotonic() - began < 1, time.monotonic() - began)
-    grown = rss_kib(host.proc.pid) - before
-    check("memory stays bounded", grown < (200 if "san" in BIN else 32) * 1024,
-          f"{grown} KiB after {sent >> 20} MiB")
-    for byte in line[30:]:
-        drip.sendall(bytes([byte]))
-    drip.settimeout(10)
-    match("one byte after the other is a request, too", r'"id": ?5',
-          drip.recv(65536).decode())
-    drip.sendall(b"[" * 1000000 + b"\n")
-    match("a million brackets: a clear error", r"-32700.*nesting",
-          drip.recv(65536).decode())
-    drip.close()
-    flood.settimeout(5)
-    match("a clear error", rb"at most 1 MiB".decode(),
-          flood.recv(65536).decode())
-    flood.close()
-    for s in half:
-        s.close()
-
-
-def test_many_idle_connections():
-    host = Host("armvm-idle-").start()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    want = min(10000, hard // 2 - 200)
-    if "san" in BIN:
-        want = min(want, 2000)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    held = []
-    for _ in range(want):
-        s = socket.socket(socket.AF_UNIX)
-        s.connect(host.socket)
-        held.append(s)
-    began = time.monotonic()
-    rpc = host.rpc()
-    rpc.call("host.info")
-    check(f"{want} idle connections are held", time.monotonic() - began < 2)
-    held[0].sendall(b'{"jsonrpc":"2.0","id":1,"method":"host.info"}\n')
-    held[0].settimeout(5)
-    check("and the first still served", b'"result"' in held[0].recv(65536))
-    rpc.close()
-    for s in held:
-        s.close()
-
-
 if not shutil.which("unshare"):
     report.skip("full disk", "unshare is not here")
 guarded(test_full_disk, test_descriptors, test_killed_supervisor,
-        test_busy_database, test_io_error, test_bad_clients,
-        test_many_idle_connections)
+        test_busy_database, test_io_error)
 report.end()
