@@ -16,8 +16,12 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from armvm import (BIN, Host, RpcError, alive, guarded,          # noqa: E402
                    report, wait_for)
 from bootable import make_image                                 # noqa: E402
+from network import BRIDGE, interfaces, own_network             # noqa: E402
 
 check, equal, match = report.check, report.equal, report.match
+
+
+NETWORK = own_network()
 
 
 def config(name, **more):
@@ -153,12 +157,16 @@ def test_killed_supervisor():
     host = Host("armvm-killed-").start()
     disk = host.dir + "/d.raw"
     make_image(disk)
+    nics = [{"bridge": BRIDGE, "queues": 2}] if NETWORK else []
     for name in ("k", "next"):
-        host.call("vm.define", config=config(name, disks=[{"path": disk}]))
+        host.call("vm.define", config=config(name, disks=[{"path": disk}],
+                                             nics=nics))
     rpc = host.rpc()
     before = len(os.listdir(f"/proc/{host.proc.pid}/fd"))
     for _ in range(3):
         pid = rpc.call("vm.start", name="k")["pid"]
+        if NETWORK:
+            equal("its tap is there", len(interfaces()), 1)
         refused("its disk is its own", "busy", rpc.call, "vm.start",
                 name="next")
         last = rpc.call("event.subscribe", since=0)["last"]
@@ -175,6 +183,8 @@ def test_killed_supervisor():
             [("crashed", "running")])
         equal("no socket is left", [f for f in os.listdir(host.runtime)
                                     if len(f) == 41], [])
+        if NETWORK:
+            equal("nor a tap", interfaces(), [])
     equal("the disk is free at once", rpc.call(
         "vm.start", name="next")["state"], "running")
     rpc.call("vm.stop", name="next")
@@ -229,6 +239,8 @@ def test_io_error():
         v["name"] for v in host.call("vm.list")["vms"]), ["after", "before"])
 
 
+if not NETWORK:
+    report.skip("taps of a killed supervisor", "no tap can be made here")
 if not shutil.which("unshare"):
     report.skip("full disk", "unshare is not here")
 guarded(test_full_disk, test_descriptors, test_killed_supervisor,
