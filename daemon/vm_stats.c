@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "daemon/nic_host.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/tap_stats.h"
 
@@ -87,16 +88,13 @@ static int take_part(struct ask *a, json_object *reply, uint64_t *ret_next,
  * nic_host.c names after it. */
 static bool has_tap(const struct vm *vm, const char *name)
 {
-	char made[16];
-
 	if (strchr(name, '/'))
 		return false;
 	for (size_t i = 0; i < vm->config.n_nics; i++)
 		if (vm->config.nics[i].tap &&
 		    streq(vm->config.nics[i].tap, name))
 			return true;
-	snprintf(made, sizeof(made), "avm%xn", (unsigned)(vm->id & 0xffffff));
-	return strncmp(name, made, strlen(made)) == 0;
+	return nic_host_made(vm, name);
 }
 
 static void read_taps(const struct vm *vm, struct vm_stats *s)
