@@ -20,7 +20,9 @@ struct api_call {
 	json_object *id;
 	bool notification;
 	bool subscribe;
-	bool direct;	     /* made by caller_call(): no envelope */
+	bool direct;	   /* made by caller_call(): no envelope */
+	bool has_revision; /* of the VM it names, to be compared */
+	int64_t revision;
 	struct batch *batch; /* NULL: a request on its own */
 };
 
@@ -297,7 +299,20 @@ static int call_prepare(struct api_call *call,
 	return r == 0 ? check_role(call, e) : r;
 }
 
-static void call_run(struct api_call *call)
+static int check_revision(const struct api_call *call, struct error *e)
+{
+	const char *vm = call_vm(call);
+	const struct api_handlers *h;
+
+	if (!call->has_revision || !vm)
+		return 0;
+	h = server_handlers(call->caller->server);
+	return h->check_revision
+		       ? h->check_revision(h->cookie, vm, call->revision, e)
+		       : 0;
+}
+
+static void call_handle(struct api_call *call)
 {
 	const struct api_handlers *handlers = call->caller->handlers;
 	struct error e = ERROR_INIT;
@@ -316,6 +331,29 @@ static void call_run(struct api_call *call)
 			       api_methods[call->method].name);
 		api_call_fail(call, &e);
 	}
+}
+
+static void call_run(struct api_call *call)
+{
+	struct error e = ERROR_INIT;
+
+	/* With handlers of its own it is a part of a call that runs. */
+	if (!call->caller->handlers && server_park(call->caller->server, call))
+		return;
+	if (check_revision(call, &e) < 0)
+		api_call_fail(call, &e);
+	else
+		call_handle(call);
+}
+
+void call_resume(struct api_call *call)
+{
+	struct error e = ERROR_INIT;
+
+	if (check_role(call, &e) < 0 || check_revision(call, &e) < 0)
+		api_call_fail(call, &e);
+	else
+		call_handle(call);
 }
 
 static struct api_call *call_new(struct api_caller *c)
@@ -399,32 +437,22 @@ void caller_message(struct api_caller *c, const char *text, size_t size)
 	}
 }
 
-static int check_revision(const struct api_call *call, struct error *e)
-{
-	const struct api_handlers *h = server_handlers(call->caller->server);
-	const char *vm = call_vm(call);
-
-	if (!vm || !h->check_revision)
-		return 0;
-	return h->check_revision(h->cookie, vm, call->caller->revision, e);
-}
-
 void caller_call(struct api_caller *c, enum api_method_id method,
 		 json_object *params, struct api_call **ret_call)
 {
 	struct api_call *call = call_new(c);
-	bool has_revision = c->has_revision;
 	struct error e = ERROR_INIT;
 
-	c->has_revision = false;
 	if (ret_call)
 		*ret_call = call;
 	if (call) {
 		call->direct = true;
 		call->method = method;
+		call->has_revision = c->has_revision;
+		call->revision = c->revision;
+		c->has_revision = false;
 		if (decode_params(call, params, &e) < 0 ||
-		    check_role(call, &e) < 0 ||
-		    (has_revision && check_revision(call, &e) < 0))
+		    check_role(call, &e) < 0)
 			api_call_fail(call, &e);
 		else
 			call_run(call);

@@ -35,6 +35,7 @@ struct api_server {
 	bool releasing;
 	unsigned n_strangers; /* who may do nothing */
 	struct outer *outers;
+	struct parked *parked;
 };
 
 static void on_listen(uv_poll_t *poll, int status, int events);
@@ -47,6 +48,11 @@ const struct api_handlers *server_handlers(const struct api_server *s)
 struct outer **server_outers(struct api_server *s)
 {
 	return &s->outers;
+}
+
+struct parked **server_parked(struct api_server *s)
+{
+	return &s->parked;
 }
 
 uv_loop_t *server_loop(const struct api_server *s)
@@ -204,6 +210,7 @@ struct api_server *api_server_free(struct api_server *s)
 
 	if (!s)
 		return NULL;
+	parked_end(s);
 	api_server_release(s, NULL);
 	s->http = http_server_free(s->http);
 	outers_end(s->outers);

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """What the daemon does when the host fails it, on the null backend: a full
 disk, no more descriptors, a database that cannot be written."""
+import json
 import os
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -194,20 +196,59 @@ def test_killed_supervisor():
     rpc.close()
 
 
+def asked(rpc, method, **params):
+    """Ask, and do not wait for the answer."""
+    rpc.last += 1
+    rpc.sock.sendall(json.dumps({"jsonrpc": "2.0", "id": rpc.last, "method":
+                                 method, "params": params}).encode() + b"\n")
+
+
+def answered(rpc, seconds):
+    return bool(select.select([rpc.sock], [], [], seconds)[0])
+
+
 def test_busy_database():
-    """Somebody else writes to it for longer than is waited for."""
+    """Somebody else writes to it: what changes something waits, for 2 s."""
     host = Host("armvm-busy-").start()
     host.call("vm.define", config=config("before"))
+    pid = host.call("vm.start", name="before")["pid"]
     db = sqlite3.connect(host.state + "/armvmd.sqlite", isolation_level=None)
+    writer, other, reader = host.rpc(), host.rpc(), host.rpc()
     db.execute("BEGIN IMMEDIATE")
-    refused("busy: typed", "busy", host.call, "vm.define",
-            config=config("meanwhile"))
-    equal("what is stored can be read", host.vm("before")["name"], "before")
+    asked(writer, "vm.define", config=config("meanwhile"))
+    asked(other, "vm.define", config=config("behind"))
+    equal("what is stored can be read meanwhile", [
+        reader.call("vm.get", name="before")["name"] for _ in range(20)],
+        ["before"] * 20)
+    check("and who changes something waits", not answered(writer, 0) and
+          not answered(other, 0))
+    db.execute("ROLLBACK")
+    equal("until it is done", [r._line()["result"]["name"]
+                               for r in (writer, other)],
+          ["meanwhile", "behind"])
+    db.execute("BEGIN IMMEDIATE")
+    asked(writer, "vm.define", config=config("lost"))
+    os.kill(pid, signal.SIGKILL)
+    equal("reads go on", reader.call("vm.get", name="behind")["state"],
+          "stopped")
+    error = writer._line()["error"]["data"]
+    equal("a lock that stays: typed", error["code"], "busy")
+    refused("also for the next", "busy", other.call, "vm.define",
+            config=config("lost2"))
+    reader.call("vm.get", name="before")
     db.execute("ROLLBACK")
     db.close()
+    wait_for("the crash is noticed", lambda: reader.call(
+        "vm.get", name="before")["state"] == "crashed", 20)
+    wait_for("and written down", lambda: [e for e in reader.call(
+        "event.subscribe", since=0)["events"] if e.get("state") == "crashed"],
+        20)
     host.call("vm.define", config=config("after"))
     equal("service returns by itself", sorted(
-        v["name"] for v in host.call("vm.list")["vms"]), ["after", "before"])
+        v["name"] for v in host.call("vm.list")["vms"]),
+        ["after", "before", "behind", "meanwhile"])
+    for rpc in (writer, other, reader):
+        rpc.close()
 
 
 def test_io_error():
