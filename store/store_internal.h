@@ -88,10 +88,12 @@
 		     "labels, autostart, vsock_cid) = (" STORE_VM_SUMMARY ") " \
 		     "WHERE id = ?2 RETURNING revision")                       \
 	X(VM_GET, "SELECT " STORE_VM_COLUMNS " FROM vm "                       \
-		  "WHERE (name = ?1 OR uuid = ?1) AND kept_ms = 0")            \
+		  "WHERE name = ?1 AND kept_ms = 0")                           \
+	X(VM_GET_UUID, "SELECT " STORE_VM_COLUMNS " FROM vm "                  \
+		       "WHERE uuid = ?1 AND kept_ms = 0")                      \
 	X(VM_GET_ID, "SELECT " STORE_VM_COLUMNS " FROM vm WHERE id = ?1")      \
-	X(VM_ID, "SELECT id FROM vm "                                          \
-		 "WHERE (name = ?1 OR uuid = ?1) AND kept_ms = 0")             \
+	X(VM_ID, "SELECT id FROM vm WHERE name = ?1 AND kept_ms = 0")          \
+	X(VM_ID_UUID, "SELECT id FROM vm WHERE uuid = ?1 AND kept_ms = 0")     \
 	X(VM_REVISION, "SELECT revision FROM vm WHERE id = ?1")                \
 	X(VM_EACH, "SELECT " STORE_VM_COLUMNS " FROM vm WHERE kept_ms = 0 "    \
 		   "ORDER BY name")                                            \
