@@ -166,6 +166,9 @@ static int append_properties(sd_bus_message *m, const struct vm *vm, pid_t pid)
 					  scope_cpu_quota(c));
 	if (r >= 0)
 		r = append_weight(m, c);
+	/* Or no process could be moved into it later (scopes_join). */
+	if (r >= 0)
+		r = sd_bus_message_append(m, "(sv)", "Delegate", "b", 1);
 	/* A scope whose process failed is not kept: the daemon keeps why. */
 	if (r >= 0)
 		r = sd_bus_message_append(m, "(sv)", "CollectMode", "s",

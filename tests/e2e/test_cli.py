@@ -175,6 +175,17 @@ def test_life():
     fails("stop of a stopped VM", 5, "web is stopped", "stop", "web")
 
 
+def connected(proc):
+    """It has its connection to the daemon."""
+    def there():
+        try:
+            return any(os.readlink(f"/proc/{proc.pid}/fd/{fd}").startswith(
+                "socket:") for fd in os.listdir(f"/proc/{proc.pid}/fd"))
+        except OSError:
+            return False
+    return wait_for("a connection", there)
+
+
 def test_wait():
     equal("wait for what rests", ok("wait", "wait", "web"), "")
     ok("start", "start", "web")
@@ -184,7 +195,7 @@ def test_wait():
     waiting = subprocess.Popen([CTL, "--socket", host.socket, "wait", "web"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                text=True)
-    time.sleep(0.5)
+    connected(waiting)
     host.kill()
     host.start()
     time.sleep(1)
@@ -195,7 +206,7 @@ def test_wait():
     ok("start", "start", "web")
     waiting = subprocess.Popen([CTL, "--socket", host.socket, "wait", "web"],
                                stderr=subprocess.PIPE, text=True)
-    time.sleep(0.5)
+    connected(waiting)
     os.kill(host.vm("web")["pid"], signal.SIGKILL)
     match("a crash is told", "web crashed: ",
           waiting.communicate(timeout=20)[1])
@@ -250,7 +261,7 @@ def test_console_on_a_terminal():
         t.expect("null: VM web started")
         check("the terminal is raw", t.raw())
         t.type(b"hello\x03\r")
-        time.sleep(0.2)
+        t.expect("hello\x03")
         check("Ctrl-C goes to the guest", t.proc.poll() is None)
         t.type(b"\x1d.")
         t.expect("Left the console of web")
@@ -273,12 +284,33 @@ def test_console_on_a_terminal():
         check("the terminal is as before, after stop", t.restored())
 
 
-def test_progress_on_a_terminal():
+def test_progress():
+    """Of what takes long: the guest does not listen to its power button."""
     host.ctl("start", "web")
-    with Terminal(host, "shutdown", "web") as t:
-        t.expect("web: waiting for the guest to shut down ... 0 s")
+    console = host.console("web")
+    console.send("ignore\n")
+    console.expect("ignore\n")
+    with Terminal(host, "shutdown", "web", columns=100) as t:
+        t.expect("web: waiting for the guest to shut down [######")
+        t.expect(" ... 0 s")
+        host.call("vm.stop", name="web")
         t.expect("web: stopped")
-        equal("shutdown with progress", t.proc.wait(10), 0)
+        equal("shutdown with progress", t.proc.wait(20), 0)
+    host.ctl("start", "web")
+    console = host.console("web")
+    console.send("ignore\n")
+    console.expect("ignore\n")
+    status, out, err = host.ctl("shutdown", "web", "--wait", "--timeout", "1s")
+    equal("too long: its status", (status, out), (8, ""))
+    match("plain lines elsewhere", r"^web: waiting for the guest to shut down:"
+          r" (asked|heard)\narmvmctl: ", err)
+    status, out, err = host.ctl("shutdown", "web", "--timeout", "1s")
+    match("without --wait none", "^armvmctl: ", err)
+    out = ok("shutdown --no-wait", "shutdown", "web", "--no-wait",
+             "--timeout", "10m")
+    match("--no-wait tells the job", r"^job \d+ began", out)
+    ok("stop", "stop", "web")
+    ok("the job saw it", "job", "wait", out.split()[1])
 
 
 def test_output_that_cannot_be_written():
@@ -317,6 +349,6 @@ host.start()
 guarded(test_help, test_define_and_look, test_definition_from_json,
         test_bad_definitions, test_life, test_wait, test_events,
         test_console_through_pipes, test_console_on_a_terminal,
-        test_progress_on_a_terminal, test_output_that_cannot_be_written,
+        test_progress, test_output_that_cannot_be_written,
         test_delete, test_daemon_that_goes_away)
 report.end()
