@@ -108,6 +108,7 @@ struct api_stats_list_params {
 	char *cursor; /* of the page before; NULL: from the start */
 	uint32_t limit;
 	json_object *labels; /* NULL: any; else an object of strings */
+	bool totals;
 };
 struct api_update_params {
 	char *name;

@@ -225,7 +225,15 @@ int vm_stats_list(struct manager *m, const struct vm_stats_filter *filter,
 	return gather_run(vms, more ? filter->limit : n, more, done, cookie, e);
 }
 
-json_object *vm_stats_to_json(struct vm_stats_row *row)
+static json_object *totals_json(const struct vm_stats *s)
+{
+	struct vm_stats_totals t;
+
+	vm_stats_sum(s, &t);
+	return json_encode(vm_stats_totals_fields, &t);
+}
+
+json_object *vm_stats_to_json(struct vm_stats_row *row, bool totals)
 {
 	json_object *o = json_object_new_object();
 
@@ -238,7 +246,9 @@ json_object *vm_stats_to_json(struct vm_stats_row *row)
 			       json_object_new_uint64(row->memory));
 	json_object_object_add(o, "resident",
 			       json_object_new_uint64(row->resident));
-	if (row->answered)
+	if (row->answered && totals)
+		json_object_object_add(o, "totals", totals_json(&row->stats));
+	else if (row->answered)
 		json_object_object_add(
 			o, "stats", json_encode(vm_stats_fields, &row->stats));
 	else
