@@ -5,6 +5,7 @@
 #include "vmm-kvm/backend_internal.h"
 #include "vmm-kvm/board_layout.h"
 #include "vmm-kvm/board_slots.h"
+#include "vmm-kvm/kvm_coalesced.h"
 #include "vmm-kvm/kvm_features.h"
 
 /* Called by the board and the vCPUs, on any thread. */
@@ -26,6 +27,13 @@ static void on_set_mapped(void *cookie, enum board_bank bank, bool mapped)
 		run_gate_close(&v->machine.gate);
 		post_stop(v, KVM_VCPU_FATAL, e.message);
 	}
+}
+
+static void on_delay(void *cookie, uint64_t gpa, uint64_t size, bool on)
+{
+	struct vmm *v = cookie;
+
+	kvm_coalesced_zone(v->machine.vm, gpa, size, on);
 }
 
 static void on_commit(void *cookie, uint64_t offset, uint64_t size)
@@ -259,6 +267,7 @@ static int build(struct vmm *v, struct error *e)
 		.space = &space,
 		.abi = &abi,
 		.set_mapped = on_set_mapped,
+		.delay = on_delay,
 		.commit = on_commit,
 		.io_error = on_io_error,
 		.note = on_note,

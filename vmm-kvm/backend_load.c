@@ -90,7 +90,7 @@ static void *place_of(const struct board *b, const struct snapshot_section *s)
 	for (int i = 0; i < BOARD_BANK_COUNT; i++) {
 		const struct board_bank_memory *m = board_bank(b, i);
 
-		if (m->hva && s->address >= m->gpa &&
+		if (m->hva && !m->device && s->address >= m->gpa &&
 		    s->size <= m->size_bytes &&
 		    s->address - m->gpa <= m->size_bytes - s->size)
 			return (uint8_t *)m->hva + (s->address - m->gpa);

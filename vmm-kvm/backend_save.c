@@ -44,14 +44,23 @@ static int write_bank(struct kvm_save *s, struct snapshot_writer *w,
 	return r;
 }
 
+/* A bank that is part of the machine's state; NULL: it is not. */
+static const struct board_bank_memory *recorded(const struct kvm_save *s,
+						enum board_bank bank)
+{
+	const struct board_bank_memory *m = board_bank(s->v->board, bank);
+
+	return m->hva && !m->device ? m : NULL;
+}
+
 static int write_all(struct kvm_save *s, struct snapshot_writer *w)
 {
 	int r = snapshot_write_machine(w, s->state.buf.data, s->state.buf.size,
 				       &s->error);
 
 	for (int i = 0; !r && i < BOARD_BANK_COUNT; i++)
-		if (board_bank(s->v->board, i)->hva)
-			r = write_bank(s, w, board_bank(s->v->board, i));
+		if (recorded(s, i))
+			r = write_bank(s, w, recorded(s, i));
 	return r ? r : snapshot_write_end(w, &s->error);
 }
 
@@ -126,8 +135,8 @@ static int begin(struct kvm_save *s)
 	int r;
 
 	for (int i = 0; i < BOARD_BANK_COUNT; i++)
-		if (board_bank(s->v->board, i)->hva)
-			s->total += board_bank(s->v->board, i)->size_bytes;
+		if (recorded(s, i))
+			s->total += recorded(s, i)->size_bytes;
 	board_still(s->v->board, true);
 	/* What had to end first may have failed. */
 	r = board_snapshot_check(s->v->board, &s->error);

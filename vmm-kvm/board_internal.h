@@ -10,6 +10,7 @@
 #include "vmm-kvm/devices/cfi_flash.h"
 #include "vmm-kvm/devices/fw_cfg.h"
 #include "vmm-kvm/devices/gicv2m.h"
+#include "vmm-kvm/devices/pci_mirror.h"
 #include "vmm-kvm/devices/pcie_port.h"
 #include "vmm-kvm/devices/pl011.h"
 #include "vmm-kvm/devices/pl031.h"
@@ -66,6 +67,7 @@ struct board {
 	struct sp805 *sp805;
 	struct pvpanic *pvpanic;
 	struct pci_host *pci;
+	struct pci_mirror *pci_mirror; /* NULL: not on this host */
 	struct virtio_pci *functions[BOARD_FUNCTIONS_MAX];
 	unsigned n_functions;
 	struct virtio_mmio *mmio[BOARD_VIRTIO_MMIO_MAX];
@@ -86,6 +88,7 @@ struct board {
 	struct virtio_dev *balloon; /* borrowed from its function */
 	/* Of board_params. */
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
+	void (*delay)(void *cookie, uint64_t gpa, uint64_t size, bool on);
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
 	void (*io_error)(void *cookie, const char *what, bool held);
 	void (*note)(void *cookie, enum board_note note, uint64_t value);

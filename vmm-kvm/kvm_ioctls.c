@@ -17,6 +17,8 @@ static const unsigned long requests[] = {
 	KVM_IRQ_LINE,
 	KVM_IRQFD,
 	KVM_IOEVENTFD,
+	KVM_REGISTER_COALESCED_MMIO, /* data words of the flash */
+	KVM_UNREGISTER_COALESCED_MMIO,
 	KVM_SET_GSI_ROUTING,
 	KVM_ENABLE_CAP,
 	/* vCPUs */

@@ -10,11 +10,15 @@
 #include <time.h>
 
 #include "lib/base/fd.h"
+#include "vmm-kvm/kvm_coalesced.h"
 #include "vmm-kvm/kvm_counters.h"
 #include "vmm-kvm/kvm_features.h"
 #include "vmm-kvm/kvm_vcpu.h"
 
 #define KICK_SIGNAL SIGRTMIN
+/* Ours run no deeper than a device; 8 MiB, the default, may be given a huge
+ * page of 2 MiB by the host. */
+#define STACK_BYTES KIB(256)
 
 #define REG_PC                                                 \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | \
@@ -32,6 +36,7 @@ struct kvm_vcpu {
 	int fd;
 	struct kvm_run *run;
 	size_t run_size;
+	struct kvm_coalesced late;
 	struct kvm_counters kvm;
 	const struct kvm_vcpu_env *env;
 	bool started;
@@ -100,6 +105,7 @@ static int vcpu_open(struct kvm_vcpu *c, struct kvm_vm *vm, struct error *e)
 				 strerror(errno));
 	c->run = run;
 	c->run_size = (size_t)size;
+	c->late = kvm_coalesced_of(vm, run, c->run_size);
 	kvm_counters_open(&c->kvm, c->fd);
 	return kvm_features_vcpu(vm, c->fd, c->index, &c->env->abi,
 				 c->env->vls_set ? c->env->vls : NULL, e);
@@ -284,6 +290,7 @@ static void vcpu_run(struct kvm_vcpu *c)
 	int r = ioctl(c->fd, KVM_RUN, 0) ? -errno : 0;
 
 	count(&c->count.total);
+	kvm_coalesced_drain(&c->late, c->env->bus);
 	if (!r)
 		vcpu_exit(c);
 	else if (r == -EINTR || r == -EAGAIN)
@@ -341,14 +348,19 @@ void kvm_vcpu_kick(struct kvm_vcpu *c)
 int kvm_vcpu_start(struct kvm_vcpu *c, struct error *e)
 {
 	sigset_t all, before;
+	pthread_attr_t attr;
 	int r;
 
+	/* Neither can fail. */
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
 	/* Signals are the loop thread's; a vCPU only takes its kick. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	run_gate_join(c->env->gate);
-	r = pthread_create(&c->thread, NULL, vcpu_main, c);
+	r = pthread_create(&c->thread, &attr, vcpu_main, c);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	(void)pthread_attr_destroy(&attr);
 	if (r) {
 		run_gate_leave(c->env->gate);
 		return error_set(e, -r, "cannot start a thread for vCPU %u: %s",

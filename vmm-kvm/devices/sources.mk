@@ -1,15 +1,17 @@
+SRCS += vmm-kvm/devices/pci_mirror.c
+TESTS += tests/unit/test_pci_mirror.c
 SRCS += vmm-kvm/devices/pvpanic.c vmm-kvm/devices/sp805.c
 TESTS += tests/unit/test_pvpanic.c tests/unit/test_sp805.c
 SRCS += vmm-kvm/devices/bus.c vmm-kvm/devices/guest_mem.c \
 	vmm-kvm/devices/pl011.c vmm-kvm/devices/pl031.c \
 	vmm-kvm/devices/pl061.c vmm-kvm/devices/cfi_flash.c \
-	vmm-kvm/devices/cfi_flash_journal.c vmm-kvm/devices/cfi_flash_view.c \
+	vmm-kvm/devices/cfi_flash_delay.c vmm-kvm/devices/cfi_flash_journal.c vmm-kvm/devices/cfi_flash_view.c \
 	vmm-kvm/devices/fw_cfg.c \
 	vmm-kvm/devices/gicv2m.c
 TESTS += tests/unit/test_bus.c tests/unit/test_guest_mem.c \
 	tests/unit/test_pl011.c tests/unit/test_pl031.c \
 	tests/unit/test_pl061.c tests/unit/test_cfi_flash.c \
-	tests/unit/test_cfi_flash_journal.c tests/unit/test_cfi_flash_view.c \
+	tests/unit/test_cfi_flash_delay.c tests/unit/test_cfi_flash_journal.c tests/unit/test_cfi_flash_view.c \
 	tests/unit/test_fw_cfg.c \
 	tests/unit/test_gicv2m.c
 SRCS += vmm-kvm/devices/virtio_balloon.c

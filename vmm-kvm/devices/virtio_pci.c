@@ -177,6 +177,14 @@ static bool cfg_access(const struct virtio_pci *v, unsigned reg, unsigned size,
 	return true;
 }
 
+static bool config_live(const struct pci_dev *d)
+{
+	const struct virtio_pci *v = container_of(d, struct virtio_pci, pci);
+	uint32_t offset, length;
+
+	return cfg_access(v, v->cfg_cap + CAP_CFG_DATA, 4, &offset, &length);
+}
+
 static void config_read(struct pci_dev *d, unsigned reg, unsigned size)
 {
 	struct virtio_pci *v = from_pci(d);
@@ -224,6 +232,7 @@ static void reset(struct pci_dev *d)
 
 static const struct pci_dev_ops pci_ops = {
 	.config_read = config_read,
+	.config_live = config_live,
 	.config_written = config_written,
 	.bar_moved = bar_moved,
 	.reset = reset,

@@ -137,7 +137,7 @@ class Qemu:
             args += ["-netdev", "tap,id=n0,ifname=tap-peer,script=no,"
                      "downscript=no,vhost=" + ("on" if self.tuned and nic != "plain"
                                                else "off"),
-                     "-device", "virtio-net-pci,netdev=n0"]
+                     "-device", "virtio-net-pci,netdev=n0,romfile="]
         if direct:
             args += ["-kernel", "/tmp/vmlinuz", "-initrd", "/tmp/initrd.img",
                      "-append", "console=ttyAMA0 quiet"]
