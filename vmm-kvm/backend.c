@@ -33,7 +33,9 @@ static void on_delay(void *cookie, uint64_t gpa, uint64_t size, bool on)
 {
 	struct vmm *v = cookie;
 
-	kvm_coalesced_zone(v->machine.vm, gpa, size, on);
+	/* None after a reset that failed: its zones went with it. */
+	if (v->machine.vm)
+		kvm_coalesced_zone(v->machine.vm, gpa, size, on);
 }
 
 static void on_commit(void *cookie, uint64_t offset, uint64_t size)
@@ -267,7 +269,6 @@ static int build(struct vmm *v, struct error *e)
 		.space = &space,
 		.abi = &abi,
 		.set_mapped = on_set_mapped,
-		.delay = on_delay,
 		.commit = on_commit,
 		.io_error = on_io_error,
 		.note = on_note,
@@ -279,6 +280,7 @@ static int build(struct vmm *v, struct error *e)
 		.cookie = v,
 	};
 	const struct bus_fence fence = {on_fence, v};
+	const struct bus_delay delay = {on_delay, v};
 	unsigned ipa_bits;
 	int r = check_params(p, e);
 
@@ -316,10 +318,11 @@ static int build(struct vmm *v, struct error *e)
 	board.msi = kvm_irq_msi(v->machine.irq);
 	board.doorbells = kvm_irq_doorbells(v->machine.irq);
 	r = board_new(&board, &v->board, e);
-	if (!r)
+	if (!r) {
 		bus_use_fence(board_bus(v->board), &fence);
-	if (!r)
+		bus_use_delay(board_bus(v->board), &delay);
 		r = machine_assemble(&v->machine, v->board, !load, e);
+	}
 	if (load)
 		r = backend_load_end(v, load, r, e);
 	return r;

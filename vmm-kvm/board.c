@@ -111,7 +111,7 @@ static void vars_delay(void *cookie, uint64_t offset, uint64_t size, bool on)
 {
 	struct board *b = cookie;
 
-	b->delay(b->cookie, BOARD_FLASH_VARS_BASE + offset, size, on);
+	bus_delay_set(b->bus, BOARD_FLASH_VARS_BASE + offset, size, on);
 }
 
 static int add_flash(struct board *b)
@@ -141,7 +141,7 @@ static int add_flash(struct board *b)
 		.bank_size = BOARD_FLASH_BANK_SIZE,
 		.set_mapped = vars_set_mapped,
 		.commit = vars_commit,
-		.delay = b->delay ? vars_delay : NULL,
+		.delay = vars_delay,
 		.cookie = b,
 	};
 	r = cfi_flash_new(&params, &b->flash_vars);
@@ -219,7 +219,6 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 	b->kernel_fd = p->vmm->kernel_fd;
 	b->initrd_fd = p->vmm->initrd_fd;
 	b->set_mapped = p->set_mapped;
-	b->delay = p->delay;
 	b->commit = p->commit;
 	b->io_error = p->io_error;
 	b->note = p->note;

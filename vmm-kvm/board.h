@@ -42,9 +42,6 @@ struct board_params {
 	/* With the device lock held, maybe on a vCPU thread: show a flash bank
 	 * as memory, or have its reads come to the bus. */
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
-	/* Likewise: writes inside [gpa, gpa+size) may be kept back until the
-	 * next exit of any other kind, or no more. Optional. */
-	void (*delay)(void *cookie, uint64_t gpa, uint64_t size, bool on);
 	/* Likewise: bytes of the variables to be made durable. */
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
 	/* Likewise, on the loop thread: a request of a disk failed, and is

@@ -88,7 +88,6 @@ struct board {
 	struct virtio_dev *balloon; /* borrowed from its function */
 	/* Of board_params. */
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);
-	void (*delay)(void *cookie, uint64_t gpa, uint64_t size, bool on);
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
 	void (*io_error)(void *cookie, const char *what, bool held);
 	void (*note)(void *cookie, enum board_note note, uint64_t value);

@@ -24,7 +24,7 @@ SRCS += vmm-kvm/devices/msix.c vmm-kvm/devices/pci.c \
 	vmm-kvm/devices/virtio_net_filter.c vmm-kvm/devices/virtio_net_rx.c \
 	vmm-kvm/devices/virtio_net_tx.c \
 	vmm-kvm/devices/virtio_mmio.c vmm-kvm/devices/virtio_mmio_regs.c \
-	vmm-kvm/devices/virtio_pci.c vmm-kvm/devices/virtio_pci_regs.c \
+	vmm-kvm/devices/virtio_pci.c vmm-kvm/devices/virtio_pci_kicks.c vmm-kvm/devices/virtio_pci_regs.c \
 	vmm-kvm/devices/virtio_rng.c vmm-kvm/devices/virtqueue.c
 TESTS += tests/unit/test_msix.c tests/unit/test_pci.c \
 	tests/unit/test_pcie_port.c \
