@@ -244,4 +244,5 @@ def main():
             json.dump(figures, f)
 
 
-main()
+if __name__ == "__main__":
+    main()
