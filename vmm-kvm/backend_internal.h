@@ -35,7 +35,8 @@ struct vmm {
 	/* Folders whose servers ended, to be told from the loop; "": none. */
 	char lost[VM_FILESYSTEMS_MAX][160];
 	struct kvm_save *save; /* backend_save.c; NULL: none is under way */
-	uv_async_t async;      /* its closing frees the vmm */
+	uv_timer_t again;      /* a note that must wait */
+	uv_async_t async;      /* closed before it; the last frees the vmm */
 };
 
 /* Whether there is a guest to take part in anything. */
@@ -63,7 +64,9 @@ void backend_tell_filesystems(struct vmm *v);
 int backend_resize(struct vmm *v, const char *id, struct error *e);
 int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e);
 
-/* Every descriptor in them. */
+/* backend_params.c: what no KVM machine can be made of; every descriptor. */
+int backend_check_params(const struct vmm_params *p,
+			 struct error *e) must_check;
 void backend_close_params(struct vmm_params *p);
 int backend_shutdown(struct vmm *v, struct error *e);
 bool backend_button_heard(struct vmm *v);

@@ -42,7 +42,6 @@ static struct fixture *begin(bool vhost)
 		.failed = on_failed,
 		.cookie = f,
 	};
-	struct virtio_pci_params params = {.devfn = DEVFN};
 
 	machine_init(&f->m);
 	for (unsigned i = 0; i < PAIRS; i++) {
@@ -60,15 +59,7 @@ static struct fixture *begin(bool vhost)
 	}
 	net.loop = &f->m.loop;
 	assert_int_equal(virtio_net_new(&net, &f->dev, NULL), 0);
-	params.device = f->dev;
-	params.host = f->m.host;
-	params.mem = &f->m.ram.mem;
-	params.bus = f->m.bus;
-	params.loop = &f->m.loop;
-	params.msi = &f->m.msi;
-	params.doorbells = &f->m.doorbells;
-	assert_int_equal(virtio_pci_new(&params, &f->v, NULL), 0);
-	driver_probe(&f->d, &f->m, DEVFN);
+	f->v = driver_plug(&f->d, &f->m, DEVFN, f->dev, true);
 	return f;
 }
 
