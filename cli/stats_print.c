@@ -123,6 +123,9 @@ static void print_mmio(const struct vm_stats *s, double seconds)
 				    s->mmio[i].device,
 				    count(s->mmio[i].reads, seconds).text,
 				    count(s->mmio[i].writes, seconds).text);
+	if (s->late_writes > 0)
+		output_line(stdout, "%-20s %12s %12s", "(without an exit)", "",
+			    count(s->late_writes, seconds).text);
 	if (s->unanswered > 0)
 		output_line(stdout, "%-20s %12s", "(nothing there)",
 			    count(s->unanswered, seconds).text);

@@ -77,6 +77,7 @@ void stats_since(struct vm_stats *now, const struct vm_stats *before)
 	since(&now->cpu_ns, before->cpu_ns);
 	since(&now->loop_ns, before->loop_ns);
 	since(&now->unanswered, before->unanswered);
+	since(&now->late_writes, before->late_writes);
 	since(&now->exits.mmio, before->exits.mmio);
 	since(&now->exits.system_event, before->exits.system_event);
 	since(&now->exits.undecoded, before->exits.undecoded);

@@ -36,6 +36,11 @@ static double unanswered(const struct vm_stats_row *row)
 	return (double)row->stats.unanswered;
 }
 
+static double late_writes(const struct vm_stats_row *row)
+{
+	return (double)row->stats.late_writes;
+}
+
 static double balloon_target(const struct vm_stats_row *row)
 {
 	return (double)row->stats.balloon.target;
@@ -60,6 +65,8 @@ static const struct scalar scalars[] = {
 	 "Resident memory of the VM's process, guest included.", resident},
 	{"armvmd_vm_unanswered_total", "counter",
 	 "Accesses of the guest to where there is nothing.", unanswered},
+	{"armvmd_vm_late_writes_total", "counter",
+	 "Writes to devices that took no exit of their own.", late_writes},
 	{"armvmd_vm_balloon_target_bytes", "gauge",
 	 "Memory the guest is asked to make do with.", balloon_target},
 	{"armvmd_vm_balloon_actual_bytes", "gauge",

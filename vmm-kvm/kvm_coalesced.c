@@ -34,10 +34,12 @@ struct kvm_coalesced kvm_coalesced_of(const struct kvm_vm *vm, void *run,
 
 /* `first` moves when a write has been made, so that whoever finds the ring
  * empty comes after all of it. The kernel publishes `last` likewise. */
-static void drain(const struct kvm_coalesced *c, struct bus *bus)
+static unsigned drain(const struct kvm_coalesced *c, struct bus *bus,
+		      unsigned *unanswered)
 {
 	struct kvm_coalesced_mmio_ring *ring = c->ring;
 	uint32_t at = ring->first;
+	unsigned n = 0;
 
 	while (at != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
 		const struct kvm_coalesced_mmio *w = &ring->coalesced_mmio[at];
@@ -45,19 +47,25 @@ static void drain(const struct kvm_coalesced *c, struct bus *bus)
 		uint64_t value = 0;
 
 		memcpy(&value, w->data, size);
-		(void)bus_write(bus, w->phys_addr, size, value);
+		*unanswered += !bus_write(bus, w->phys_addr, size, value);
+		n++;
 		at = (at + 1) % c->n;
 		__atomic_store_n(&ring->first, at, __ATOMIC_RELEASE);
 	}
+	return n;
 }
 
-void kvm_coalesced_drain(const struct kvm_coalesced *c, struct bus *bus)
+unsigned kvm_coalesced_drain(const struct kvm_coalesced *c, struct bus *bus,
+			     unsigned *unanswered)
 {
+	unsigned n;
+
 	if (!c->ring ||
 	    __atomic_load_n(&c->ring->first, __ATOMIC_ACQUIRE) ==
 		    __atomic_load_n(&c->ring->last, __ATOMIC_ACQUIRE))
-		return;
+		return 0;
 	bus_lock(bus);
-	drain(c, bus);
+	n = drain(c, bus, unanswered);
 	bus_unlock(bus);
+	return n;
 }

@@ -30,7 +30,9 @@ void kvm_coalesced_zone(struct kvm_vm *vm, uint64_t gpa, uint64_t size,
 struct kvm_coalesced kvm_coalesced_of(const struct kvm_vm *vm, void *run,
 				      size_t size);
 /* What was kept back goes to the bus, in order; before anything else of an
- * exit is looked at. A vCPU's thread, without the device lock. */
-void kvm_coalesced_drain(const struct kvm_coalesced *c, struct bus *bus);
+ * exit is looked at. Returns how many writes those were, and adds how many of
+ * them nothing answered. A vCPU's thread, without the device lock. */
+unsigned kvm_coalesced_drain(const struct kvm_coalesced *c, struct bus *bus,
+			     unsigned *unanswered);
 
 #endif

@@ -44,7 +44,7 @@ struct kvm_vcpu {
 	/* Written by its thread alone. */
 	struct {
 		atomic_uint_least64_t total, mmio, system_event, undecoded,
-			interrupted, unanswered;
+			interrupted, unanswered, late;
 	} count;
 	uint64_t ended_cpu_ns; /* of its thread, once that has ended */
 };
@@ -161,11 +161,16 @@ struct kvm_vcpu *kvm_vcpu_free(struct kvm_vcpu *c)
 }
 
 /* No other thread writes it, so that it need not be one instruction. */
-static void count(atomic_uint_least64_t *counter)
+static void count_more(atomic_uint_least64_t *counter, unsigned more)
 {
 	uint64_t n = atomic_load_explicit(counter, memory_order_relaxed);
 
-	atomic_store_explicit(counter, n + 1, memory_order_relaxed);
+	atomic_store_explicit(counter, n + more, memory_order_relaxed);
+}
+
+static void count(atomic_uint_least64_t *counter)
+{
+	count_more(counter, 1);
 }
 
 /*
@@ -288,9 +293,12 @@ static void vcpu_exit(struct kvm_vcpu *c)
 static void vcpu_run(struct kvm_vcpu *c)
 {
 	int r = ioctl(c->fd, KVM_RUN, 0) ? -errno : 0;
+	unsigned lost = 0;
 
 	count(&c->count.total);
-	kvm_coalesced_drain(&c->late, c->env->bus);
+	count_more(&c->count.late,
+		   kvm_coalesced_drain(&c->late, c->env->bus, &lost));
+	count_more(&c->count.unanswered, lost);
 	if (!r)
 		vcpu_exit(c);
 	else if (r == -EINTR || r == -EAGAIN)
@@ -412,6 +420,7 @@ void kvm_vcpu_stats_add(struct kvm_vcpu *c, struct kvm_vcpu_stats *sum)
 	sum->exits.undecoded += atomic_load(&c->count.undecoded);
 	sum->exits.interrupted += atomic_load(&c->count.interrupted);
 	sum->unanswered += atomic_load(&c->count.unanswered);
+	sum->late_writes += atomic_load(&c->count.late);
 	kvm_counters_add(&c->kvm, &sum->vcpu);
 	if (!c->started)
 		sum->vcpu.cpu_ns += c->ended_cpu_ns;

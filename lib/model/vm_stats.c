@@ -137,6 +137,7 @@ const struct json_field vm_stats_fields[] = {
 	LIST("vcpus", vcpus, n_vcpus, VM_VCPUS_MAX, vcpu_fields),
 	{"exits", JSON_OBJECT, STATS(exits), .sub = exits_fields},
 	{"unanswered", JSON_U64, STATS(unanswered)},
+	{"late_writes", JSON_U64, STATS(late_writes)},
 	LIST("mmio", mmio, n_mmio, VM_STATS_MMIO_MAX, mmio_fields),
 	LIST("disks", disks, n_disks, VM_STATS_DEVICES_MAX, disk_fields),
 	LIST("nics", nics, n_nics, VM_STATS_DEVICES_MAX, nic_fields),

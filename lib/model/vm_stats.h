@@ -7,7 +7,7 @@
  *     "vcpus": [{ "cpu_ns", "exits", "kvm_exits", "hvc", "wfi", "wfe",
  *                 "mmio_user", "mmio_kernel", "signals" }],
  *     "exits": { "mmio", "system_event", "undecoded", "interrupted" },
- *     "unanswered",
+ *     "unanswered", "late_writes",
  *     "mmio": [{ "device", "reads", "writes" }],
  *     "disks": [{ "id", "in_flight", "read": OP, "write": OP, "flush": OP,
  *                 "discard": OP }],
@@ -49,7 +49,7 @@ struct vm_stats_exits {
 	uint64_t interrupted;  /* we asked it to leave */
 };
 
-/* Accesses that left KVM_RUN for a device, by its name. */
+/* Accesses that came to a device, by its name. */
 struct vm_stats_mmio {
 	char *device;
 	uint64_t reads, writes;
@@ -87,7 +87,8 @@ struct vm_stats {
 	struct vm_stats_vcpu *vcpus;
 	size_t n_vcpus;
 	struct vm_stats_exits exits;
-	uint64_t unanswered; /* accesses to where there is nothing */
+	uint64_t unanswered;  /* accesses to where there is nothing */
+	uint64_t late_writes; /* to devices, brought by the next exit */
 	struct vm_stats_mmio *mmio;
 	size_t n_mmio;
 	struct vm_stats_disk *disks;
