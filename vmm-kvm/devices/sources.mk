@@ -28,7 +28,7 @@ TESTS += tests/unit/test_msix.c tests/unit/test_pci.c \
 	tests/unit/test_pcie_port.c \
 	tests/unit/test_virtio_blk.c tests/unit/test_virtio_blk_errors.c tests/unit/test_virtio_blk_range.c \
 	tests/unit/test_virtio_console.c \
-	tests/unit/test_virtio_net.c tests/unit/test_virtio_net_ctrl.c tests/unit/test_virtio_net_state.c \
+	tests/unit/test_virtio_net.c tests/unit/test_virtio_net_ctrl.c tests/unit/test_virtio_net_state.c tests/unit/test_virtio_net_times.c \
 	tests/unit/test_virtio_mmio.c \
 	tests/unit/test_virtio_pci.c tests/unit/test_virtio_pci_regs.c \
 	tests/unit/test_virtio_rng.c \
