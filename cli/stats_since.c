@@ -22,6 +22,9 @@ static void flow_since(struct io_flow_stats *now,
 	since(&now->frames, before->frames);
 	since(&now->bytes, before->bytes);
 	since(&now->dropped, before->dropped);
+	since(&now->total_ns, before->total_ns);
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		since(&now->latency.counts[i], before->latency.counts[i]);
 }
 
 static void vcpu_since(struct vm_stats_vcpu *now,

@@ -222,6 +222,13 @@ struct store_run {
 };
 int store_run_set(struct store *s, const struct store_run *run,
 		  struct error *e) must_check;
+/* The devices that it has besides its definition: a JSON array (see
+ * daemon/vm_live.h), empty after store_run_set(). *ret is the caller's.
+ * -ENOENT when it does not run. */
+int store_run_set_live(struct store *s, int64_t vm_id, const char *live,
+		       struct error *e) must_check;
+int store_run_live(struct store *s, int64_t vm_id, char **ret,
+		   struct error *e) must_check;
 int store_run_clear(struct store *s, int64_t vm_id, struct error *e) must_check;
 int store_run_each(struct store *s,
 		   int (*each)(void *cookie, const struct store_run *run),

@@ -4,6 +4,8 @@
 #ifndef VMM_KVM_BACKEND_INTERNAL_H
 #define VMM_KVM_BACKEND_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "lib/snapshot/snapshot.h"
 #include "vmm-kvm/machine.h"
 #include "vmm-kvm/notes.h"
@@ -79,6 +81,16 @@ bool backend_save_progress(struct vmm *v, uint64_t *ret_done,
 			   uint64_t *ret_total);
 void backend_save_turn(struct vmm *v);
 void backend_save_drop(struct vmm *v);
+
+/* backend_memory.c: what a bank holds, with the tags of memory that has some;
+ * `done` counts the bytes that were looked at. Any thread, standing still. */
+int backend_write_bank(struct vmm *v, enum board_bank which,
+		       struct snapshot_writer *w, atomic_uint_least64_t *done,
+		       struct error *e) must_check;
+/* A piece of tags, which lies in a bank (judged). */
+int backend_read_tags(struct vmm *v, struct snapshot_reader *reader,
+		      const struct snapshot_section *s,
+		      struct error *e) must_check;
 
 /* backend_load.c: what params.snapshot_fd holds. */
 struct kvm_load {

@@ -133,7 +133,9 @@ static int load_memory(struct vmm *v, struct kvm_load *l, struct error *e)
 					 "the snapshot has memory at %#llx, "
 					 "where the machine has none",
 					 (unsigned long long)s.address);
-		if (own_code || s.address >= BOARD_FLASH_VARS_BASE)
+		if (s.flags & SNAPSHOT_TAGS)
+			r = backend_read_tags(v, &l->reader, &s, e);
+		else if (own_code || s.address >= BOARD_FLASH_VARS_BASE)
 			r = snapshot_run(&l->reader, &s, at, e);
 	}
 	return r;

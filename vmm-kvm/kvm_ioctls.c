@@ -37,6 +37,7 @@ static const unsigned long requests[] = {
 	KVM_GET_VCPU_EVENTS,
 	KVM_GET_MP_STATE,
 	KVM_SET_MP_STATE,
+	KVM_ARM_MTE_COPY_TAGS,
 };
 
 const unsigned long *vmm_kvm_ioctls(size_t *ret_n)

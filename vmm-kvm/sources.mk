@@ -1,5 +1,5 @@
 SRCS += vmm-kvm/board_state.c
-ARM_SRCS += vmm-kvm/backend_save.c vmm-kvm/backend_load.c vmm-kvm/kvm_gic_state.c \
+ARM_SRCS += vmm-kvm/backend_save.c vmm-kvm/backend_load.c vmm-kvm/backend_memory.c vmm-kvm/kvm_gic_state.c \
 	vmm-kvm/kvm_vcpu_state.c vmm-kvm/machine_state.c
 SRCS += vmm-kvm/notes.c vmm-kvm/board.c vmm-kvm/board_memory.c vmm-kvm/board_mmio.c \
 	vmm-kvm/board_pci.c \

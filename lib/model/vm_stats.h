@@ -11,12 +11,12 @@
  *     "mmio": [{ "device", "reads", "writes" }],
  *     "disks": [{ "id", "in_flight", "read": OP, "write": OP, "flush": OP,
  *                 "discard": OP }],
- *     "nics": [{ "id", "tap", "rx": FLOW, "tx": FLOW }],
+ *     "nics": [{ "id", "tap", "kernel", "rx": FLOW, "tx": FLOW }],
  *     "balloon": { "driver", "target", "actual", "reported", "guest_ns",
  *                  "free", "total", "available", "caches", "swap_in",
  *                  "swap_out", "major_faults", "minor_faults" } }
  *   OP: { "requests", "errors", "bytes", "total_ns", "latency": [number...] }
- *   FLOW: { "frames", "bytes", "dropped" }
+ *   FLOW: { "frames", "bytes", "dropped", "total_ns", "latency" }
  *
  * What is 0 or unknown may be missing. "latency" is a histogram of
  * lib/base/io_stats.h.
@@ -67,6 +67,7 @@ struct vm_stats_nic {
 	/* NULL, or the tap whose frames the kernel moves: its counters, which
 	 * are the host's to read, are the NIC's. */
 	char *tap;
+	bool kernel; /* vhost moves its frames, whose times nobody takes */
 	struct io_flow_stats rx, tx; /* as the guest sees it */
 };
 

@@ -30,7 +30,7 @@ TESTS += tests/unit/test_msix.c tests/unit/test_pci.c \
 	tests/unit/test_pcie_port.c \
 	tests/unit/test_virtio_blk.c tests/unit/test_virtio_blk_errors.c tests/unit/test_virtio_blk_range.c \
 	tests/unit/test_virtio_console.c \
-	tests/unit/test_virtio_net.c tests/unit/test_virtio_net_ctrl.c \
+	tests/unit/test_virtio_net.c tests/unit/test_virtio_net_ctrl.c tests/unit/test_virtio_net_state.c tests/unit/test_virtio_net_times.c \
 	tests/unit/test_virtio_mmio.c \
 	tests/unit/test_virtio_pci.c tests/unit/test_virtio_pci_regs.c \
 	tests/unit/test_virtio_rng.c \
@@ -41,5 +41,5 @@ SRCS += vmm-kvm/devices/virtio_vhost.c vmm-kvm/devices/virtio_vsock.c
 TESTS += tests/unit/test_virtio_vsock.c
 SRCS += vmm-kvm/devices/virtio_fs.c
 TESTS += tests/unit/test_virtio_fs.c
-SRCS += vmm-kvm/devices/virtqueue_packed.c
-TESTS += tests/unit/test_virtqueue_packed.c
+SRCS += vmm-kvm/devices/virtqueue_packed.c vmm-kvm/devices/virtqueue_state.c
+TESTS += tests/unit/test_virtqueue_packed.c tests/unit/test_virtqueue_state.c

@@ -27,15 +27,10 @@ void virtio_hold(struct virtio_dev *d, bool held)
 	d->transport_ops->notify_config(d->transport);
 }
 
-/* Feature bit, chapter 6: rings whose state is in two wrap counters, too. */
-#define F_RING_PACKED (1ull << 34)
-
 const char *virtio_no_snapshot(const struct virtio_dev *d)
 {
 	const struct virtio_dev_ops *ops = d->ops;
 
-	if (d->features & F_RING_PACKED)
-		return "its driver uses packed rings";
 	if (ops->no_snapshot)
 		return ops->no_snapshot(d);
 	/* Only entropy comes from nowhere: whoever else says nothing of its
