@@ -124,8 +124,8 @@ static int disk_lock(int fd, const struct disk_config *d, struct error *e)
 		return error_set(e, -errno, "cannot lock disk \"%s\": %m",
 				 d->path);
 	return error_set(e, -EBUSY,
-			 "disk \"%s\" is in use by another running VM; stop "
-			 "that one, or give both the disk as readonly",
+			 "disk \"%s\" is in use by a running VM; stop that "
+			 "one, or give both the disk as readonly",
 			 d->path);
 }
 
@@ -142,11 +142,59 @@ int resources_disk_open(const struct disk_config *d, bool use, int *ret,
 	return r;
 }
 
+/* Whether two descriptors are one file, by whatever paths. */
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+
+	if (fstat(a, &x) < 0 || fstat(b, &y) < 0)
+		return false;
+	if (S_ISBLK(x.st_mode) || S_ISBLK(y.st_mode))
+		return S_ISBLK(x.st_mode) && S_ISBLK(y.st_mode) &&
+		       x.st_rdev == y.st_rdev;
+	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* `fds` are of the disks before number `i`, and of that one. */
+static int check_own_file(const struct vm_config *c, const int *fds, size_t i,
+			  struct error *e)
+{
+	for (size_t j = 0; j < i; j++)
+		if (!(c->disks[i].readonly && c->disks[j].readonly) &&
+		    same_file(fds[i], fds[j]))
+			return error_set(e, -EINVAL,
+					 "disk \"%s\" is the same file as "
+					 "disk \"%s\"; give it one of its own, "
+					 "or make both readonly",
+					 c->disks[i].path, c->disks[j].path);
+	return 0;
+}
+
+/* They exist, and none is another. */
+static int check_own_files(const struct vm_config *c, struct error *e)
+{
+	int fds[VM_DISKS_MAX], r = 0;
+	size_t n = 0;
+
+	while (r == 0 && n < c->n_disks) {
+		r = disk_open(&c->disks[n], &fds[n], e);
+		if (r == 0)
+			r = check_own_file(c, fds, n++, e);
+	}
+	while (n > 0)
+		fd_close(fds[--n]);
+	return r;
+}
+
 /* That one can be booted from; with a kernel given, none need be. */
 static int disks_check(const struct vm_config *c, struct error *e)
 {
 	bool aarch64 = c->arch == VM_ARCH_AARCH64;
 	struct error first = ERROR_INIT;
+	int own = check_own_files(c, e);
+
+	if (own < 0)
+		return own;
 
 	for (size_t i = 0; i < c->n_disks; i++) {
 		_cleanup_close_ int fd = -1;

@@ -135,6 +135,8 @@ static void word_write(struct fixture *f, uint64_t offset, unsigned width,
 		       uint64_t value)
 {
 	offset %= BANK - width + 1;
+	if (width != 4)
+		fuzz_kind(KIND_WIDTH);
 	for (uint64_t at = ALIGN_DOWN(offset, 4ull); at < offset + width;
 	     at += 4)
 		f->given[f->n_given++ % ARRAY_SIZE(f->given)] = at;
@@ -143,6 +145,8 @@ static void word_write(struct fixture *f, uint64_t offset, unsigned width,
 
 static void command(struct fixture *f, uint64_t offset, uint32_t byte)
 {
+	if (f->flash->step != STEP_COMMAND)
+		fuzz_kind(KIND_FLASH);
 	word_write(f, offset, 4, byte << 16 | byte);
 }
 

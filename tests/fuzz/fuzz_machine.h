@@ -8,6 +8,7 @@
 
 #include <sys/eventfd.h>
 
+#include "tests/fuzz/fuzz_kinds.h"
 #include "tests/fuzz/fuzz_loop.h"
 #include "tests/fuzz/fuzz_ram.h"
 #include "vmm-kvm/devices/msix.h"
@@ -271,8 +272,10 @@ static inline uint64_t fuzz_bar_place(struct fuzz_input *in)
 
 	switch (how & 7) {
 	case 0:
+		fuzz_kind(KIND_BAR_GIC);
 		return FUZZ_GIC;
 	case 1:
+		fuzz_kind(KIND_BAR_RAM);
 		return FUZZ_LOW_GPA;
 	case 2:
 		return FUZZ_ECAM;
