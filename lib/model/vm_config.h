@@ -17,7 +17,7 @@
 #include "lib/model/vm_config_shared.h"
 
 #define VM_NAME_MAX	      64
-#define VM_DISKS_MAX	      16
+#define VM_DISKS_MAX	      32
 #define VM_QUEUES_MAX	      8 /* of a disk */
 #define VM_NICS_MAX	      16
 #define VM_NIC_QUEUES_MAX     8	    /* pairs of queues of a NIC */

@@ -332,7 +332,7 @@ static void test_bounds_of_lists(void **state)
 	snprintf(text + used, sizeof(text) - used, "]}");
 	assert_int_equal(load(text, &c, &e), -EINVAL);
 	assert_string_equal(e.message,
-			    "disks: 17 elements are too many; at most 16");
+			    "disks: 33 elements are too many; at most 32");
 }
 
 static void test_name_check(void **state)
