@@ -216,6 +216,21 @@ int vm_live_config(const struct vm *vm, json_object *present,
 	return r;
 }
 
+bool vm_live_has_tap(const struct vm *vm, const char *tap)
+{
+	_cleanup_json_ json_object *list = NULL;
+	bool found = false;
+
+	if (load(vm, &list, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		found |= streq(
+			text_of(config_of(json_object_array_get_idx(list, i)),
+				"tap"),
+			tap);
+	return found;
+}
+
 static void record(const struct vm *vm, enum vm_device_kind kind,
 		   json_object *config, json_object *list)
 {

@@ -5,6 +5,7 @@
 
 #include "daemon/supervisor_link.h"
 #include "daemon/tap_stats.h"
+#include "daemon/vm_live.h"
 
 /* As long as a supervisor may take that is only busy. */
 #define TIMEOUT_MS 3000
@@ -83,8 +84,8 @@ static int take_part(struct ask *a, json_object *reply, uint64_t *ret_next,
 	return r;
 }
 
-/* Only taps this VM was given: those of its definition, and those that
- * nic_host.c names after it. */
+/* Only taps this VM was given: those of its definition, those that nic_host.c
+ * names after it, and those it got live. */
 static bool has_tap(const struct vm *vm, const char *name)
 {
 	char made[16];
@@ -96,7 +97,8 @@ static bool has_tap(const struct vm *vm, const char *name)
 		    streq(vm->config.nics[i].tap, name))
 			return true;
 	snprintf(made, sizeof(made), "avm%xn", (unsigned)(vm->id & 0xffffff));
-	return strncmp(name, made, strlen(made)) == 0;
+	return strncmp(name, made, strlen(made)) == 0 ||
+	       vm_live_has_tap(vm, name);
 }
 
 static void read_taps(const struct vm *vm, struct vm_stats *s)

@@ -149,6 +149,8 @@ def test_live_devices():
     equal("the file says with what it ran", (
         [d["id"] for d in shown["devices"]["disks"]],
         [d["id"] for d in shown["disks"]]), (["loose"], ["loose"]))
+    match("also on the command line", "Devices +others than its definition",
+          host.ctl("snapshot", "show", FILE)[1])
     for kind in ("restored", "and again"):
         host.call("snapshot.restore", path=FILE)
         equal(f"{kind}: with what it ran", ids(), have)

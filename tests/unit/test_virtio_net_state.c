@@ -102,6 +102,27 @@ static void test_what_the_driver_asked_for(void **state)
 	assert_int_equal(recv(f->peers[0], frame, 72, MSG_DONTWAIT), 72);
 }
 
+/* Packed rings, of which a driver uses some: the others know nothing yet. */
+static void test_packed_and_not_used(void **state)
+{
+	struct two *t = *state;
+
+	virtio_offer_packed(t->from->dev);
+	virtio_offer_packed(t->to->dev);
+	start(t->from, (FEATURES & ~F_MQ) | VIRTIO_F_RING_PACKED);
+	assert_true(t->from->dev->queues[0].packed);
+	assert_false(t->from->dev->queues[4].ready);
+	move(t);
+	assert_true(t->to->dev->queues[0].ready &&
+		    t->to->dev->queues[0].packed);
+	assert_false(t->to->dev->queues[4].ready);
+	/* One that comes into use now is packed, too. */
+	vring_init(&t->to->rings[3], &t->to->m.ram, 3, RING_SIZE);
+	driver_queue(&t->to->d, 3, &t->to->rings[3]);
+	assert_true(t->to->dev->queues[3].ready &&
+		    t->to->dev->queues[3].packed);
+}
+
 /* Its neighbours are to learn where it is now (5.1.6.5.4). */
 static void test_link(void **state)
 {
@@ -169,6 +190,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_the_driver_asked_for),
+		TEST(test_packed_and_not_used),
 		TEST(test_link),
 		TEST(test_link_that_is_down),
 		TEST(test_frame_under_way),

@@ -48,8 +48,14 @@ void virtio_save(const struct virtio_dev *d, struct state_out *out)
 	state_put_u8(out, d->status);
 	state_put_u8(out, d->config_generation);
 	state_put_u8(out, (uint8_t)d->n_queues);
-	for (unsigned i = 0; i < d->n_queues; i++)
-		virtqueue_save(&d->queues[i], out);
+	for (unsigned i = 0; i < d->n_queues; i++) {
+		struct virtqueue q = d->queues[i];
+
+		/* Which kind one is is settled when it is used. */
+		if (!q.ready)
+			q.packed = d->features & VIRTIO_F_RING_PACKED;
+		virtqueue_save(&q, out);
+	}
 	if (d->ops->save)
 		d->ops->save(d, out);
 	state_end(out, began);
