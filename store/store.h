@@ -176,7 +176,8 @@ int store_kept_forget(struct store *s, const char *uuid,
  */
 #define STORE_NVRAM_BLOCK 4096
 
-/* Fills image; blocks never written are left as they are in `image`.
+/* Fills image; blocks never written are left as they are in `image`, and those
+ * stored as empty are erased, all ones.
  * *ret_blocks counts those that were (0: a new VM). */
 int store_nvram_load(struct store *s, int64_t vm_id, uint8_t *image,
 		     uint64_t size, uint64_t *ret_blocks,
