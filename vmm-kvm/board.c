@@ -232,6 +232,7 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 	(void)uv_timer_init(p->vmm->loop, &b->power_timer);
 	(void)uv_timer_init(p->vmm->loop, &b->slots_timer);
 	b->power_timer.data = b->slots_timer.data = b;
+	b->take_tick_ms = BOARD_TAKE_TICK_MS;
 	b->open_timers = 2;
 	r = bus_new(&b->bus);
 	if (r)

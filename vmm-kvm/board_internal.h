@@ -52,6 +52,8 @@ struct board_slot {
 	uint64_t emptied_ns;	   /* of uv_hrtime(); 0: never filled */
 };
 
+#define BOARD_TAKE_TICK_MS 100
+
 struct board {
 	struct board_space space;
 	struct guest_abi abi;
@@ -77,6 +79,7 @@ struct board {
 	unsigned n_slots;
 	struct board_nic *nics;
 	uv_timer_t slots_timer;			  /* while one is taken */
+	unsigned take_tick_ms;			  /* its period */
 	struct virtio_pci_params function_params; /* the same for all */
 	unsigned open_timers; /* the closing of the last frees the board */
 	const struct vm_config *config; /* borrowed */

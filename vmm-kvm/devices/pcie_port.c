@@ -373,6 +373,12 @@ bool pcie_port_unnoticed(const struct pcie_port *p)
 	return reg(p, PCI_EXPRESS_SLOT_STATUS) & EVENT_BUTTON;
 }
 
+bool pcie_port_departure_seen(const struct pcie_port *p)
+{
+	return !(reg(p, PCI_EXPRESS_SLOT_STATUS) &
+		 (EVENT_PRESENCE | STATUS_LINK_CHANGED));
+}
+
 bool pcie_port_blinking(const struct pcie_port *p)
 {
 	return (reg(p, PCI_EXPRESS_SLOT_CONTROL) & CONTROL_INDICATOR) ==
