@@ -220,7 +220,8 @@ struct api_empty_params {
  * "device" with { device (id), type ("disk" or "nic"), state (of
  * lib/model/vm_device.h), slot, address, driver, detail (why it failed) },
  * "nic-link" with { device, link }, "nic-failed" with { detail } (its host end
- * is gone, and the guest's link down for good), "console" with { device,
+ * is gone, and the guest's link down for good; it pauses the VM if the NIC's
+ * on_error says so), "console" with { device,
  * session, writer } whenever somebody else may type (session 0: nobody does),
  * "job" with { job (id), method, state, step, progress, reason, code } when one
  * begins, gets on (at most twice a second) and ends, others as they come.

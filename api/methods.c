@@ -324,7 +324,8 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(SNAPSHOT_SAVE, snapshot_save, false,
 	       "{name, path, bytes, created_ms}",
 	       "Save a running or paused VM to a file: memory, CPUs, devices, "
-	       "definition and UEFI variables. It stands still meanwhile and "
+	       "also those attached live only, definition and UEFI variables. "
+	       "It stands still meanwhile and "
 	       "goes on then, also when saving fails. Its disks are not in the "
 	       "file."),
 	METHOD(SNAPSHOT_RESTORE, snapshot_restore, false, "the VM",

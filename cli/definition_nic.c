@@ -69,8 +69,9 @@ static int parse_forward(const char *value, json_object *list, struct error *e)
 static int parse_part(json_object *nic, const char *part, struct error *e)
 {
 	static const char *const accepted[] = {
-		"tap=", "bridge=", "user", "forward=", "mac=",	 "id=",
-		"bus=", "queues=", "mtu=", "link=",    "vhost=", NULL};
+		"tap=",	  "bridge=",   "user",	  "forward=", "mac=",
+		"id=",	  "bus=",      "queues=", "mtu=",     "link=",
+		"vhost=", "on_error=", NULL};
 	json_object *list = NULL;
 
 	if (strncmp(part, "forward=", 8) != 0)

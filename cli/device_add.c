@@ -116,7 +116,8 @@ const struct cli_command cli_command_nic_add = {
 	.complete = COMPLETE_VM,
 	.summary = "Add a network card to a VM, also while it runs",
 	.detail = "After the interface also ,mac=MAC ,id=ID ,queues=N ,mtu=N "
-		  ",link=down and ,vhost=on|off;\nwith user (through passt) "
+		  ",link=down ,vhost=on|off and ,on_error=pause;\nwith user "
+		  "(through passt) "
 		  "also ,forward=[udp:][ADDRESS:]PORT[:GUEST-PORT].",
 	.examples = "  armvmctl nic add web bridge=br0\n"
 		    "  armvmctl nic add web tap=tap3,mac=52:54:00:00:00:03\n"

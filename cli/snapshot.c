@@ -231,6 +231,10 @@ static int run_show(struct cli *cli, const struct cli_args *args,
 		    field_text(definition, "vcpus"));
 	print_needs(meta);
 	print_disks(meta);
+	if (field_get(meta, "devices"))
+		output_line(stdout, "%-11s %s", "Devices",
+			    "others than its definition has, added or removed "
+			    "live");
 	return output_flush(e);
 }
 

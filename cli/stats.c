@@ -136,7 +136,10 @@ const struct cli_command cli_command_stats = {
 	.detail = "Figures count from the VM's start; with --watch they are "
 		  "per second. Latencies are\nthose of the host, in buckets "
 		  "of powers of two; a line is of those that took less than\n"
-		  "its time. With --output json --watch: one object a line, "
+		  "its time: of a disk from request to end, of a frame from "
+		  "being noticed to being written\n(send), or from being read "
+		  "to being handed over (receive). With --output json --watch: "
+		  "one object a line, "
 		  "of counters since the start.",
 	.examples = "  armvmctl stats web\n"
 		    "  armvmctl stats web --watch --interval 500ms\n"

@@ -123,6 +123,9 @@ static void print_mmio(const struct vm_stats *s, double seconds)
 				    s->mmio[i].device,
 				    count(s->mmio[i].reads, seconds).text,
 				    count(s->mmio[i].writes, seconds).text);
+	if (s->late_writes > 0)
+		output_line(stdout, "%-20s %12s %12s", "(without an exit)", "",
+			    count(s->late_writes, seconds).text);
 	if (s->unanswered > 0)
 		output_line(stdout, "%-20s %12s", "(nothing there)",
 			    count(s->unanswered, seconds).text);
@@ -196,21 +199,38 @@ static void print_disks(const struct vm_stats *s, double seconds)
 static void print_flow(const char *nic, const char *name,
 		       const struct io_flow_stats *f, double seconds)
 {
-	output_line(stdout, "%-20s %-8s %12s %8s %12s", nic, name,
-		    count(f->frames, seconds).text,
+	uint64_t timed = histogram_total(&f->latency);
+
+	if (timed == 0) {
+		output_line(stdout, "%-20s %-8s %12s %8s %12s", nic, name,
+			    count(f->frames, seconds).text,
+			    count(f->dropped, seconds).text,
+			    bytes(f->bytes, seconds).text);
+		return;
+	}
+	output_line(stdout, "%-20s %-8s %12s %8s %12s %8" PRIu64 " µs %9s %9s",
+		    nic, name, count(f->frames, seconds).text,
 		    count(f->dropped, seconds).text,
-		    bytes(f->bytes, seconds).text);
+		    bytes(f->bytes, seconds).text, f->total_ns / timed / 1000,
+		    micros(histogram_quantile_us(&f->latency, 500)).text,
+		    micros(histogram_quantile_us(&f->latency, 990)).text);
+	print_histogram(&f->latency);
 }
 
 static void print_nics(const struct vm_stats *s, double seconds)
 {
 	if (s->n_nics == 0)
 		return;
-	output_line(stdout, "\n%-20s %-8s %12s %8s %12s", "NIC", "", "FRAMES",
-		    "DROPPED", "BYTES");
+	output_line(stdout, "\n%-20s %-8s %12s %8s %12s %11s %9s %9s", "NIC",
+		    "", "FRAMES", "DROPPED", "BYTES", "MEAN", "50% IN",
+		    "99% IN");
 	for (size_t i = 0; i < s->n_nics; i++) {
 		print_flow(s->nics[i].id, "receive", &s->nics[i].rx, seconds);
 		print_flow(s->nics[i].id, "send", &s->nics[i].tx, seconds);
+		if (s->nics[i].kernel)
+			output_line(stdout,
+				    "  moved by the kernel (vhost), which "
+				    "takes no times");
 	}
 }
 

@@ -22,6 +22,9 @@ static void flow_since(struct io_flow_stats *now,
 	since(&now->frames, before->frames);
 	since(&now->bytes, before->bytes);
 	since(&now->dropped, before->dropped);
+	since(&now->total_ns, before->total_ns);
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		since(&now->latency.counts[i], before->latency.counts[i]);
 }
 
 static void vcpu_since(struct vm_stats_vcpu *now,
@@ -77,6 +80,7 @@ void stats_since(struct vm_stats *now, const struct vm_stats *before)
 	since(&now->cpu_ns, before->cpu_ns);
 	since(&now->loop_ns, before->loop_ns);
 	since(&now->unanswered, before->unanswered);
+	since(&now->late_writes, before->late_writes);
 	since(&now->exits.mmio, before->exits.mmio);
 	since(&now->exits.system_event, before->exits.system_event);
 	since(&now->exits.undecoded, before->exits.undecoded);

@@ -6,6 +6,7 @@
 #include "daemon/scope.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/vm_device_config.h"
+#include "daemon/vm_live.h"
 #include "lib/base/log.h"
 
 #define REQUEST_TIMEOUT_MS 10000
@@ -129,17 +130,27 @@ static int store_removed(struct device_op *op, struct error *e)
 	return r ? r : device_config_store(op->vm, &next, e);
 }
 
+/* What runs, when that is not the definition. */
+static int note_live(struct device_op *op, struct error *e)
+{
+	if (!op->add)
+		return vm_live_remove(op->vm, op->kind, op->id, e);
+	if (!op->live)
+		return 0;
+	return vm_live_add(op->vm, op->kind, op->config, e);
+}
+
 static void op_succeed(struct device_op *op)
 {
 	struct error e = ERROR_INIT;
-	int r = 0;
+	int r = note_live(op, &e);
 
-	if (!op->live)
+	if (r == 0 && !op->live)
 		r = op->add ? store_added(op, &e) : store_removed(op, &e);
 	if (r < 0) {
 		error_prefix(&e, r,
-			     "%s: %s \"%s\" is %s, but its definition could "
-			     "not be changed",
+			     "%s: %s \"%s\" is %s, but that could not be "
+			     "stored",
 			     op->vm->config.name, vm_device_kind_name(op->kind),
 			     op->id, op->add ? "attached" : "detached");
 		op_fail(op, &e);

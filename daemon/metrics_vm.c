@@ -36,6 +36,11 @@ static double unanswered(const struct vm_stats_row *row)
 	return (double)row->stats.unanswered;
 }
 
+static double late_writes(const struct vm_stats_row *row)
+{
+	return (double)row->stats.late_writes;
+}
+
 static double balloon_target(const struct vm_stats_row *row)
 {
 	return (double)row->stats.balloon.target;
@@ -60,6 +65,8 @@ static const struct scalar scalars[] = {
 	 "Resident memory of the VM's process, guest included.", resident},
 	{"armvmd_vm_unanswered_total", "counter",
 	 "Accesses of the guest to where there is nothing.", unanswered},
+	{"armvmd_vm_late_writes_total", "counter",
+	 "Writes to devices that took no exit of their own.", late_writes},
 	{"armvmd_vm_balloon_target_bytes", "gauge",
 	 "Memory the guest is asked to make do with.", balloon_target},
 	{"armvmd_vm_balloon_actual_bytes", "gauge",
@@ -194,24 +201,38 @@ static void write_bytes(FILE *out, const char *vm, const char *disk,
 	fprintf(out, "} %" PRIu64 "\n", s->bytes);
 }
 
-static void write_latency(FILE *out, const char *vm, const char *disk,
-			  const char *op, const struct io_op_stats *s)
+/* `sample` is what stands before "latency_seconds", of disk_sample()'s kind. */
+static void write_histogram(FILE *out,
+			    void (*sample)(FILE *out, const char *series,
+					   const char *vm, const char *device,
+					   const char *which),
+			    const char *const names[3],
+			    const struct histogram *h, uint64_t total_ns)
 {
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i + 1 < HISTOGRAM_BUCKETS; i++) {
-		sum += s->latency.counts[i];
-		disk_sample(out, "latency_seconds_bucket", vm, disk, op);
+		sum += h->counts[i];
+		sample(out, "latency_seconds_bucket", names[0], names[1],
+		       names[2]);
 		fprintf(out, ",le=\"%g\"} %" PRIu64 "\n",
 			(double)histogram_bound_us(i) / 1e6, sum);
 	}
-	sum += s->latency.counts[HISTOGRAM_BUCKETS - 1];
-	disk_sample(out, "latency_seconds_bucket", vm, disk, op);
+	sum += h->counts[HISTOGRAM_BUCKETS - 1];
+	sample(out, "latency_seconds_bucket", names[0], names[1], names[2]);
 	fprintf(out, ",le=\"+Inf\"} %" PRIu64 "\n", sum);
-	disk_sample(out, "latency_seconds_sum", vm, disk, op);
-	fprintf(out, "} %.9f\n", (double)s->total_ns / NS_PER_S);
-	disk_sample(out, "latency_seconds_count", vm, disk, op);
+	sample(out, "latency_seconds_sum", names[0], names[1], names[2]);
+	fprintf(out, "} %.9f\n", (double)total_ns / NS_PER_S);
+	sample(out, "latency_seconds_count", names[0], names[1], names[2]);
 	fprintf(out, "} %" PRIu64 "\n", sum);
+}
+
+static void write_latency(FILE *out, const char *vm, const char *disk,
+			  const char *op, const struct io_op_stats *s)
+{
+	const char *const names[] = {vm, disk, op};
+
+	write_histogram(out, disk_sample, names, &s->latency, s->total_ns);
 }
 
 static const struct {
@@ -247,17 +268,28 @@ static void write_disks(FILE *out, const struct vm_stats_row *rows, size_t n)
 	}
 }
 
+static void nic_sample(FILE *out, const char *series, const char *vm,
+		       const char *nic, const char *direction)
+{
+	fprintf(out, "armvmd_vm_nic_%s{name=\"%s\",nic=\"%s\",direction=\"%s\"",
+		series, vm, nic, direction);
+}
+
 static void write_flow(FILE *out, const char *series, const char *vm,
 		       const char *nic, uint64_t rx, uint64_t tx)
 {
-	fprintf(out,
-		"armvmd_vm_nic_%s{name=\"%s\",nic=\"%s\",direction=\"rx\"} "
-		"%" PRIu64 "\n",
-		series, vm, nic, rx);
-	fprintf(out,
-		"armvmd_vm_nic_%s{name=\"%s\",nic=\"%s\",direction=\"tx\"} "
-		"%" PRIu64 "\n",
-		series, vm, nic, tx);
+	nic_sample(out, series, vm, nic, "rx");
+	fprintf(out, "} %" PRIu64 "\n", rx);
+	nic_sample(out, series, vm, nic, "tx");
+	fprintf(out, "} %" PRIu64 "\n", tx);
+}
+
+static void write_times(FILE *out, const char *vm, const char *nic,
+			const char *direction, const struct io_flow_stats *f)
+{
+	const char *const names[] = {vm, nic, direction};
+
+	write_histogram(out, nic_sample, names, &f->latency, f->total_ns);
 }
 
 #define EACH_NIC(row, nic)                                     \
@@ -282,6 +314,14 @@ static void write_nics(FILE *out, const struct vm_stats_row *rows, size_t n)
 	EACH_NIC(row, nic)
 	write_flow(out, "dropped_total", row->name, nic->id, nic->rx.dropped,
 		   nic->tx.dropped);
+	metrics_head(out, "armvmd_vm_nic_latency_seconds", "histogram",
+		     "How long frames took in the host; not of those that "
+		     "vhost moves.");
+	EACH_NIC(row, nic)
+	if (!nic->kernel) {
+		write_times(out, row->name, nic->id, "rx", &nic->rx);
+		write_times(out, row->name, nic->id, "tx", &nic->tx);
+	}
 }
 
 void metrics_write_vms(FILE *out, const struct vm_stats_row *rows, size_t n)

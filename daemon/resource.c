@@ -124,8 +124,8 @@ static int disk_lock(int fd, const struct disk_config *d, struct error *e)
 		return error_set(e, -errno, "cannot lock disk \"%s\": %m",
 				 d->path);
 	return error_set(e, -EBUSY,
-			 "disk \"%s\" is in use by another running VM; stop "
-			 "that one, or give both the disk as readonly",
+			 "disk \"%s\" is in use by a running VM; stop that "
+			 "one, or give both the disk as readonly",
 			 d->path);
 }
 
@@ -142,11 +142,59 @@ int resources_disk_open(const struct disk_config *d, bool use, int *ret,
 	return r;
 }
 
+/* Whether two descriptors are one file, by whatever paths. */
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+
+	if (fstat(a, &x) < 0 || fstat(b, &y) < 0)
+		return false;
+	if (S_ISBLK(x.st_mode) || S_ISBLK(y.st_mode))
+		return S_ISBLK(x.st_mode) && S_ISBLK(y.st_mode) &&
+		       x.st_rdev == y.st_rdev;
+	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* `fds` are of the disks before number `i`, and of that one. */
+static int check_own_file(const struct vm_config *c, const int *fds, size_t i,
+			  struct error *e)
+{
+	for (size_t j = 0; j < i; j++)
+		if (!(c->disks[i].readonly && c->disks[j].readonly) &&
+		    same_file(fds[i], fds[j]))
+			return error_set(e, -EINVAL,
+					 "disk \"%s\" is the same file as "
+					 "disk \"%s\"; give it one of its own, "
+					 "or make both readonly",
+					 c->disks[i].path, c->disks[j].path);
+	return 0;
+}
+
+/* They exist, and none is another. */
+static int check_own_files(const struct vm_config *c, struct error *e)
+{
+	int fds[VM_DISKS_MAX], r = 0;
+	size_t n = 0;
+
+	while (r == 0 && n < c->n_disks) {
+		r = disk_open(&c->disks[n], &fds[n], e);
+		if (r == 0)
+			r = check_own_file(c, fds, n++, e);
+	}
+	while (n > 0)
+		fd_close(fds[--n]);
+	return r;
+}
+
 /* That one can be booted from; with a kernel given, none need be. */
 static int disks_check(const struct vm_config *c, struct error *e)
 {
 	bool aarch64 = c->arch == VM_ARCH_AARCH64;
 	struct error first = ERROR_INIT;
+	int own = check_own_files(c, e);
+
+	if (own < 0)
+		return own;
 
 	for (size_t i = 0; i < c->n_disks; i++) {
 		_cleanup_close_ int fd = -1;
@@ -201,10 +249,11 @@ int resources_check(const struct manager *m, const struct vm_config *c,
 	return r == 0 ? resources_open_boot(c, hypervisor, &opened, e) : r;
 }
 
-static int disks_open(struct vm *vm, struct resources *res, struct error *e)
+static int disks_open(const struct vm_config *c, struct resources *res,
+		      struct error *e)
 {
-	for (size_t i = 0; i < vm->config.n_disks; i++) {
-		const struct disk_config *d = &vm->config.disks[i];
+	for (size_t i = 0; i < c->n_disks; i++) {
+		const struct disk_config *d = &c->disks[i];
 		int fd, r = resources_disk_open(d, true, &fd, e);
 
 		if (r < 0)
@@ -233,10 +282,11 @@ static void add_nic(struct resources *res, const struct nic_config *nic,
 		res->passts[res->n_passts++] = TAKE_PTR(host->passt);
 }
 
-static int nics_open(struct vm *vm, struct resources *res, struct error *e)
+static int nics_open(struct vm *vm, const struct vm_config *c,
+		     struct resources *res, struct error *e)
 {
-	for (size_t i = 0; i < vm->config.n_nics; i++) {
-		const struct nic_config *n = &vm->config.nics[i];
+	for (size_t i = 0; i < c->n_nics; i++) {
+		const struct nic_config *n = &c->nics[i];
 		struct nic_host host;
 		int r = nic_host_open(n, vm, &host, e);
 
@@ -248,20 +298,21 @@ static int nics_open(struct vm *vm, struct resources *res, struct error *e)
 }
 
 /* What only a guest that really runs has a use for. */
-static int host_open(struct vm *vm, struct resources *res, struct error *e)
+static int host_open(struct vm *vm, const struct vm_config *c,
+		     struct resources *res, struct error *e)
 {
 	int fd, r = kvm_open(&fd, e);
 
 	if (r < 0)
 		return r;
 	resources_add(res, "kvm", "", fd);
-	if (vm->config.vsock.cid) {
-		r = vm_vsock_open(&vm->config, &fd, e);
+	if (c->vsock.cid) {
+		r = vm_vsock_open(c, &fd, e);
 		if (r == 0)
 			resources_add(res, "vsock", "", fd);
 	}
-	for (size_t i = 0; i < vm->config.n_filesystems && r == 0; i++) {
-		const struct filesystem_config *fs = &vm->config.filesystems[i];
+	for (size_t i = 0; i < c->n_filesystems && r == 0; i++) {
+		const struct filesystem_config *fs = &c->filesystems[i];
 
 		r = vm_fs_open(vm, fs, &fd, e);
 		if (r == 0)
@@ -271,21 +322,21 @@ static int host_open(struct vm *vm, struct resources *res, struct error *e)
 }
 
 /* Each step adds to `res` what it opened, so that a failure closes it all. */
-static int open_into(struct vm *vm, int hypervisor, struct resources *res,
-		     struct error *e)
+static int open_into(struct vm *vm, const struct vm_config *c, int hypervisor,
+		     struct resources *res, struct error *e)
 {
-	int fd, r = caps_check(vm->manager, &vm->config, hypervisor, e);
+	int fd, r = caps_check(vm->manager, c, hypervisor, e);
 
 	if (r == 0)
-		r = disks_check(&vm->config, e);
+		r = disks_check(c, e);
 	if (r == 0)
-		r = disks_open(vm, res, e);
+		r = disks_open(c, res, e);
 	if (r == 0)
-		r = nics_open(vm, res, e);
+		r = nics_open(vm, c, res, e);
 	if (r == 0 && hypervisor == VM_HYPERVISOR_KVM)
-		r = host_open(vm, res, e);
+		r = host_open(vm, c, res, e);
 	if (r == 0)
-		r = resources_open_boot(&vm->config, hypervisor, res, e);
+		r = resources_open_boot(c, hypervisor, res, e);
 	if (r == 0)
 		r = vm_nvram_open(vm, &fd, e);
 	if (r == 0) {
@@ -299,10 +350,10 @@ static int open_into(struct vm *vm, int hypervisor, struct resources *res,
 	return r;
 }
 
-int resources_open(struct vm *vm, int hypervisor, struct resources *ret,
-		   struct error *e)
+int resources_open(struct vm *vm, const struct vm_config *c, int hypervisor,
+		   struct resources *ret, struct error *e)
 {
-	int r = open_into(vm, hypervisor, ret, e);
+	int r = open_into(vm, c, hypervisor, ret, e);
 
 	if (r < 0)
 		resources_done(ret);

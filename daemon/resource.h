@@ -30,10 +30,11 @@ struct resources {
 void resources_done(struct resources *r);
 #define _cleanup_resources_ _cleanup_(resources_done)
 
-/* All or nothing: on failure nothing stays open, made or locked.
- * `hypervisor` is never VM_HYPERVISOR_AUTO. */
-int resources_open(struct vm *vm, int hypervisor, struct resources *ret,
-		   struct error *e) must_check;
+/* All or nothing: on failure nothing stays open, made or locked. `c` is the
+ * VM's definition or what of it runs; `hypervisor` is never
+ * VM_HYPERVISOR_AUTO. */
+int resources_open(struct vm *vm, const struct vm_config *c, int hypervisor,
+		   struct resources *ret, struct error *e) must_check;
 
 /* `fd` is consumed, under the role `role``id`. */
 void resources_add(struct resources *r, const char *role, const char *id,

@@ -24,6 +24,8 @@ struct save_file {
 	struct buf lead;
 	int sock;
 	bool paused, frozen, compressed;
+	struct vm_config config; /* what runs */
+	bool differs;		 /* from the definition */
 	bool begun, writing, stopped;
 	uv_poll_t poll;	  /* the first byte */
 	uv_async_t async; /* the thread's end */
@@ -59,6 +61,7 @@ static void on_closed(uv_handle_t *handle)
 	if (--f->open_handles > 0)
 		return;
 	fd_close(f->sock);
+	vm_config_done(&f->config);
 	free(f);
 }
 
@@ -219,6 +222,29 @@ static int note_host(struct save_file *f, struct snapshot_meta *meta,
 		       : error_set(e, -ENOMEM, "out of memory");
 }
 
+/* Its disks and network interfaces, when those of the definition are others. */
+static int note_devices(struct save_file *f, struct snapshot_meta *meta,
+			struct error *e)
+{
+	static const char *const lists[] = {"disks", "nics"};
+	_cleanup_json_ json_object *config = NULL;
+
+	if (!f->differs)
+		return 0;
+	config = vm_config_to_json(&f->config);
+	meta->devices = json_object_new_object();
+	for (size_t i = 0; config && i < ARRAY_SIZE(lists); i++) {
+		json_object *list = NULL;
+
+		if (!json_object_object_get_ex(config, lists[i], &list))
+			list = json_object_new_array();
+		else
+			json_object_get(list);
+		json_object_object_add(meta->devices, lists[i], list);
+	}
+	return config ? 0 : error_set(e, -ENOMEM, "out of memory");
+}
+
 /* The guest stands still: what it has made durable is all there is. */
 static int make_lead(struct save_file *f, struct error *e)
 {
@@ -230,7 +256,9 @@ static int make_lead(struct save_file *f, struct error *e)
 			      sizeof(l.header.id))
 		r = error_set(e, -EIO, "the host gives no random bytes");
 	if (r == 0)
-		r = note_disks(&f->vm->config, &l.meta, e);
+		r = note_disks(&f->config, &l.meta, e);
+	if (r == 0)
+		r = note_devices(f, &l.meta, e);
 	if (r < 0)
 		return r;
 	l.definition = vm_config_to_json(&f->vm->config);
@@ -271,24 +299,24 @@ static void on_first(uv_poll_t *poll, int status, int events)
 	end(f);
 }
 
-void save_file_begin(struct save_file *f, int sock, bool paused, bool frozen,
-		     bool compressed,
-		     void (*ended)(void *cookie, const struct error *e),
-		     void *cookie)
+void save_file_begin(struct save_file *f, const struct save_file_params *p)
 {
 	uv_loop_t *loop = f->vm->manager->loop;
 
-	f->sock = sock;
-	f->paused = paused;
-	f->frozen = frozen;
-	f->compressed = compressed;
-	f->ended = ended;
-	f->cookie = cookie;
+	f->sock = p->sock;
+	f->paused = p->paused;
+	f->frozen = p->frozen;
+	f->compressed = p->compressed;
+	f->config = *p->config;
+	*p->config = (struct vm_config){0};
+	f->differs = p->differs;
+	f->ended = p->ended;
+	f->cookie = p->cookie;
 	f->begun = true;
 	f->open_handles = 2;
 	f->poll.data = f->async.data = f;
 	uv_async_init(loop, &f->async, on_async);
-	uv_poll_init_socket(loop, &f->poll, sock);
+	uv_poll_init_socket(loop, &f->poll, f->sock);
 	uv_poll_start(&f->poll, UV_READABLE, on_first);
 }
 

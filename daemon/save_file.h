@@ -17,15 +17,22 @@ int save_file_new(struct vm *vm, const char *path, bool overwrite,
 /* NULL is fine; what has no name yet is gone. Not while it is written. */
 void save_file_free(struct save_file *f);
 
+struct save_file_params {
+	int sock; /* consumed */
+	bool paused, frozen, compressed;
+	/* What runs: taken. `differs`: it is not the definition alone. */
+	struct vm_config *config;
+	bool differs;
+	void (*ended)(void *cookie, const struct error *e);
+	void *cookie;
+};
+
 /*
- * Write down what comes from `sock` (consumed) until it ends, and sync it.
+ * Write down what comes from the socket until it ends, and sync it.
  * `ended` comes once, from the loop: all of it is on the disk, or why not; in
  * that case the other end has been told by the end of the stream.
  */
-void save_file_begin(struct save_file *f, int sock, bool paused, bool frozen,
-		     bool compressed,
-		     void (*ended)(void *cookie, const struct error *e),
-		     void *cookie);
+void save_file_begin(struct save_file *f, const struct save_file_params *p);
 /* End it early; `ended` follows, with or without an error. */
 void save_file_stop(struct save_file *f);
 /* The loop is about to end: `ended` comes at once. */

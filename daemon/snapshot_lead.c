@@ -68,6 +68,10 @@ static const struct json_field meta_fields[] = {
 	 .sub = disk_fields,
 	 .element_size = sizeof(struct snapshot_disk),
 	 .count_offset = META(n_disks)},
+	{.name = "devices",
+	 .kind = JSON_ANY,
+	 .offset = META(devices),
+	 .flags = JSON_OMIT_EMPTY},
 	JSON_END,
 };
 

@@ -29,8 +29,10 @@ struct snapshot_meta {
 	bool compressed;
 	bool abi_known;
 	struct guest_abi abi;
-	struct snapshot_disk *disks;
+	struct snapshot_disk *disks; /* of what ran */
 	size_t n_disks;
+	/* {disks, nics} as it ran; NULL: those of the definition. */
+	json_object *devices;
 };
 
 struct snapshot_lead {

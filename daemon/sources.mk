@@ -5,7 +5,7 @@ SRCS += daemon/host_probe.c daemon/link_start.c daemon/manager.c \
 	daemon/supervisor_link.c \
 	daemon/nic_host.c daemon/passt.c daemon/tap_stats.c daemon/vm.c daemon/vm_device_config.c \
 	daemon/vm_devices.c daemon/vm_nic.c daemon/vm_nvram.c daemon/rpc_console.c \
-	daemon/vm_resize.c daemon/vm_console.c daemon/vm_log.c \
+	daemon/vm_live.c daemon/vm_resize.c daemon/vm_console.c daemon/vm_log.c \
 	daemon/vm_run.c daemon/vm_start.c daemon/vm_wait.c
 SRCS += daemon/job.c daemon/job_event.c daemon/job_key.c daemon/job_resume.c daemon/rpc_job.c
 SRCS += daemon/rpc_define.c daemon/rpc_list.c daemon/tidy.c daemon/turn.c \

@@ -137,10 +137,30 @@ static int check_host(const struct manager *m, const struct snapshot_meta *meta,
 		       : 0;
 }
 
-/* *ret_text is what is stored. */
+/* What it ran with, where that was not its definition. */
+static int read_devices(const struct snapshot_lead *l, struct vm_config *ret,
+			struct error *e)
+{
+	_cleanup_json_ json_object *config = NULL;
+	json_object *list = NULL;
+
+	if (!l->meta.devices)
+		return vm_config_from_json(l->definition, ret, e);
+	if (json_object_deep_copy(l->definition, &config, NULL) < 0)
+		return error_set(e, -ENOMEM, "out of memory");
+	json_object_object_get_ex(l->meta.devices, "disks", &list);
+	json_object_object_add(config, "disks", json_object_get(list));
+	list = NULL;
+	json_object_object_get_ex(l->meta.devices, "nics", &list);
+	json_object_object_add(config, "nics", json_object_get(list));
+	return vm_config_from_json(config, ret, e);
+}
+
+/* *ret_text is what is stored of it, and *ret_run what it is started as. */
 static int judge(struct manager *m, const struct restore_request *q,
 		 struct snapshot_lead *l, struct vm_config *ret,
-		 json_object **ret_text, struct error *e)
+		 json_object **ret_text, struct vm_config *ret_run,
+		 struct error *e)
 {
 	int r;
 
@@ -152,11 +172,13 @@ static int judge(struct manager *m, const struct restore_request *q,
 				       json_object_new_string(q->new_name));
 	r = vm_config_from_json(l->definition, ret, e);
 	if (r == 0)
+		r = read_devices(l, ret_run, e);
+	if (r == 0)
 		r = check_host(m, &l->meta, ret, e);
 	if (r == 0)
-		r = check_disks(&l->meta, ret, q->changed_disks, e);
+		r = check_disks(&l->meta, ret_run, q->changed_disks, e);
 	if (r == 0)
-		r = resources_check(m, ret, e);
+		r = resources_check(m, ret_run, e);
 	if (r < 0)
 		return r;
 	*ret_text = vm_config_to_json(ret);
@@ -278,8 +300,8 @@ static void forget(struct restore_op *op, struct vm *vm)
 }
 
 static int prepare(struct manager *m, const struct restore_request *q,
-		   struct restore_op *op, int *ret_fd, struct vm **ret,
-		   struct error *e)
+		   struct restore_op *op, int *ret_fd,
+		   struct vm_config *ret_run, struct vm **ret, struct error *e)
 {
 	_cleanup_snapshot_lead_ struct snapshot_lead l = {0};
 	_cleanup_vm_config_ struct vm_config config = {0};
@@ -287,7 +309,7 @@ static int prepare(struct manager *m, const struct restore_request *q,
 	int r = vm_restore_open(q->path, ret_fd, &l, e);
 
 	if (r == 0)
-		r = judge(m, q, &l, &config, &text, e);
+		r = judge(m, q, &l, &config, &text, ret_run, e);
 	if (r == 0)
 		r = store_begin(m->store, e);
 	if (r < 0)
@@ -311,10 +333,12 @@ void vm_restore(struct manager *m, const struct restore_request *q,
 		struct api_call *call)
 {
 	struct restore_op *op = calloc(1, sizeof(*op));
+	_cleanup_vm_config_ struct vm_config run = {0};
+	struct vm_start_from from = {.config = &run};
 	_cleanup_close_ int fd = -1;
 	struct error e = ERROR_INIT;
 	struct vm *vm = NULL;
-	int r = op ? prepare(m, q, op, &fd, &vm, &e)
+	int r = op ? prepare(m, q, op, &fd, &run, &vm, &e)
 		   : error_set(&e, -ENOMEM, "out of memory");
 
 	if (r < 0) {
@@ -325,7 +349,9 @@ void vm_restore(struct manager *m, const struct restore_request *q,
 	}
 	op->call = call;
 	job_about(m, call, vm);
-	vm_start_from(vm, fd, op->paused, started_cb, op);
+	from.snapshot_fd = fd;
+	from.paused = op->paused;
+	vm_start_from(vm, &from, started_cb, op);
 }
 
 struct vm *vm_restore_find(struct manager *m, const char *path)

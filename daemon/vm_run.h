@@ -13,10 +13,18 @@ typedef void (*vm_done_fn)(struct vm *vm, void *cookie, const struct error *e);
 /* Open, spawn, configure, start; on failure everything is undone first. */
 void vm_start(struct vm *vm, vm_done_fn done, void *cookie);
 
-/* The same with the machine a snapshot (borrowed) holds, whose definition this
- * VM has; it goes on, or stays paused. */
-void vm_start_from(struct vm *vm, int snapshot_fd, bool paused, vm_done_fn done,
-		   void *cookie);
+/*
+ * The same with the machine a snapshot holds; it goes on, or stays paused.
+ * `config` is what it is made of: the VM's definition, with other disks and
+ * network interfaces where those were added or removed live only.
+ */
+struct vm_start_from {
+	int snapshot_fd; /* borrowed */
+	bool paused;
+	struct vm_config *config; /* taken */
+};
+void vm_start_from(struct vm *vm, const struct vm_start_from *from,
+		   vm_done_fn done, void *cookie);
 
 /* The guest runs, or the process has ended: a start under way is told so. */
 void vm_start_running(struct vm *vm);

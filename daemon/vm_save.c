@@ -7,6 +7,7 @@
 #include "daemon/job.h"
 #include "daemon/save_file.h"
 #include "daemon/supervisor_link.h"
+#include "daemon/vm_live.h"
 #include "daemon/vm_run.h"
 #include "daemon/vm_wait.h"
 #include "lib/base/fd.h"
@@ -162,9 +163,20 @@ static void saved_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
 		maybe_finish(op);
 }
 
-static void send_save(struct save_op *op)
+/* `config` is what runs. */
+static void send_save(struct save_op *op, struct vm_config *config,
+		      bool differs)
 {
 	json_object *body = json_object_new_object();
+	struct save_file_params params = {
+		.paused = op->was_paused,
+		.frozen = op->frozen,
+		.compressed = op->compress,
+		.config = config,
+		.differs = differs,
+		.ended = file_ended,
+		.cookie = op,
+	};
 	struct error e = ERROR_INIT;
 	int pair[2];
 
@@ -179,79 +191,35 @@ static void send_save(struct save_op *op)
 		return;
 	}
 	op->streaming = true;
-	save_file_begin(op->file, pair[0], op->was_paused, op->frozen,
-			op->compress, file_ended, op);
+	params.sock = pair[0];
+	save_file_begin(op->file, &params);
 	link_request(op->vm->supervisor, "save", body, &pair[1], 1,
 		     SAVE_TIMEOUT_MS, saved_cb, op);
 	fd_close(pair[1]);
 }
 
-static const char *text_of(json_object *object, const char *key)
-{
-	json_object *value = NULL;
-
-	json_object_object_get_ex(object, key, &value);
-	return value ? json_object_get_string(value) : "";
-}
-
-static bool defines(const struct vm_config *c, const char *id)
-{
-	for (size_t i = 0; i < c->n_disks; i++)
-		if (streq(c->disks[i].id, id))
-			return true;
-	for (size_t i = 0; i < c->n_nics; i++)
-		if (streq(c->nics[i].id, id))
-			return true;
-	return false;
-}
-
-/* The definition goes into the file, not what a supervisor says it has. */
-static int check_devices(const struct vm *vm, json_object *reply,
-			 struct error *e)
-{
-	const struct vm_config *c = &vm->config;
-	json_object *devices = NULL;
-	size_t n;
-
-	json_object_object_get_ex(reply, "devices", &devices);
-	n = json_object_is_type(devices, json_type_array)
-		    ? json_object_array_length(devices)
-		    : 0;
-	for (size_t i = 0; i < n; i++) {
-		json_object *d = json_object_array_get_idx(devices, i);
-
-		if (!defines(c, text_of(d, "id")))
-			return error_set(e, -EOPNOTSUPP,
-					 "device \"%s\" was added to %s live "
-					 "only; remove it, or add it to the "
-					 "definition, too",
-					 text_of(d, "id"), c->name);
-	}
-	if (n != c->n_disks + c->n_nics)
-		return error_set(e, -EOPNOTSUPP,
-				 "%s runs without a device of its definition, "
-				 "which was removed live only",
-				 c->name);
-	return 0;
-}
-
 static void devices_cb(struct vm *vm, void *cookie, json_object *reply,
 		       int *fds, size_t n_fds, const struct error *e)
 {
+	_cleanup_vm_config_ struct vm_config config = {0};
 	struct save_op *op = cookie;
 	struct error why = ERROR_INIT;
+	json_object *devices = NULL;
+	bool differs = false;
 
 	if (e)
 		why = *e;
 	else
-		(void)!check_devices(vm, reply, &why);
+		json_object_object_get_ex(reply, "devices", &devices);
+	if (!e)
+		(void)!vm_live_config(vm, devices, &config, &differs, &why);
 	if (why.err || op->cancelled) {
 		op->why = why;
 		give_up(op);
 		return;
 	}
 	job_step(vm, "memory", 5);
-	send_save(op);
+	send_save(op, &config, differs);
 }
 
 static void ask_devices(struct save_op *op)

@@ -8,8 +8,9 @@
 #include "daemon/scope.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
-#include "daemon/vm_processes.h"
+#include "daemon/vm_live.h"
 #include "daemon/vm_log.h"
+#include "daemon/vm_processes.h"
 #include "daemon/vm_run.h"
 #include "lib/wire/messages.h"
 
@@ -25,6 +26,9 @@ struct start_op {
 	size_t sent;   /* resources handed over so far */
 	size_t served; /* passts that are waited for, or serve */
 	bool paused;
+	/* What it is started as; of a restored one its own. */
+	const struct vm_config *config;
+	struct vm_config restored;
 	uint64_t configure_ms;
 	vm_done_fn done;
 	void *cookie;
@@ -38,6 +42,7 @@ static void start_finish(struct start_op *op, const struct error *e)
 	vm->starting = NULL;
 	op->done(vm, op->cookie, e);
 	resources_done(&op->resources);
+	vm_config_done(&op->restored);
 	free(op);
 }
 
@@ -131,7 +136,7 @@ static void configured_cb(struct vm *vm, void *cookie, json_object *reply,
  * "auto". */
 static json_object *run_config(const struct start_op *op)
 {
-	struct vm_config resolved = op->vm->config; /* borrows its strings */
+	struct vm_config resolved = *op->config; /* borrows its strings */
 
 	resolved.hypervisor = op->hypervisor;
 	return vm_config_to_json(&resolved);
@@ -205,7 +210,8 @@ static int open_resources(struct start_op *op, int snapshot_fd, struct error *e)
 	op->configure_ms = CONFIGURE_TIMEOUT_MS;
 	r = resources_hypervisor(vm->config.hypervisor, &op->hypervisor, e);
 	if (r == 0)
-		r = resources_open(vm, op->hypervisor, &op->resources, e);
+		r = resources_open(vm, op->config, op->hypervisor,
+				   &op->resources, e);
 	if (r < 0 || snapshot_fd < 0)
 		return r;
 	fd = fcntl(snapshot_fd, F_DUPFD_CLOEXEC, 3);
@@ -219,11 +225,13 @@ static int open_resources(struct start_op *op, int snapshot_fd, struct error *e)
 
 void vm_start(struct vm *vm, vm_done_fn done, void *cookie)
 {
-	vm_start_from(vm, -1, false, done, cookie);
+	const struct vm_start_from power_on = {.snapshot_fd = -1};
+
+	vm_start_from(vm, &power_on, done, cookie);
 }
 
-void vm_start_from(struct vm *vm, int snapshot_fd, bool paused, vm_done_fn done,
-		   void *cookie)
+void vm_start_from(struct vm *vm, const struct vm_start_from *from,
+		   vm_done_fn done, void *cookie)
 {
 	struct start_op *op = calloc(1, sizeof(*op));
 	struct error e = ERROR_INIT;
@@ -238,11 +246,19 @@ void vm_start_from(struct vm *vm, int snapshot_fd, bool paused, vm_done_fn done,
 	op->vm = vm;
 	op->done = done;
 	op->cookie = cookie;
-	op->paused = paused;
+	op->paused = from->paused;
+	op->config = &vm->config;
+	if (from->config) {
+		op->restored = *from->config;
+		*from->config = (struct vm_config){0};
+		op->config = &op->restored;
+	}
 	vm->stop_requested = false;
-	r = open_resources(op, snapshot_fd, &e);
+	r = open_resources(op, from->snapshot_fd, &e);
 	if (r == 0)
 		r = link_spawn(vm, &e);
+	if (r == 0 && from->config)
+		r = vm_live_record(vm, op->config, &e);
 	if (vm->supervisor) {
 		struct turn_note note = {.vm_id = vm->id,
 					 .number = vm->supervisor->pid};

@@ -6,6 +6,7 @@
 #include "daemon/nic_host.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/tap_stats.h"
+#include "daemon/vm_live.h"
 
 /* As long as a supervisor may take that is only busy. */
 #define TIMEOUT_MS 3000
@@ -84,8 +85,8 @@ static int take_part(struct ask *a, json_object *reply, uint64_t *ret_next,
 	return r;
 }
 
-/* Only taps this VM was given: those of its definition, and those that
- * nic_host.c names after it. */
+/* Only taps this VM was given: those of its definition, those that nic_host.c
+ * names after it, and those it got live. */
 static bool has_tap(const struct vm *vm, const char *name)
 {
 	if (strchr(name, '/'))
@@ -94,7 +95,7 @@ static bool has_tap(const struct vm *vm, const char *name)
 		if (vm->config.nics[i].tap &&
 		    streq(vm->config.nics[i].tap, name))
 			return true;
-	return nic_host_made(vm, name);
+	return nic_host_made(vm, name) || vm_live_has_tap(vm, name);
 }
 
 static void read_taps(const struct vm *vm, struct vm_stats *s)

@@ -182,7 +182,8 @@ int store_kept_forget(struct store *s, const char *uuid,
  */
 #define STORE_NVRAM_BLOCK 4096
 
-/* Fills image; blocks never written are left as they are in `image`.
+/* Fills image; blocks never written are left as they are in `image`, and those
+ * stored as empty are erased, all ones.
  * *ret_blocks counts those that were (0: a new VM). */
 int store_nvram_load(struct store *s, int64_t vm_id, uint8_t *image,
 		     uint64_t size, uint64_t *ret_blocks,
@@ -228,6 +229,13 @@ struct store_run {
 };
 int store_run_set(struct store *s, const struct store_run *run,
 		  struct error *e) must_check;
+/* The devices that it has besides its definition: a JSON array (see
+ * daemon/vm_live.h), empty after store_run_set(). *ret is the caller's.
+ * -ENOENT when it does not run. */
+int store_run_set_live(struct store *s, int64_t vm_id, const char *live,
+		       struct error *e) must_check;
+int store_run_live(struct store *s, int64_t vm_id, char **ret,
+		   struct error *e) must_check;
 int store_run_clear(struct store *s, int64_t vm_id, struct error *e) must_check;
 int store_run_each(struct store *s,
 		   int (*each)(void *cookie, const struct store_run *run),

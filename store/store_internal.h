@@ -162,6 +162,8 @@
 			"ORDER BY id DESC LIMIT ?2")                           \
 	X(RUN_SET, "INSERT OR REPLACE INTO run (vm_id, pid, start_time, "      \
 		   "boot_id) VALUES (?1, ?2, ?3, ?4)")                         \
+	X(RUN_SET_LIVE, "UPDATE run SET live = ?2 WHERE vm_id = ?1")           \
+	X(RUN_LIVE, "SELECT live FROM run WHERE vm_id = ?1")                   \
 	X(RUN_CLEAR, "DELETE FROM run WHERE vm_id = ?1")                       \
 	X(RUN_EACH, "SELECT vm_id, pid, start_time, boot_id FROM run "         \
 		    "ORDER BY vm_id")                                          \

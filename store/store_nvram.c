@@ -20,12 +20,16 @@ int store_nvram_load(struct store *s, int64_t vm_id, uint8_t *image,
 		length = (uint64_t)sqlite3_column_bytes(q, 1);
 		if (__builtin_mul_overflow((uint64_t)sqlite3_column_int64(q, 0),
 					   (uint64_t)STORE_NVRAM_BLOCK, &at) ||
-		    at > size || length > size - at)
+		    at >= size || length > size - at)
 			return error_set(e, -EINVAL,
 					 "the stored variables are larger than "
 					 "the firmware's flash of %llu bytes",
 					 (unsigned long long)size);
-		memcpy(image + at, sqlite3_column_blob(q, 1), length);
+		if (length > 0)
+			memcpy(image + at, sqlite3_column_blob(q, 1), length);
+		else
+			memset(image + at, 0xff,
+			       MIN(size - at, (uint64_t)STORE_NVRAM_BLOCK));
 		blocks++;
 	}
 	if (rc != SQLITE_DONE)
@@ -34,11 +38,19 @@ int store_nvram_load(struct store *s, int64_t vm_id, uint8_t *image,
 	return 0;
 }
 
+static bool is_erased(const uint8_t *data, size_t size)
+{
+	return data[0] == 0xff && memcmp(data, data + 1, size - 1) == 0;
+}
+
+/* Most of a variable store is erased: such a block is stored as an empty one.
+ */
 static int put_block(struct store *s, int64_t vm_id, uint64_t block,
 		     const uint8_t *image, uint64_t image_size, struct error *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
 	uint64_t at = block * STORE_NVRAM_BLOCK;
+	size_t size = MIN(image_size - at, (uint64_t)STORE_NVRAM_BLOCK);
 	int r;
 
 	r = store_stmt(s, STMT_BLOCK_PUT, &q, e);
@@ -46,10 +58,9 @@ static int put_block(struct store *s, int64_t vm_id, uint64_t block,
 		return r;
 	sqlite3_bind_int64(q, 1, vm_id);
 	sqlite3_bind_int64(q, 2, (int64_t)block);
-	sqlite3_bind_blob(
-		q, 3, image + at,
-		(int)MIN(image_size - at, (uint64_t)STORE_NVRAM_BLOCK),
-		SQLITE_STATIC);
+	if (is_erased(image + at, size))
+		size = 0;
+	sqlite3_bind_blob(q, 3, image + at, (int)size, SQLITE_STATIC);
 	return store_step_done(s, q, "save the variable store", e);
 }
 

@@ -26,6 +26,49 @@ int store_run_set(struct store *s, const struct store_run *run, struct error *e)
 	return r < 0 ? r : store_txn_commit(&t, e);
 }
 
+static int not_running(int64_t vm_id, struct error *e)
+{
+	return error_set(e, -ENOENT, "the VM with row %lld does not run",
+			 (long long)vm_id);
+}
+
+int store_run_set_live(struct store *s, int64_t vm_id, const char *live,
+		       struct error *e)
+{
+	_cleanup_txn_ struct store_txn t = {0};
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r;
+
+	r = store_txn_begin(s, &t, e);
+	if (r == 0)
+		r = store_stmt(s, STMT_RUN_SET_LIVE, &q, e);
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(q, 1, vm_id);
+	sqlite3_bind_text(q, 2, live, -1, SQLITE_STATIC);
+	r = store_step_done(s, q, "record the devices of the running VM", e);
+	if (r == 0 && sqlite3_changes(s->db) == 0)
+		r = not_running(vm_id, e);
+	return r < 0 ? r : store_txn_commit(&t, e);
+}
+
+int store_run_live(struct store *s, int64_t vm_id, char **ret, struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, STMT_RUN_LIVE, &q, e), rc;
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(q, 1, vm_id);
+	rc = sqlite3_step(q);
+	if (rc == SQLITE_DONE)
+		return not_running(vm_id, e);
+	if (rc != SQLITE_ROW)
+		return store_error(s->db, rc, "read the running VM", e);
+	*ret = strdup((const char *)sqlite3_column_text(q, 0));
+	return *ret ? 0 : error_set(e, -ENOMEM, "out of memory");
+}
+
 int store_run_clear(struct store *s, int64_t vm_id, struct error *e)
 {
 	_cleanup_txn_ struct store_txn t = {0};

@@ -114,6 +114,9 @@ const char *const store_migrations[] = {
 	"ALTER TABLE vm ADD COLUMN vsock_cid INTEGER;"
 	"CREATE UNIQUE INDEX vm_vsock ON vm (vsock_cid) "
 	"WHERE vsock_cid IS NOT NULL;",
+
+	/* 4: what a running VM has besides its definition. */
+	"ALTER TABLE run ADD COLUMN live TEXT NOT NULL DEFAULT '[]';",
 };
 
 const int store_migrations_count = ARRAY_SIZE(store_migrations);

@@ -42,6 +42,18 @@ static struct device *device_find(struct supervisor *s, const char *id)
 	return d;
 }
 
+bool devices_pause_on_error(const struct supervisor *s, const char *id)
+{
+	json_object *policy = NULL;
+	const struct device *d;
+
+	for (d = s->devices; d; d = d->next)
+		if (d->kind == VM_DEVICE_NIC && streq(d->id, id))
+			json_object_object_get_ex(d->config, "on_error",
+						  &policy);
+	return policy && streq(json_object_get_string(policy), "pause");
+}
+
 static void on_closed(uv_handle_t *handle)
 {
 	struct device *d = handle->data;

@@ -38,6 +38,8 @@ int devices_detach(struct supervisor *s, const struct device_request *q,
 /* Plug a network interface's cable in or out. -ENOENT. */
 int devices_set_link(struct supervisor *s, const char *id, bool up,
 		     struct error *e) must_check;
+/* Whether the VM is to be paused when this NIC's host end is gone. */
+bool devices_pause_on_error(const struct supervisor *s, const char *id);
 /* [{kind, id, state, slot, address, driver, config}], owned by the caller. */
 json_object *devices_list(struct supervisor *s);
 

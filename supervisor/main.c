@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -194,6 +195,18 @@ static int settle_descriptors(struct error *e)
 	return 0;
 }
 
+/* What libuv gives each thread of its pool is this limit, 8 MiB by default: a
+ * stack that large may be given huge pages of 2 MiB. */
+static void limit_stacks(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_STACK, &limit))
+		return;
+	limit.rlim_cur = MIN(limit.rlim_cur, (rlim_t)MIB(1));
+	(void)setrlimit(RLIMIT_STACK, &limit);
+}
+
 /* A VM outlives the daemon and its terminal. */
 static void leave_session(void)
 {
@@ -226,6 +239,7 @@ int main(int argc, char **argv)
 	if (o.share.path)
 		return share_run(&o.share);
 	leave_session();
+	limit_stacks();
 	r = settle_descriptors(&e);
 	if (r == 0) {
 		const struct sandbox_params params = {

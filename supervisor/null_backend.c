@@ -153,6 +153,9 @@ static void run_line(struct vmm *v)
 		run_nvram(v, v->line + 6);
 	if (strncmp(v->line, "flood ", 6) == 0)
 		run_flood(v, v->line + 6);
+	if (strncmp(v->line, "lose ", 5) == 0)
+		v->events->nic_failed(v->cookie, v->line + 5,
+				      "its host end is gone; its link is down");
 	null_memory_word(&v->memory, v->line);
 	if (streq(v->line, "ignore"))
 		v->ignoring = true;

@@ -10,6 +10,7 @@
  *                      takes
  *   flood LINES        print so many lines of 64 bytes
  *   hotplug on, hotplug off   whether it follows attaches and detaches
+ *   lose ID            the host's end of that NIC is gone
  *   poweroff, reboot, panic, fatal   the event of that name
  *
  * The power button makes it print a line and power off a moment later.

@@ -188,6 +188,9 @@ static int check_memory(struct snapshot_reader *r, uint32_t mib,
 		err = snapshot_next(r, &s, e);
 		if (err || s.type == SNAPSHOT_END)
 			break;
+		if (s.flags & SNAPSHOT_TAGS)
+			return error_set(e, -EBADMSG,
+					 "the null guest's memory has no tags");
 		if (s.address != at)
 			return error_set(e, -EBADMSG,
 					 "the null guest's memory has a hole");

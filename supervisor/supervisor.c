@@ -161,18 +161,19 @@ static void watchdog(struct supervisor *s)
 		log_vm(LOG_LEVEL_WARNING, s->name, "watchdog: %s", e.message);
 }
 
-/* By the disk's on_error: the guest stands still until somebody has seen to the
+/* By a device's on_error: the guest stands still until somebody has seen to the
  * host, and resumes it. */
-static void io_held(struct supervisor *s, const char *detail)
+static void hold_guest(struct supervisor *s, const char *kind,
+		       const char *detail)
 {
 	struct error e = ERROR_INIT;
 
-	tell_event(s, "io-error", detail);
+	tell_event(s, kind, detail);
 	if (s->state == VM_PAUSED)
 		return;
 	snprintf(s->pause_reason, sizeof(s->pause_reason), "%s", detail);
 	if (s->ops->pause(s->vmm, &e) < 0)
-		log_vm(LOG_LEVEL_WARNING, s->name, "io-error: %s", e.message);
+		log_vm(LOG_LEVEL_WARNING, s->name, "%s: %s", kind, e.message);
 }
 
 static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
@@ -217,7 +218,7 @@ static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 		tell_event(s, "io-error", detail);
 		break;
 	case VMM_EVENT_IO_HELD:
-		io_held(s, detail);
+		hold_guest(s, "io-error", detail);
 		break;
 	case VMM_EVENT_POWEROFF:
 		supervisor_rest(s, VM_STOPPED,
@@ -251,7 +252,11 @@ static void on_vmm_nic_failed(void *cookie, const char *id, const char *why)
 	struct supervisor *s = cookie;
 
 	snprintf(detail, sizeof(detail), "nic \"%s\": %s", id, why);
-	if (!s->at_rest)
+	if (s->at_rest)
+		return;
+	if (devices_pause_on_error(s, id))
+		hold_guest(s, "nic-failed", detail);
+	else
 		tell_event(s, "nic-failed", detail);
 }
 

@@ -5,6 +5,7 @@
 #include "vmm-kvm/backend_internal.h"
 #include "vmm-kvm/board_layout.h"
 #include "vmm-kvm/board_slots.h"
+#include "vmm-kvm/kvm_coalesced.h"
 #include "vmm-kvm/kvm_features.h"
 
 /* Called by the board and the vCPUs, on any thread. */
@@ -26,6 +27,15 @@ static void on_set_mapped(void *cookie, enum board_bank bank, bool mapped)
 		run_gate_close(&v->machine.gate);
 		post_stop(v, KVM_VCPU_FATAL, e.message);
 	}
+}
+
+static void on_delay(void *cookie, uint64_t gpa, uint64_t size, bool on)
+{
+	struct vmm *v = cookie;
+
+	/* None after a reset that failed: its zones went with it. */
+	if (v->machine.vm)
+		kvm_coalesced_zone(v->machine.vm, gpa, size, on);
 }
 
 static void on_commit(void *cookie, uint64_t offset, uint64_t size)
@@ -104,16 +114,27 @@ static void tell_announcements(struct vmm *v)
 		tell(v, VMM_EVENT_RESUMED, "");
 }
 
+static void on_again(uv_timer_t *timer)
+{
+	struct vmm *v = timer->data;
+
+	uv_async_send(&v->async);
+}
+
 static void tell_notes(struct vmm *v)
 {
 	char detail[ERROR_MESSAGE_MAX];
 	enum vmm_event_kind kind;
+	uint64_t wait_ms;
 
 	while (v->phase < PHASE_RESTING && notes_take(&v->notes, &kind, detail))
 		tell(v, kind, detail);
-	if (v->phase < PHASE_RESTING &&
-	    notes_take_io(&v->notes, uv_hrtime(), &kind, detail))
+	if (v->phase >= PHASE_RESTING)
+		return;
+	if (notes_take_io(&v->notes, uv_hrtime(), &kind, detail, &wait_ms))
 		tell(v, kind, detail);
+	else if (wait_ms)
+		uv_timer_start(&v->again, on_again, wait_ms, 0);
 }
 
 static void start_commit(struct vmm *v)
@@ -193,9 +214,16 @@ static void kvm_nvram_committed(struct vmm *v)
 	uv_async_send(&v->async);
 }
 
-static void on_async_closed(uv_handle_t *handle)
+static void on_again_closed(uv_handle_t *handle)
 {
 	free(handle->data);
+}
+
+static void on_async_closed(uv_handle_t *handle)
+{
+	struct vmm *v = handle->data;
+
+	uv_close((uv_handle_t *)&v->again, on_again_closed);
 }
 
 static void kvm_destroy(struct vmm *v)
@@ -213,38 +241,8 @@ static void kvm_destroy(struct vmm *v)
 	}
 	notes_done(&v->notes);
 	backend_close_params(&v->params);
+	uv_timer_stop(&v->again);
 	uv_close((uv_handle_t *)&v->async, on_async_closed);
-}
-
-static int check_params(const struct vmm_params *p, struct error *e)
-{
-	const struct vm_config *c = p->config;
-	char size[16], least[16];
-
-	if (p->kernel_fd < 0 && (p->firmware_fd < 0 || p->nvram_fd < 0))
-		return error_set(e, -EINVAL,
-				 "a KVM machine needs a firmware and a "
-				 "variable store, or a kernel");
-	if (c->vsock.cid && p->vsock_fd < 0)
-		return error_set(e, -EINVAL,
-				 "no descriptor came for the vsock");
-	if ((p->kernel_fd >= 0) != (c->kernel != NULL) ||
-	    (p->initrd_fd >= 0) != (c->initrd != NULL) ||
-	    (p->kernel_fd >= 0 && p->firmware_fd >= 0))
-		return error_set(e, -EINVAL,
-				 "the descriptors of kernel, initrd and "
-				 "firmware are not what the definition asks "
-				 "for");
-	if (c->vcpus < 1 || c->vcpus > BOARD_VCPUS_MAX)
-		return error_set(e, -EINVAL,
-				 "vcpus is %u; 1 to %d are accepted", c->vcpus,
-				 BOARD_VCPUS_MAX);
-	if (c->memory_bytes < VM_MEMORY_MIN)
-		return error_set(
-			e, -EINVAL, "memory is %s; at least %s is accepted",
-			format_size(c->memory_bytes, size, sizeof(size)),
-			format_size(VM_MEMORY_MIN, least, sizeof(least)));
-	return 0;
 }
 
 static int build(struct vmm *v, struct error *e)
@@ -270,8 +268,9 @@ static int build(struct vmm *v, struct error *e)
 		.cookie = v,
 	};
 	const struct bus_fence fence = {on_fence, v};
+	const struct bus_delay delay = {on_delay, v};
 	unsigned ipa_bits;
-	int r = check_params(p, e);
+	int r = backend_check_params(p, e);
 
 	if (!r)
 		r = kvm_check_host(p->hypervisor_fd, &ipa_bits, e);
@@ -307,10 +306,11 @@ static int build(struct vmm *v, struct error *e)
 	board.msi = kvm_irq_msi(v->machine.irq);
 	board.doorbells = kvm_irq_doorbells(v->machine.irq);
 	r = board_new(&board, &v->board, e);
-	if (!r)
+	if (!r) {
 		bus_use_fence(board_bus(v->board), &fence);
-	if (!r)
+		bus_use_delay(board_bus(v->board), &delay);
 		r = machine_assemble(&v->machine, v->board, !load, e);
+	}
 	if (load)
 		r = backend_load_end(v, load, r, e);
 	return r;
@@ -328,8 +328,9 @@ static int kvm_create(const struct vmm_params *params, struct vmm **ret,
 		backend_close_params(&p);
 		return error_set(e, r, "out of memory");
 	}
+	uv_timer_init(p.loop, &v->again);
 	v->params = p;
-	v->async.data = v;
+	v->again.data = v->async.data = v;
 	notes_init(&v->notes);
 	r = build(v, e);
 	if (r) {

@@ -4,6 +4,8 @@
 #ifndef VMM_KVM_BACKEND_INTERNAL_H
 #define VMM_KVM_BACKEND_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "lib/snapshot/snapshot.h"
 #include "vmm-kvm/machine.h"
 #include "vmm-kvm/notes.h"
@@ -35,7 +37,8 @@ struct vmm {
 	/* Folders whose servers ended, to be told from the loop; "": none. */
 	char lost[VM_FILESYSTEMS_MAX][160];
 	struct kvm_save *save; /* backend_save.c; NULL: none is under way */
-	uv_async_t async;      /* its closing frees the vmm */
+	uv_timer_t again;      /* a note that must wait */
+	uv_async_t async;      /* closed before it; the last frees the vmm */
 };
 
 /* Whether there is a guest to take part in anything. */
@@ -63,7 +66,9 @@ void backend_tell_filesystems(struct vmm *v);
 int backend_resize(struct vmm *v, const char *id, struct error *e);
 int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e);
 
-/* Every descriptor in them. */
+/* backend_params.c: what no KVM machine can be made of; every descriptor. */
+int backend_check_params(const struct vmm_params *p,
+			 struct error *e) must_check;
 void backend_close_params(struct vmm_params *p);
 int backend_shutdown(struct vmm *v, struct error *e);
 bool backend_button_heard(struct vmm *v);
@@ -76,6 +81,16 @@ bool backend_save_progress(struct vmm *v, uint64_t *ret_done,
 			   uint64_t *ret_total);
 void backend_save_turn(struct vmm *v);
 void backend_save_drop(struct vmm *v);
+
+/* backend_memory.c: what a bank holds, with the tags of memory that has some;
+ * `done` counts the bytes that were looked at. Any thread, standing still. */
+int backend_write_bank(struct vmm *v, enum board_bank which,
+		       struct snapshot_writer *w, atomic_uint_least64_t *done,
+		       struct error *e) must_check;
+/* A piece of tags, which lies in a bank (judged). */
+int backend_read_tags(struct vmm *v, struct snapshot_reader *reader,
+		      const struct snapshot_section *s,
+		      struct error *e) must_check;
 
 /* backend_load.c: what params.snapshot_fd holds. */
 struct kvm_load {

@@ -90,7 +90,7 @@ static void *place_of(const struct board *b, const struct snapshot_section *s)
 	for (int i = 0; i < BOARD_BANK_COUNT; i++) {
 		const struct board_bank_memory *m = board_bank(b, i);
 
-		if (m->hva && s->address >= m->gpa &&
+		if (m->hva && !m->device && s->address >= m->gpa &&
 		    s->size <= m->size_bytes &&
 		    s->address - m->gpa <= m->size_bytes - s->size)
 			return (uint8_t *)m->hva + (s->address - m->gpa);
@@ -133,7 +133,9 @@ static int load_memory(struct vmm *v, struct kvm_load *l, struct error *e)
 					 "the snapshot has memory at %#llx, "
 					 "where the machine has none",
 					 (unsigned long long)s.address);
-		if (own_code || s.address >= BOARD_FLASH_VARS_BASE)
+		if (s.flags & SNAPSHOT_TAGS)
+			r = backend_read_tags(v, &l->reader, &s, e);
+		else if (own_code || s.address >= BOARD_FLASH_VARS_BASE)
 			r = snapshot_run(&l->reader, &s, at, e);
 	}
 	return r;

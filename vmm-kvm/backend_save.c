@@ -4,15 +4,11 @@
  * a thread writes that and the memory, which nobody changes meanwhile.
  */
 #include <pthread.h>
-#include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "lib/base/fd.h"
 #include "vmm-kvm/backend_internal.h"
-
-/* Between two looks at how far it is. */
-#define STEP MIB(16)
 
 struct kvm_save {
 	struct vmm *v;
@@ -26,22 +22,13 @@ struct kvm_save {
 	struct error error; /* of the thread, once it has ended */
 };
 
-static int write_bank(struct kvm_save *s, struct snapshot_writer *w,
-		      const struct board_bank_memory *bank)
+/* A bank that is part of the machine's state; NULL: it is not. */
+static const struct board_bank_memory *recorded(const struct kvm_save *s,
+						enum board_bank bank)
 {
-	uint64_t at = 0;
-	int r = 0;
+	const struct board_bank_memory *m = board_bank(s->v->board, bank);
 
-	while (!r && at < bank->size_bytes) {
-		uint64_t n = MIN(STEP, bank->size_bytes - at);
-
-		r = snapshot_write_memory(w, bank->gpa + at,
-					  (uint8_t *)bank->hva + at, n,
-					  &s->error);
-		at += n;
-		atomic_fetch_add(&s->done, n);
-	}
-	return r;
+	return m->hva && !m->device ? m : NULL;
 }
 
 static int write_all(struct kvm_save *s, struct snapshot_writer *w)
@@ -50,8 +37,8 @@ static int write_all(struct kvm_save *s, struct snapshot_writer *w)
 				       &s->error);
 
 	for (int i = 0; !r && i < BOARD_BANK_COUNT; i++)
-		if (board_bank(s->v->board, i)->hva)
-			r = write_bank(s, w, board_bank(s->v->board, i));
+		if (recorded(s, i))
+			r = backend_write_bank(s->v, i, w, &s->done, &s->error);
 	return r ? r : snapshot_write_end(w, &s->error);
 }
 
@@ -126,8 +113,8 @@ static int begin(struct kvm_save *s)
 	int r;
 
 	for (int i = 0; i < BOARD_BANK_COUNT; i++)
-		if (board_bank(s->v->board, i)->hva)
-			s->total += board_bank(s->v->board, i)->size_bytes;
+		if (recorded(s, i))
+			s->total += recorded(s, i)->size_bytes;
 	board_still(s->v->board, true);
 	/* What had to end first may have failed. */
 	r = board_snapshot_check(s->v->board, &s->error);
@@ -200,10 +187,6 @@ static int check(struct vmm *v, struct error *e)
 				 v->save ? "the machine is being saved already"
 					 : "the guest is just turning itself "
 					   "off, or starting over");
-	if (v->machine.env.abi.mte)
-		return error_set(e, -EOPNOTSUPP,
-				 "features.mte: the tags of a guest's memory "
-				 "cannot be part of a snapshot");
 	return board_snapshot_check(v->board, e);
 }
 

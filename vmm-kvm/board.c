@@ -107,6 +107,13 @@ static void vars_commit(void *cookie, uint64_t offset, uint64_t size)
 	b->commit(b->cookie, offset, size);
 }
 
+static void vars_delay(void *cookie, uint64_t offset, uint64_t size, bool on)
+{
+	struct board *b = cookie;
+
+	bus_delay_set(b->bus, BOARD_FLASH_VARS_BASE + offset, size, on);
+}
+
 static int add_flash(struct board *b)
 {
 	const struct board_bank_memory *code = board_bank(b, BOARD_BANK_CODE);
@@ -134,6 +141,7 @@ static int add_flash(struct board *b)
 		.bank_size = BOARD_FLASH_BANK_SIZE,
 		.set_mapped = vars_set_mapped,
 		.commit = vars_commit,
+		.delay = vars_delay,
 		.cookie = b,
 	};
 	r = cfi_flash_new(&params, &b->flash_vars);
@@ -224,6 +232,7 @@ int board_new(const struct board_params *p, struct board **ret, struct error *e)
 	(void)uv_timer_init(p->vmm->loop, &b->power_timer);
 	(void)uv_timer_init(p->vmm->loop, &b->slots_timer);
 	b->power_timer.data = b->slots_timer.data = b;
+	b->take_tick_ms = BOARD_TAKE_TICK_MS;
 	b->open_timers = 2;
 	r = bus_new(&b->bus);
 	if (r)
@@ -249,6 +258,7 @@ struct board *board_free(struct board *b)
 {
 	if (!b)
 		return NULL;
+	b->pci_mirror = pci_mirror_free(b->pci_mirror);
 	board_free_mmio(b);
 	board_slots_free(b);
 	board_nics_free(b);

@@ -5,10 +5,14 @@
 #include "vmm-kvm/board_internal.h"
 #include "vmm-kvm/devices/virtio_blk.h"
 
-/* A guest that was told that a device is gone has this long to stop using it:
- * its driver takes milliseconds, and the device fails all requests. */
-#define TAKE_TICK_MS 100
-#define TAKE_TICKS   20
+/*
+ * A guest that was told that a device is gone has this long to stop using it:
+ * its driver takes milliseconds, and the device fails all requests. One that
+ * has acknowledged it and is busy has longer: Linux takes slots one after the
+ * other, and waits for ever for what a device took with it.
+ */
+#define TAKE_TICKS	20
+#define TAKE_TICKS_SEEN 200
 
 static const char *const drivers[VM_DEVICE_KIND_COUNT] = {"virtio-blk",
 							  "virtio-net"};
@@ -121,6 +125,16 @@ void board_slots_reset(struct board *b)
 			slot_release(b, &b->slots[i]);
 }
 
+static unsigned take_ticks(struct board *b, struct board_slot *s)
+{
+	bool seen;
+
+	bus_lock(b->bus);
+	seen = pcie_port_departure_seen(s->port);
+	bus_unlock(b->bus);
+	return seen ? TAKE_TICKS_SEEN : TAKE_TICKS;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct board *b = timer->data;
@@ -131,7 +145,7 @@ static void on_tick(uv_timer_t *timer)
 
 		if (s->op != BOARD_SLOT_TAKE)
 			continue;
-		if (++s->ticks >= TAKE_TICKS)
+		if (++s->ticks >= take_ticks(b, s))
 			slot_release(b, s);
 		else
 			waiting = true;
@@ -168,8 +182,8 @@ static void slot_take(struct board *b, struct board_slot *s)
 	if (!listened)
 		slot_release(b, s);
 	else
-		(void)uv_timer_start(&b->slots_timer, on_tick, TAKE_TICK_MS,
-				     TAKE_TICK_MS);
+		(void)uv_timer_start(&b->slots_timer, on_tick, b->take_tick_ms,
+				     b->take_tick_ms);
 }
 
 int board_attach(struct board *b, const struct vmm_device *device,

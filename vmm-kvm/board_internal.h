@@ -10,6 +10,7 @@
 #include "vmm-kvm/devices/cfi_flash.h"
 #include "vmm-kvm/devices/fw_cfg.h"
 #include "vmm-kvm/devices/gicv2m.h"
+#include "vmm-kvm/devices/pci_mirror.h"
 #include "vmm-kvm/devices/pcie_port.h"
 #include "vmm-kvm/devices/pl011.h"
 #include "vmm-kvm/devices/pl031.h"
@@ -51,6 +52,8 @@ struct board_slot {
 	uint64_t emptied_ns;	   /* of uv_hrtime(); 0: never filled */
 };
 
+#define BOARD_TAKE_TICK_MS 100
+
 struct board {
 	struct board_space space;
 	struct guest_abi abi;
@@ -66,6 +69,7 @@ struct board {
 	struct sp805 *sp805;
 	struct pvpanic *pvpanic;
 	struct pci_host *pci;
+	struct pci_mirror *pci_mirror; /* NULL: not on this host */
 	struct virtio_pci *functions[BOARD_FUNCTIONS_MAX];
 	unsigned n_functions;
 	struct virtio_mmio *mmio[BOARD_VIRTIO_MMIO_MAX];
@@ -75,6 +79,7 @@ struct board {
 	unsigned n_slots;
 	struct board_nic *nics;
 	uv_timer_t slots_timer;			  /* while one is taken */
+	unsigned take_tick_ms;			  /* its period */
 	struct virtio_pci_params function_params; /* the same for all */
 	unsigned open_timers; /* the closing of the last frees the board */
 	const struct vm_config *config; /* borrowed */

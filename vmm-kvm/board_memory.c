@@ -225,7 +225,7 @@ int board_memory_init(struct board_memory *m,
 void board_memory_done(struct board_memory *m)
 {
 	for (size_t i = 0; i < BOARD_BANK_COUNT; i++)
-		if (m->banks[i].hva)
+		if (m->banks[i].hva && !m->banks[i].device)
 			munmap(m->banks[i].hva, m->banks[i].size_bytes);
 	if (m->banks[BOARD_BANK_RAM].hva)
 		fd_close(m->banks[BOARD_BANK_RAM].fd);

@@ -30,15 +30,18 @@ enum board_bank {
 	BOARD_BANK_CODE,
 	BOARD_BANK_VARS,
 	BOARD_BANK_PVTIME, /* KVM's records of stolen time */
+	BOARD_BANK_CONFIG, /* PCI configuration space, see pci_mirror.h */
 	BOARD_BANK_COUNT
 };
 
-/* One stretch of memory; owns its mapping of [hva, hva + size_bytes). */
+/* One stretch of memory; owns its mapping of [hva, hva + size_bytes), unless it
+ * is a device's. */
 struct board_bank_memory {
 	const char *name;
 	uint64_t gpa, size_bytes;
 	void *hva;
-	bool readonly; /* to the guest: its writes go to the flash device */
+	bool readonly; /* to the guest: its writes go to a device */
+	bool device;   /* a device makes it; it is no state of the machine */
 	int fd;	       /* its memfd, when it is shared; else -1 */
 };
 

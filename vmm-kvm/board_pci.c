@@ -170,6 +170,38 @@ static int add_pvpanic(struct board *b, struct error *e)
 	return pvpanic_new(&params, &b->pvpanic, e);
 }
 
+static void config_set_mapped(void *cookie, bool mapped)
+{
+	struct board *b = cookie;
+
+	b->set_mapped(b->cookie, BOARD_BANK_CONFIG, mapped);
+}
+
+/* Without it all is the same, and slower: each read is an exit. */
+static void add_mirror(struct board *b)
+{
+	const struct pci_mirror_params params = {
+		.host = b->pci,
+		/* The root bus and one behind each port, the numbers both
+		 * firmware and Linux give them. */
+		.n_buses = 1 + b->n_slots,
+		.set_mapped = config_set_mapped,
+		.cookie = b,
+	};
+	struct error why = ERROR_INIT;
+
+	if (!pci_mirror_new(&params, &b->pci_mirror, &why))
+		b->memory.banks[BOARD_BANK_CONFIG] = (struct board_bank_memory){
+			.name = "PCI configuration space",
+			.gpa = BOARD_PCI_ECAM_BASE,
+			.size_bytes = params.n_buses * PCI_HOST_BUS_BYTES,
+			.hva = pci_mirror_memory(b->pci_mirror),
+			.readonly = true,
+			.device = true,
+			.fd = -1,
+		};
+}
+
 static int add_disk(struct board *b, const struct board_params *p, size_t i,
 		    struct error *e)
 {
@@ -229,5 +261,7 @@ int board_add_pci(struct board *b, const struct board_params *p,
 		r = board_add_filesystems(b, p, e);
 	if (!r)
 		r = add_pvpanic(b, e);
+	if (!r)
+		add_mirror(b);
 	return r;
 }

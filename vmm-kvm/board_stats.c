@@ -52,6 +52,7 @@ static int add_nic(const struct board_device *d, struct vm_stats *ret)
 	virtio_net_stats(d->virtio, &s);
 	nic->rx = s.received;
 	nic->tx = s.sent;
+	nic->kernel = tap;
 	if (!tap || !*tap)
 		return 0;
 	nic->tap = strdup(tap);

@@ -17,6 +17,8 @@ static const unsigned long requests[] = {
 	KVM_IRQ_LINE,
 	KVM_IRQFD,
 	KVM_IOEVENTFD,
+	KVM_REGISTER_COALESCED_MMIO, /* data words of the flash */
+	KVM_UNREGISTER_COALESCED_MMIO,
 	KVM_SET_GSI_ROUTING,
 	KVM_ENABLE_CAP,
 	/* vCPUs */
@@ -35,6 +37,7 @@ static const unsigned long requests[] = {
 	KVM_GET_VCPU_EVENTS,
 	KVM_GET_MP_STATE,
 	KVM_SET_MP_STATE,
+	KVM_ARM_MTE_COPY_TAGS,
 };
 
 const unsigned long *vmm_kvm_ioctls(size_t *ret_n)

@@ -10,11 +10,15 @@
 #include <time.h>
 
 #include "lib/base/fd.h"
+#include "vmm-kvm/kvm_coalesced.h"
 #include "vmm-kvm/kvm_counters.h"
 #include "vmm-kvm/kvm_features.h"
 #include "vmm-kvm/kvm_vcpu.h"
 
 #define KICK_SIGNAL SIGRTMIN
+/* Ours run no deeper than a device; 8 MiB, the default, may be given a huge
+ * page of 2 MiB by the host. */
+#define STACK_BYTES KIB(256)
 
 #define REG_PC                                                 \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | \
@@ -32,6 +36,7 @@ struct kvm_vcpu {
 	int fd;
 	struct kvm_run *run;
 	size_t run_size;
+	struct kvm_coalesced late;
 	struct kvm_counters kvm;
 	const struct kvm_vcpu_env *env;
 	bool started;
@@ -39,7 +44,7 @@ struct kvm_vcpu {
 	/* Written by its thread alone. */
 	struct {
 		atomic_uint_least64_t total, mmio, system_event, undecoded,
-			interrupted, unanswered;
+			interrupted, unanswered, late;
 	} count;
 	uint64_t ended_cpu_ns; /* of its thread, once that has ended */
 };
@@ -100,6 +105,7 @@ static int vcpu_open(struct kvm_vcpu *c, struct kvm_vm *vm, struct error *e)
 				 strerror(errno));
 	c->run = run;
 	c->run_size = (size_t)size;
+	c->late = kvm_coalesced_of(vm, run, c->run_size);
 	kvm_counters_open(&c->kvm, c->fd);
 	return kvm_features_vcpu(vm, c->fd, c->index, &c->env->abi,
 				 c->env->vls_set ? c->env->vls : NULL, e);
@@ -155,11 +161,16 @@ struct kvm_vcpu *kvm_vcpu_free(struct kvm_vcpu *c)
 }
 
 /* No other thread writes it, so that it need not be one instruction. */
-static void count(atomic_uint_least64_t *counter)
+static void count_more(atomic_uint_least64_t *counter, unsigned more)
 {
 	uint64_t n = atomic_load_explicit(counter, memory_order_relaxed);
 
-	atomic_store_explicit(counter, n + 1, memory_order_relaxed);
+	atomic_store_explicit(counter, n + more, memory_order_relaxed);
+}
+
+static void count(atomic_uint_least64_t *counter)
+{
+	count_more(counter, 1);
 }
 
 /*
@@ -282,8 +293,12 @@ static void vcpu_exit(struct kvm_vcpu *c)
 static void vcpu_run(struct kvm_vcpu *c)
 {
 	int r = ioctl(c->fd, KVM_RUN, 0) ? -errno : 0;
+	unsigned lost = 0;
 
 	count(&c->count.total);
+	count_more(&c->count.late,
+		   kvm_coalesced_drain(&c->late, c->env->bus, &lost));
+	count_more(&c->count.unanswered, lost);
 	if (!r)
 		vcpu_exit(c);
 	else if (r == -EINTR || r == -EAGAIN)
@@ -341,14 +356,19 @@ void kvm_vcpu_kick(struct kvm_vcpu *c)
 int kvm_vcpu_start(struct kvm_vcpu *c, struct error *e)
 {
 	sigset_t all, before;
+	pthread_attr_t attr;
 	int r;
 
+	/* Neither can fail. */
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
 	/* Signals are the loop thread's; a vCPU only takes its kick. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	run_gate_join(c->env->gate);
-	r = pthread_create(&c->thread, NULL, vcpu_main, c);
+	r = pthread_create(&c->thread, &attr, vcpu_main, c);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	(void)pthread_attr_destroy(&attr);
 	if (r) {
 		run_gate_leave(c->env->gate);
 		return error_set(e, -r, "cannot start a thread for vCPU %u: %s",
@@ -400,6 +420,7 @@ void kvm_vcpu_stats_add(struct kvm_vcpu *c, struct kvm_vcpu_stats *sum)
 	sum->exits.undecoded += atomic_load(&c->count.undecoded);
 	sum->exits.interrupted += atomic_load(&c->count.interrupted);
 	sum->unanswered += atomic_load(&c->count.unanswered);
+	sum->late_writes += atomic_load(&c->count.late);
 	kvm_counters_add(&c->kvm, &sum->vcpu);
 	if (!c->started)
 		sum->vcpu.cpu_ns += c->ended_cpu_ns;

@@ -45,6 +45,7 @@ struct kvm_vcpu_stats {
 	struct vm_stats_vcpu vcpu;
 	struct vm_stats_exits exits;
 	uint64_t unanswered; /* accesses that no device claimed */
+	uint64_t late_writes;
 };
 
 struct kvm_vcpu;

@@ -124,3 +124,50 @@ int kvm_vm_unmap(struct kvm_vm *vm, const struct kvm_memory *m, struct error *e)
 				 strerror(-r));
 	return 0;
 }
+
+#define TAG_GRANULE 16
+
+static int copy_tags(struct kvm_vm *vm, uint64_t gpa, uint64_t size,
+		     uint8_t *tags, uint64_t flags, struct error *e)
+{
+	uint64_t done = 0;
+
+	while (done < size) {
+		struct kvm_arm_copy_mte_tags copy = {
+			.guest_ipa = gpa + done,
+			.length = size - done,
+			.addr = tags + done / TAG_GRANULE,
+			.flags = flags,
+		};
+		/* 0 for all of it, or how much of the memory was done. */
+		int n = ioctl(vm->fd, KVM_ARM_MTE_COPY_TAGS, &copy);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_set(
+				e, -errno,
+				"KVM does not %s the tags of memory at "
+				"%#llx: %s",
+				flags == KVM_ARM_TAGS_FROM_GUEST ? "tell"
+								 : "take",
+				(unsigned long long)(gpa + done),
+				strerror(errno));
+		done += n ? (uint64_t)n : size - done;
+	}
+	return 0;
+}
+
+int kvm_vm_get_tags(struct kvm_vm *vm, uint64_t gpa, uint64_t size,
+		    uint8_t *ret_tags, struct error *e)
+{
+	return copy_tags(vm, gpa, size, ret_tags, KVM_ARM_TAGS_FROM_GUEST, e);
+}
+
+int kvm_vm_set_tags(struct kvm_vm *vm, uint64_t gpa, uint64_t size,
+		    const uint8_t *tags, struct error *e)
+{
+	/* Only read. */
+	return copy_tags(vm, gpa, size, (uint8_t *)tags, KVM_ARM_TAGS_TO_GUEST,
+			 e);
+}

@@ -49,4 +49,14 @@ int kvm_vm_map(struct kvm_vm *vm, const struct kvm_memory *m,
 int kvm_vm_unmap(struct kvm_vm *vm, const struct kvm_memory *m,
 		 struct error *e) must_check;
 
+/*
+ * The tags (MTE) of guest memory, a byte for each 16 of memory; `gpa` and
+ * `size` are multiples of the host's page. Reading them takes memory that was
+ * never touched. Any thread, no vCPU running.
+ */
+int kvm_vm_get_tags(struct kvm_vm *vm, uint64_t gpa, uint64_t size,
+		    uint8_t *ret_tags, struct error *e) must_check;
+int kvm_vm_set_tags(struct kvm_vm *vm, uint64_t gpa, uint64_t size,
+		    const uint8_t *tags, struct error *e) must_check;
+
 #endif

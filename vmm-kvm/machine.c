@@ -214,6 +214,7 @@ int machine_stats(struct machine *m, struct vm_stats *ret)
 		ret->exits.undecoded += sum.exits.undecoded;
 		ret->exits.interrupted += sum.exits.interrupted;
 		ret->unanswered += sum.unanswered;
+		ret->late_writes += sum.late_writes;
 	}
 	return 0;
 }

@@ -116,14 +116,19 @@ static void tell_io(struct notes *n, enum vmm_event_kind *ret_kind,
 
 bool notes_take_io(struct notes *n, uint64_t now_ns,
 		   enum vmm_event_kind *ret_kind,
-		   char detail[ERROR_MESSAGE_MAX])
+		   char detail[ERROR_MESSAGE_MAX], uint64_t *ret_wait_ms)
 {
 	const uint64_t interval_ns = NOTES_IO_INTERVAL_MS * 1000000ull;
+	uint64_t since;
 	bool tell;
 
 	pthread_mutex_lock(&n->lock);
-	tell = n->io_errors > 0 && (n->io_held || !n->io_told_ns ||
-				    now_ns - n->io_told_ns >= interval_ns);
+	since = now_ns - n->io_told_ns;
+	tell = n->io_errors > 0 &&
+	       (n->io_held || !n->io_told_ns || since >= interval_ns);
+	*ret_wait_ms = n->io_errors > 0 && !tell
+			       ? (interval_ns - since) / 1000000 + 1
+			       : 0;
 	if (tell) {
 		tell_io(n, ret_kind, detail);
 		n->io_told_ns = now_ns;

@@ -56,10 +56,11 @@ bool notes_take_stop(struct notes *n, struct notes_stop *ret);
 /* A request failed; `held`: the machine is to be paused for it. */
 void notes_io_error(struct notes *n, const char *what, bool held);
 /* What there is to tell of that at now_ns (of uv_hrtime()): VMM_EVENT_IO_HELD,
- * or VMM_EVENT_IO_ERROR; false: nothing now. */
+ * or VMM_EVENT_IO_ERROR; false: nothing now, *ret_wait_ms says after how long
+ * to ask again, 0 that there is nothing to wait for. */
 bool notes_take_io(struct notes *n, uint64_t now_ns,
 		   enum vmm_event_kind *ret_kind,
-		   char detail[ERROR_MESSAGE_MAX]);
+		   char detail[ERROR_MESSAGE_MAX], uint64_t *ret_wait_ms);
 
 /* Forget all but the stop: they are of a guest that is gone. */
 void notes_drop(struct notes *n);

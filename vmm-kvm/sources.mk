@@ -1,5 +1,5 @@
 SRCS += vmm-kvm/board_state.c
-ARM_SRCS += vmm-kvm/backend_save.c vmm-kvm/backend_load.c vmm-kvm/kvm_gic_state.c \
+ARM_SRCS += vmm-kvm/backend_save.c vmm-kvm/backend_load.c vmm-kvm/backend_memory.c vmm-kvm/kvm_gic_state.c \
 	vmm-kvm/kvm_vcpu_state.c vmm-kvm/machine_state.c
 SRCS += vmm-kvm/notes.c vmm-kvm/board.c vmm-kvm/board_memory.c vmm-kvm/board_mmio.c \
 	vmm-kvm/board_pci.c \
@@ -7,7 +7,8 @@ SRCS += vmm-kvm/notes.c vmm-kvm/board.c vmm-kvm/board_memory.c vmm-kvm/board_mmi
 	vmm-kvm/boot_kernel.c vmm-kvm/nvram_commits.c \
 	vmm-kvm/run_gate.c
 ARM_SRCS += vmm-kvm/backend.c vmm-kvm/backend_devices.c \
-	vmm-kvm/backend_probe.c vmm-kvm/kvm_counters.c vmm-kvm/kvm_features.c vmm-kvm/kvm_gic.c \
+	vmm-kvm/backend_params.c vmm-kvm/backend_probe.c vmm-kvm/kvm_coalesced.c vmm-kvm/kvm_counters.c \
+	vmm-kvm/kvm_features.c vmm-kvm/kvm_gic.c \
 	vmm-kvm/kvm_ioctls.c vmm-kvm/kvm_irq.c vmm-kvm/kvm_vcpu.c \
 	vmm-kvm/kvm_vm.c vmm-kvm/machine.c
 TESTS += tests/unit/test_boot.c tests/unit/test_board.c \

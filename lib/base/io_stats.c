@@ -47,3 +47,9 @@ void io_op_count(struct io_op_stats *s, uint64_t bytes, uint64_t ns, bool ok)
 	s->total_ns += ns;
 	s->latency.counts[histogram_bucket(ns)]++;
 }
+
+void io_flow_time(struct io_flow_stats *s, uint64_t frames, uint64_t ns)
+{
+	s->total_ns += frames * ns;
+	s->latency.counts[histogram_bucket(ns)] += frames;
+}

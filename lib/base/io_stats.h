@@ -32,6 +32,10 @@ struct io_op_stats {
 struct io_flow_stats {
 	uint64_t frames, bytes;
 	uint64_t dropped; /* not among the frames */
+	/* Of those whose time was taken: to the guest from being read to being
+	 * handed over, from it from being noticed to being written. */
+	uint64_t total_ns;
+	struct histogram latency;
 };
 
 unsigned histogram_bucket(uint64_t ns);
@@ -46,5 +50,7 @@ uint64_t histogram_quantile_us(const struct histogram *h, unsigned per_mille);
 
 /* One request has ended. */
 void io_op_count(struct io_op_stats *s, uint64_t bytes, uint64_t ns, bool ok);
+/* As many frames were moved, each within that time. */
+void io_flow_time(struct io_flow_stats *s, uint64_t frames, uint64_t ns);
 
 #endif

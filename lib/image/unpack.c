@@ -55,17 +55,6 @@ static int refill(struct stream *s, struct error *e)
 	return 0;
 }
 
-static int step_plain(void *state, struct stream *s, struct error *e)
-{
-	size_t n = MIN(s->in_size - s->in_at, s->room - s->size);
-
-	s->ended = s->in_size == 0;
-	memcpy(s->out + s->size, s->in + s->in_at, n);
-	s->in_at += n;
-	s->size += n;
-	return 0;
-}
-
 static int step_gzip(void *state, struct stream *s, struct error *e)
 {
 	z_stream *z = state;
@@ -119,12 +108,28 @@ static int run(struct stream *s, void *state,
 		if (!r && !s->ended && s->in_size == 0 && s->size == before)
 			r = error_set(e, -EBADMSG, "ends too early");
 	}
-	/* Full exactly at the end: that is known when nothing more comes. */
-	if (!r && !s->ended && step == step_plain) {
-		r = refill(s, e);
-		s->ended = s->in_size == 0;
-	}
 	return r;
+}
+
+/* Straight to where it goes; one that fills the room to its end is whole. */
+static int run_plain(struct stream *s, struct error *e)
+{
+	uint64_t left = s->left;
+	ssize_t n = 1;
+
+	while (n != 0 && left > 0 && s->size < s->room) {
+		n = pread(s->fd, s->out + s->size, MIN(left, s->room - s->size),
+			  (off_t)(s->offset + s->size));
+		if (n < 0 && errno != EINTR)
+			return error_set(e, -errno, "cannot be read: %s",
+					 strerror(errno));
+		if (n > 0) {
+			s->size += (size_t)n;
+			left -= (size_t)n;
+		}
+	}
+	s->ended = n == 0 || left == 0;
+	return 0;
 }
 
 static int run_gzip(struct stream *s, struct error *e)
@@ -173,7 +178,7 @@ int unpack_file(int fd, uint64_t offset, uint64_t length,
 	else if (format == UNPACK_ZSTD)
 		r = run_zstd(&s, e);
 	else
-		r = run(&s, NULL, step_plain, e);
+		r = run_plain(&s, e);
 	if (r)
 		return r;
 	*ret_size = s.size;

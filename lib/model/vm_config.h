@@ -17,7 +17,7 @@
 #include "lib/model/vm_config_shared.h"
 
 #define VM_NAME_MAX	      64
-#define VM_DISKS_MAX	      16
+#define VM_DISKS_MAX	      32
 #define VM_QUEUES_MAX	      8 /* of a disk */
 #define VM_NICS_MAX	      16
 #define VM_NIC_QUEUES_MAX     8	    /* pairs of queues of a NIC */
@@ -119,6 +119,11 @@ struct disk_config {
 enum vm_link { VM_LINK_UP, VM_LINK_DOWN };
 /* Whether the kernel serves a NIC's rings. */
 enum vm_vhost { VM_VHOST_AUTO, VM_VHOST_ON, VM_VHOST_OFF };
+/* What follows when a NIC's host end is gone for good. */
+enum vm_nic_on_error {
+	VM_NIC_ON_ERROR_REPORT, /* the guest's link is down */
+	VM_NIC_ON_ERROR_PAUSE,	/* that, and the VM is paused */
+};
 enum vm_protocol { VM_PROTOCOL_TCP, VM_PROTOCOL_UDP };
 
 /* A port of the host that leads to one of the guest. */
@@ -142,6 +147,7 @@ struct nic_config {
 	uint32_t mtu;	 /* 0: the guest's own choice */
 	int link;	 /* enum vm_link */
 	int vhost;	 /* enum vm_vhost */
+	int on_error;	 /* enum vm_nic_on_error */
 	struct forward_config *forwards; /* only with `user` */
 	size_t n_forwards;
 };

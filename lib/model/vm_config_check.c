@@ -166,14 +166,34 @@ static int check_boot(const struct vm_config *c, struct error *e)
 	return 0;
 }
 
+/* Two writers of one file know nothing of each other's writes. */
+static int check_paths(const struct vm_config *c, struct error *e)
+{
+	for (size_t i = 1; i < c->n_disks; i++)
+		for (size_t j = 0; j < i; j++) {
+			const struct disk_config *a = &c->disks[i];
+			const struct disk_config *b = &c->disks[j];
+
+			if (!streq(a->path, b->path) ||
+			    (a->readonly && b->readonly))
+				continue;
+			return error_set(e, -EINVAL,
+					 "disks[%zu].path: \"%.200s\" is "
+					 "already the path of disks[%zu]; give "
+					 "it a file of its own, or make both "
+					 "readonly",
+					 i, a->path, j);
+		}
+	return 0;
+}
+
 static int complete_disks(struct vm_config *c, struct error *e)
 {
 	const struct column id = DISK_COLUMN(c, id);
-	const struct column path = DISK_COLUMN(c, path);
 	const struct column serial = DISK_COLUMN(c, serial);
 	int r;
 
-	r = check_unique(&path, e);
+	r = check_paths(c, e);
 	if (r == 0)
 		r = fill_ids(&id, "disk", e);
 	if (r == 0)
@@ -278,6 +298,21 @@ static int check_labels(json_object *labels, struct error *e)
 	return 0;
 }
 
+/* KVM keeps tags with pages of the VM's alone. */
+static int check_tags(const struct vm_config *c, struct error *e)
+{
+	if (c->features.mte != VM_FEATURE_ON ||
+	    c->memory_backing != VM_MEMORY_MEMFD)
+		return 0;
+	return error_set(e, -EINVAL,
+			 "features.mte: memory that is shared%s has no tags; "
+			 "%s, or leave mte out",
+			 c->n_filesystems ? " with the server of filesystems[0]"
+					  : " (memory_backing memfd)",
+			 c->n_filesystems ? "leave filesystems out"
+					  : "use memory_backing anonymous");
+}
+
 int vm_config_complete(struct vm_config *c, struct error *e)
 {
 	int r = complete_uuid(c, e);
@@ -296,5 +331,7 @@ int vm_config_complete(struct vm_config *c, struct error *e)
 		r = check_labels(c->labels, e);
 	if (r == 0)
 		r = vm_config_complete_shared(c, e);
+	if (r == 0)
+		r = check_tags(c, e);
 	return r ? r : vm_config_complete_slots(c, e);
 }

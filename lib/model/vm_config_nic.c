@@ -9,6 +9,7 @@
 const char *const vm_device_buses[] = {"pcie", "mmio", NULL};
 static const char *const links[] = {"up", "down", NULL};
 static const char *const choices[] = {"auto", "on", "off", NULL};
+static const char *const on_errors[] = {"report", "pause", NULL};
 static const char *const protocols[] = {"tcp", "udp", NULL};
 
 static bool is_alnum(char c)
@@ -159,6 +160,15 @@ const struct json_field vm_nic_fields[] = {
 	 .flags = JSON_OMIT_EMPTY,
 	 .names = choices,
 	 .doc = "the host's kernel moves its frames; auto: if it can"},
+	{.name = "on_error",
+	 .kind = JSON_ENUM,
+	 .offset = NIC(on_error),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = on_errors,
+	 .doc = "what follows when its host end is gone for good (a tap that "
+		"was deleted, a passt that ended), besides an event and a "
+		"link that is down: report: nothing; pause: the VM is paused; "
+		"default report"},
 	{.name = "slot",
 	 .kind = JSON_U32,
 	 .offset = NIC(slot),

@@ -3,11 +3,11 @@
 #include "lib/model/vm_config.h"
 
 /* What one message holds, and what an element takes of it: a number has up to
- * 20 digits, a disk four histograms of them. */
+ * 20 digits, a disk four histograms of them, a NIC two. */
 #define PART_COST_MAX 128
 #define VCPU_COST     1
 #define DISK_COST     12
-#define NIC_COST      2
+#define NIC_COST      6
 
 #define OP(member)	offsetof(struct io_op_stats, member)
 #define FLOW(member)	offsetof(struct io_flow_stats, member)
@@ -42,6 +42,9 @@ static const struct json_field flow_fields[] = {
 	NUMBER("frames", FLOW(frames)),
 	NUMBER("bytes", FLOW(bytes)),
 	NUMBER("dropped", FLOW(dropped)),
+	NUMBER("total_ns", FLOW(total_ns)),
+	{"latency", JSON_U64S, FLOW(latency.counts), JSON_OMIT_EMPTY,
+	 .max = HISTOGRAM_BUCKETS},
 	JSON_END,
 };
 
@@ -100,6 +103,7 @@ static const struct json_field nic_fields[] = {
 	 .check = vm_device_id_check},
 	{"tap", JSON_STRING, NIC(tap), JSON_OMIT_EMPTY,
 	 .max = VM_STATS_NAME_MAX, .check = device_check},
+	{"kernel", JSON_BOOL, NIC(kernel), JSON_OMIT_EMPTY},
 	PART("rx", NIC(rx), flow_fields),
 	PART("tx", NIC(tx), flow_fields),
 	JSON_END,
@@ -137,6 +141,7 @@ const struct json_field vm_stats_fields[] = {
 	LIST("vcpus", vcpus, n_vcpus, VM_VCPUS_MAX, vcpu_fields),
 	{"exits", JSON_OBJECT, STATS(exits), .sub = exits_fields},
 	{"unanswered", JSON_U64, STATS(unanswered)},
+	{"late_writes", JSON_U64, STATS(late_writes)},
 	LIST("mmio", mmio, n_mmio, VM_STATS_MMIO_MAX, mmio_fields),
 	LIST("disks", disks, n_disks, VM_STATS_DEVICES_MAX, disk_fields),
 	LIST("nics", nics, n_nics, VM_STATS_DEVICES_MAX, nic_fields),

@@ -7,16 +7,16 @@
  *     "vcpus": [{ "cpu_ns", "exits", "kvm_exits", "hvc", "wfi", "wfe",
  *                 "mmio_user", "mmio_kernel", "signals" }],
  *     "exits": { "mmio", "system_event", "undecoded", "interrupted" },
- *     "unanswered",
+ *     "unanswered", "late_writes",
  *     "mmio": [{ "device", "reads", "writes" }],
  *     "disks": [{ "id", "in_flight", "read": OP, "write": OP, "flush": OP,
  *                 "discard": OP }],
- *     "nics": [{ "id", "tap", "rx": FLOW, "tx": FLOW }],
+ *     "nics": [{ "id", "tap", "kernel", "rx": FLOW, "tx": FLOW }],
  *     "balloon": { "driver", "target", "actual", "reported", "guest_ns",
  *                  "free", "total", "available", "caches", "swap_in",
  *                  "swap_out", "major_faults", "minor_faults" } }
  *   OP: { "requests", "errors", "bytes", "total_ns", "latency": [number...] }
- *   FLOW: { "frames", "bytes", "dropped" }
+ *   FLOW: { "frames", "bytes", "dropped", "total_ns", "latency" }
  *
  * What is 0 or unknown may be missing. "latency" is a histogram of
  * lib/base/io_stats.h.
@@ -49,7 +49,7 @@ struct vm_stats_exits {
 	uint64_t interrupted;  /* we asked it to leave */
 };
 
-/* Accesses that left KVM_RUN for a device, by its name. */
+/* Accesses that came to a device, by its name. */
 struct vm_stats_mmio {
 	char *device;
 	uint64_t reads, writes;
@@ -67,6 +67,7 @@ struct vm_stats_nic {
 	/* NULL, or the tap whose frames the kernel moves: its counters, which
 	 * are the host's to read, are the NIC's. */
 	char *tap;
+	bool kernel; /* vhost moves its frames, whose times nobody takes */
 	struct io_flow_stats rx, tx; /* as the guest sees it */
 };
 
@@ -87,7 +88,8 @@ struct vm_stats {
 	struct vm_stats_vcpu *vcpus;
 	size_t n_vcpus;
 	struct vm_stats_exits exits;
-	uint64_t unanswered; /* accesses to where there is nothing */
+	uint64_t unanswered;  /* accesses to where there is nothing */
+	uint64_t late_writes; /* to devices, brought by the next exit */
 	struct vm_stats_mmio *mmio;
 	size_t n_mmio;
 	struct vm_stats_disk *disks;

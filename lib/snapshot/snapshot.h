@@ -12,8 +12,9 @@
  *
  *   META, DEFINITION, VARIABLES   once each, in this order
  *   MACHINE                       once: backend's state (lib/snapshot/state.h)
- *   MEMORY*                       `size` bytes of guest memory at `address`;
- *                                 what no section names is zero
+ *   MEMORY*                       `size` bytes of guest memory at `address`,
+ *                                 or, with the flag, their tags (MTE): a byte
+ *                                 for each 16; what no section names is zero
  *   END                           `address`: bytes from MACHINE up to here;
  *                                 `size`: sections before it, likewise counted
  *
@@ -51,9 +52,17 @@ enum snapshot_type {
 	SNAPSHOT_TYPES
 };
 
+/* Flags of MEMORY. */
 enum {
-	SNAPSHOT_ZSTD = 1, /* flag of MEMORY: the payload is one frame */
+	SNAPSHOT_ZSTD = 1, /* the payload is one frame */
+	SNAPSHOT_TAGS = 2, /* of the memory there, not its content */
 };
+
+/* Bytes of memory that have one tag, in a byte of its own here. */
+#define SNAPSHOT_GRANULE 16
+/* Tags begin and, but for the end of memory, end at a multiple of this, which
+ * is one of every host's page. */
+#define SNAPSHOT_TAGS_UNIT KIB(64)
 
 struct snapshot_header {
 	uint64_t created_ms;
@@ -96,7 +105,19 @@ int snapshot_write_machine(struct snapshot_writer *w, const void *state,
 int snapshot_write_memory(struct snapshot_writer *w, uint64_t gpa,
 			  const void *data, uint64_t size,
 			  struct error *e) must_check;
+/* The same, of a mapping of the file `fd` from `offset` on: holes of it stay
+ * holes, which reading the mapping would fill. */
+int snapshot_write_mapped(struct snapshot_writer *w, uint64_t gpa,
+			  const void *data, uint64_t size, int fd,
+			  uint64_t offset, struct error *e) must_check;
+/* The tags of `size` bytes of memory at `gpa`, a multiple of SNAPSHOT_TAGS_UNIT
+ * that only the last piece of memory may end short of; those not zero. */
+int snapshot_write_tags(struct snapshot_writer *w, uint64_t gpa,
+			const uint8_t *tags, uint64_t size,
+			struct error *e) must_check;
 int snapshot_write_end(struct snapshot_writer *w, struct error *e) must_check;
+
+bool snapshot_is_zero(const void *data, size_t size);
 
 /* A CRC-32 as the file has it, as fast as memory can be read. */
 uint32_t snapshot_sum(const void *data, size_t size);
@@ -132,7 +153,8 @@ int snapshot_expect(struct snapshot_reader *r, enum snapshot_type type,
 int snapshot_payload(struct snapshot_reader *r,
 		     const struct snapshot_section *s, void **ret,
 		     struct error *e) must_check;
-/* Of MEMORY, unpacked: s->size bytes. On failure `out` holds anything. */
+/* Of MEMORY, unpacked: s->size bytes, or their tags, a SNAPSHOT_GRANULE'th of
+ * that. On failure `out` holds anything. */
 int snapshot_run(struct snapshot_reader *r, const struct snapshot_section *s,
 		 void *out, struct error *e) must_check;
 

@@ -102,6 +102,11 @@ static int check_type(const struct snapshot_reader *r, unsigned type,
 	return 0;
 }
 
+static uint64_t unpacked_bytes(const struct snapshot_section *s)
+{
+	return s->flags & SNAPSHOT_TAGS ? s->size / SNAPSHOT_GRANULE : s->size;
+}
+
 /* After the sum: what only a liar gets wrong. */
 static int check_section(const struct snapshot_reader *r,
 			 const struct snapshot_section *s, struct error *e)
@@ -116,12 +121,14 @@ static int check_section(const struct snapshot_reader *r,
 	if (s->length > rules[s->type].length_max ||
 	    s->length > r->size - s->at)
 		return damaged(r, e, "a section is longer than it can be");
-	if (s->flags & ~(s->type == SNAPSHOT_MEMORY ? SNAPSHOT_ZSTD : 0u))
+	if (s->flags &
+	    ~(s->type == SNAPSHOT_MEMORY ? SNAPSHOT_ZSTD | SNAPSHOT_TAGS : 0u))
 		return damaged(r, e, "a section has unknown flags");
 	if (s->type == SNAPSHOT_MEMORY &&
 	    (s->size == 0 || s->size > SNAPSHOT_RUN_MAX ||
+	     s->size % SNAPSHOT_GRANULE ||
 	     __builtin_add_overflow(s->address, s->size, &end) ||
-	     (!(s->flags & SNAPSHOT_ZSTD) && s->size != s->length)))
+	     (!(s->flags & SNAPSHOT_ZSTD) && unpacked_bytes(s) != s->length)))
 		return damaged(r, e, "a piece of memory has no possible size");
 	if (s->type == SNAPSHOT_END &&
 	    (s->address != r->bytes || s->size != r->sections ||
@@ -230,8 +237,8 @@ int snapshot_run(struct snapshot_reader *r, const struct snapshot_section *s,
 	err = read_payload(r, s, r->packed, e);
 	if (err)
 		return err;
-	n = ZSTD_decompress(out, s->size, r->packed, s->length);
-	if (ZSTD_isError(n) || n != s->size)
+	n = ZSTD_decompress(out, unpacked_bytes(s), r->packed, s->length);
+	if (ZSTD_isError(n) || n != unpacked_bytes(s))
 		return error_set(e, -EBADMSG,
 				 "the snapshot is damaged: memory at byte %llu "
 				 "cannot be unpacked",

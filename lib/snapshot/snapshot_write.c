@@ -1,3 +1,4 @@
+#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -96,55 +97,107 @@ int snapshot_write_machine(struct snapshot_writer *w, const void *state,
 	return write_section(w, &s, state, size, e);
 }
 
-/* One run; a frame only when it is the shorter one. */
-static int write_run(struct snapshot_writer *w, uint64_t gpa, const void *data,
-		     size_t size, struct error *e)
+/* One run; a frame only when it is the shorter one. `length` bytes say what is
+ * in `size` bytes of memory. */
+static int write_run(struct snapshot_writer *w, uint64_t gpa, uint64_t size,
+		     uint16_t flags, const void *data, size_t length,
+		     struct error *e)
 {
 	struct snapshot_section s = {
 		.type = SNAPSHOT_MEMORY,
 		.version = 1,
+		.flags = flags,
 		.address = gpa,
 		.size = size,
 	};
 	size_t n;
 
 	if (w->compress) {
-		n = ZSTD_compress(w->packed, w->packed_size, data, size,
+		n = ZSTD_compress(w->packed, w->packed_size, data, length,
 				  ZSTD_LEVEL);
-		if (!ZSTD_isError(n) && n < size) {
-			s.flags = SNAPSHOT_ZSTD;
+		if (!ZSTD_isError(n) && n < length) {
+			s.flags |= SNAPSHOT_ZSTD;
 			return write_section(w, &s, w->packed, n, e);
 		}
 	}
-	return write_section(w, &s, data, size, e);
+	return write_section(w, &s, data, length, e);
 }
 
-static bool page_is_zero(const uint8_t *page)
+bool snapshot_is_zero(const void *data, size_t size)
 {
+	const uint8_t *p = data;
+
 	/* Each byte equal to its neighbour, and the first one zero. */
-	return page[0] == 0 && memcmp(page, page + 1, PAGE - 1) == 0;
+	return size == 0 || (p[0] == 0 && memcmp(p, p + 1, size - 1) == 0);
+}
+
+/* Runs of units of `data` that are not zero; a unit is `unit` bytes of memory,
+ * and `scale` of those one byte of `data`. */
+static int write_runs(struct snapshot_writer *w, uint64_t gpa,
+		      const uint8_t *data, uint64_t size, uint64_t unit,
+		      unsigned scale, uint16_t flags, struct error *e)
+{
+	uint64_t begin = 0, end;
+	int r = 0;
+
+	while (r == 0 && begin < size) {
+		for (end = begin; end < size; end += unit) {
+			uint64_t n = MIN(unit, size - end);
+
+			if (end - begin >= SNAPSHOT_RUN_MAX ||
+			    snapshot_is_zero(data + end / scale, n / scale))
+				break;
+		}
+		end = MIN(end, size);
+		if (end > begin)
+			r = write_run(w, gpa + begin, end - begin, flags,
+				      data + begin / scale,
+				      (size_t)(end - begin) / scale, e);
+		begin = end > begin ? end : end + unit;
+	}
+	return r;
 }
 
 int snapshot_write_memory(struct snapshot_writer *w, uint64_t gpa,
 			  const void *data, uint64_t size, struct error *e)
 {
-	const uint8_t *from = data;
-	uint64_t begin = 0, end;
+	return write_runs(w, gpa, data, size, PAGE, 1, 0, e);
+}
+
+int snapshot_write_mapped(struct snapshot_writer *w, uint64_t gpa,
+			  const void *data, uint64_t size, int fd,
+			  uint64_t offset, struct error *e)
+{
+	uint64_t at = 0;
 	int r = 0;
 
-	while (r == 0 && begin < size) {
-		while (begin < size && page_is_zero(from + begin))
-			begin += PAGE;
-		end = begin;
-		while (end < size && end - begin < SNAPSHOT_RUN_MAX &&
-		       !page_is_zero(from + end))
-			end += PAGE;
-		if (end > begin)
-			r = write_run(w, gpa + begin, from + begin,
-				      (size_t)(end - begin), e);
-		begin = end;
+	while (r == 0 && at < size) {
+		off_t begin = lseek(fd, (off_t)(offset + at), SEEK_DATA), end;
+		uint64_t from;
+
+		if (begin < 0 && errno == ENXIO)
+			return 0; /* nothing but a hole is left */
+		end = begin < 0 ? -1 : lseek(fd, begin, SEEK_HOLE);
+		if (end < 0)
+			return error_set(e, -errno,
+					 "cannot look for holes in the guest's "
+					 "memory: %s",
+					 strerror(errno));
+		/* Of whole pages, also where the file's are larger ones. */
+		from = MIN(((uint64_t)begin - offset) & ~(PAGE - 1ull), size);
+		at = MIN(ALIGN_UP((uint64_t)end - offset, PAGE), size);
+		r = snapshot_write_memory(w, gpa + from,
+					  (const uint8_t *)data + from,
+					  at - from, e);
 	}
 	return r;
+}
+
+int snapshot_write_tags(struct snapshot_writer *w, uint64_t gpa,
+			const uint8_t *tags, uint64_t size, struct error *e)
+{
+	return write_runs(w, gpa, tags, size, SNAPSHOT_TAGS_UNIT,
+			  SNAPSHOT_GRANULE, SNAPSHOT_TAGS, e);
 }
 
 int snapshot_write_end(struct snapshot_writer *w, struct error *e)

@@ -132,6 +132,35 @@ def test_policy_is_of_the_definition():
                       ["disks"]], [None, "report"])
 
 
+def test_one_file():
+    """By whatever path; only readers share one."""
+    file = image("file")
+    os.symlink(file, host.dir + "/link.raw")
+    os.link(file, host.dir + "/twin.raw")
+    boot = f"{host.dir}/boot-twice.raw"
+    make_image(boot)
+    for n, (other, how) in enumerate((("file", "already the path"),
+                                      ("link", "the same file"),
+                                      ("twin", "the same file"))):
+        disks = [{"path": boot}, {"path": file, "readonly": True},
+                 {"path": f"{host.dir}/{other}.raw"}]
+        config = {"name": f"twice{n}", "hypervisor": "null",
+                  "memory": "128M", "disks": disks}
+        try:
+            host.call("vm.define", config=config)
+            check(f"{other}: refused", False)
+        except RpcError as e:
+            equal(f"{other}: refused", e.code, "invalid")
+            match(f"{other}: why, and the way on", f"{other}.raw.*{how}.*"
+                  "both readonly", str(e))
+        disks[2]["readonly"] = True
+        host.call("vm.define", config=config)
+        host.call("vm.start", name=f"twice{n}")
+        equal(f"{other}: two readers", host.vm(f"twice{n}")["state"],
+              "running")
+        host.call("vm.stop", name=f"twice{n}")
+
+
 guarded(setup, test_at_rest, test_refusals, test_running,
-        test_failures, test_policy_is_of_the_definition)
+        test_failures, test_policy_is_of_the_definition, test_one_file)
 report.end()

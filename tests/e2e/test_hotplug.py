@@ -97,9 +97,9 @@ def bad_input():
              "max_hotplug.*32"),
             ("two devices in a slot",
              {"disks": [{"path": "/a", "slot": 3}, {"path": "/b", "slot": 3}]},
-             "slot: both .* are in 3; 1 to 64"),
+             "slot: both .* are in 3; 1 to 80"),
             ("a slot beyond the last", {"disks": [{"path": "/a",
-                                                   "slot": 65}]}, "64")):
+                                                   "slot": 81}]}, "80")):
         try:
             host.call("vm.define", config={"name": "bad",
                                            "hypervisor": "null", **config})

@@ -103,6 +103,38 @@ def links():
     report.check("nothing to set", status == 2 and "--link" in err, err)
 
 
+def failed():
+    rpc = host.rpc()
+    events = [e["detail"] for e in
+              rpc.call("event.subscribe", since=0)["events"]
+              if e["kind"] == "nic-failed"]
+    rpc.close()
+    return events
+
+
+def host_ends_that_vanish():
+    """One is told; one, attached live, also pauses."""
+    passt("exit 0\n")
+    refused("no such policy", "report, pause", "nic.add", name="web",
+            nic={"user": True, "on_error": "ignore"})
+    status, _, err = host.ctl("nic", "add", "web", "user,on_error=pause",
+                              "--id", "strict", "--live")
+    report.equal("on_error=pause", (status, err), (0, ""))
+    console = host.console("web")
+    console.send("lose nic0\n")
+    wait_for("the event", lambda: len(failed()) == 1)
+    report.equal("by default it runs on", host.vm("web")["state"], "running")
+    console.send("lose strict\n")
+    vm = host.wait_state("web", "paused")
+    report.equal("by policy it is paused, with the reason", vm["reason"],
+                 'nic "strict": its host end is gone; its link is down')
+    report.equal("which is an event", failed()[1:], [vm["reason"]])
+    host.call("vm.resume", name="web")
+    report.equal("and goes on", host.vm("web")["state"], "running")
+    console.close()
+    host.call("nic.remove", name="web", id="strict", force=True)
+
+
 def links_at_rest():
     host.call("vm.stop", name="web")
     result = host.call("nic.set", name="web", id="nic0", link="up")
@@ -138,6 +170,6 @@ def added_live():
     rpc.close()
 
 
-guarded(begins, without_passt, passt_fails, passt_serves, links, links_at_rest,
-        added_live)
+guarded(begins, without_passt, passt_fails, passt_serves, links,
+        host_ends_that_vanish, links_at_rest, added_live)
 report.end()

@@ -123,6 +123,52 @@ def test_restore():
     host.call("vm.resume", name="a")
 
 
+def ids(kind="disk", name="a"):
+    return [(d["id"], d["state"], d["slot"], d["persistent"])
+            for d in host.call(f"{kind}.list", name=name)[f"{kind}s"]]
+
+
+def test_live_devices():
+    """What runs is not what is defined, nor what the daemon keeps in memory."""
+    loose = host.dir + "/loose.raw"
+    with open(loose, "wb") as f:
+        f.truncate(1 << 20)
+    before = host.vm("a")["config"]
+    clean = host.dir + "/clean.snapshot"
+    host.call("snapshot.save", name="a", path=clean)
+    host.call("disk.add", name="a", disk={"path": loose, "id": "loose"},
+              live=True)
+    host.call("disk.remove", name="a", id="disk0", live=True, force=True)
+    have = [("loose", "active", 2, False), ("disk0", "defined", 1, True)]
+    equal("a disk came, the defined one went", ids(), have)
+    host.kill()
+    host.start()
+    wait_for("adopted", lambda: host.vm("a")["state"] == "running")
+    host.call("snapshot.save", name="a", path=FILE, overwrite=True, stop=True)
+    shown = host.call("snapshot.show", path=FILE)["snapshot"]
+    equal("the file says with what it ran", (
+        [d["id"] for d in shown["devices"]["disks"]],
+        [d["id"] for d in shown["disks"]]), (["loose"], ["loose"]))
+    match("also on the command line", "Devices +others than its definition",
+          host.ctl("snapshot", "show", FILE)[1])
+    for kind in ("restored", "and again"):
+        host.call("snapshot.restore", path=FILE)
+        equal(f"{kind}: with what it ran", ids(), have)
+        equal(f"{kind}: as it was defined", host.vm("a")["config"], before)
+        host.call("snapshot.save", name="a", path=FILE, overwrite=True,
+                  stop=True)
+    os.rename(loose, loose + ".away")
+    refused("without the disk it ran with", "not-found", "snapshot.restore",
+            "loose.raw", path=FILE)
+    host.call("vm.start", name="a")
+    equal("a start is by definition", ids(),
+          [("disk0", "active", 1, True)])
+    host.call("vm.stop", name="a")
+    host.call("snapshot.restore", path=clean, changed_disks=True)
+    os.unlink(clean)
+    os.unlink(loose + ".away")
+
+
 def test_disks():
     host.call("snapshot.save", name="a", path=FILE, overwrite=True, stop=True)
     with open(DISK, "r+b") as f:
@@ -362,7 +408,7 @@ def test_other_daemon():
     other.stop()
 
 
-guarded(set_up, test_save_and_go_on, test_restore, test_disks, test_bad_files,
+guarded(set_up, test_save_and_go_on, test_restore, test_live_devices, test_disks, test_bad_files,
         test_cancel_and_deadline, test_supervisor_killed, test_daemon_killed,
         test_restore_killed, test_full_disk, test_other_daemon)
 report.end()

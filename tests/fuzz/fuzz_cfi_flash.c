@@ -26,7 +26,7 @@ struct fixture {
 	struct mmio_region *region;
 	uint32_t *content, *truth, *durable;
 	uint64_t size;
-	bool readonly;
+	bool readonly, delayed[97]; /* by where a range begins */
 	/* Words written to lately: only they may be programmed. */
 	uint64_t given[4 * (BUFFER_WORDS + 8)];
 	unsigned n_given;
@@ -41,6 +41,18 @@ static uint32_t held(const struct fixture *f, uint64_t offset)
 		if (f->flash->patches[i].offset == offset)
 			return f->flash->patches[i].truth;
 	return f->content[offset / 4];
+}
+
+/* Kept back are the words of a buffer alone: nothing waits for the others. */
+static void on_delay(void *cookie, uint64_t offset, uint64_t size, bool on)
+{
+	struct fixture *f = cookie;
+
+	fuzz_check(!f->readonly && size > 0 && offset < f->size &&
+		   size <= f->size - offset && f->delayed[offset % 97] != on);
+	fuzz_check(offset % BLOCK >= 12 && offset % BLOCK + size <= BLOCK &&
+		   (offset > 0x154 || offset + size <= 0x154));
+	f->delayed[offset % 97] = on;
 }
 
 static void on_commit(void *cookie, uint64_t offset, uint64_t size)
@@ -123,6 +135,8 @@ static void word_write(struct fixture *f, uint64_t offset, unsigned width,
 		       uint64_t value)
 {
 	offset %= BANK - width + 1;
+	if (width != 4)
+		fuzz_kind(KIND_WIDTH);
 	for (uint64_t at = ALIGN_DOWN(offset, 4ull); at < offset + width;
 	     at += 4)
 		f->given[f->n_given++ % ARRAY_SIZE(f->given)] = at;
@@ -131,6 +145,8 @@ static void word_write(struct fixture *f, uint64_t offset, unsigned width,
 
 static void command(struct fixture *f, uint64_t offset, uint32_t byte)
 {
+	if (f->flash->step != STEP_COMMAND)
+		fuzz_kind(KIND_FLASH);
 	word_write(f, offset, 4, byte << 16 | byte);
 }
 
@@ -158,11 +174,9 @@ static void check_programmed(const struct fixture *f, uint64_t at,
 }
 
 /* E8, count, words, D0: as a driver, or with one of them wrong. */
-static void buffered(struct fixture *f, struct fuzz_input *in)
+static void buffered_at(struct fixture *f, struct fuzz_input *in, uint64_t at,
+			unsigned count, uint8_t how)
 {
-	uint64_t at = ALIGN_DOWN(place(in), 4ull);
-	unsigned count = fuzz_below(in, BUFFER_WORDS + 2);
-	uint8_t how = fuzz_u8(in);
 	bool right = f->flash->step == STEP_COMMAND && !(how & 3) &&
 		     count < BUFFER_WORDS;
 	uint32_t words[BUFFER_WORDS + 2];
@@ -178,6 +192,19 @@ static void buffered(struct fixture *f, struct fuzz_input *in)
 		check_programmed(f, at, words, count + 1);
 	if (how & 4)
 		command(f, 0, 0xff);
+}
+
+static void buffered(struct fixture *f, struct fuzz_input *in)
+{
+	uint64_t at = ALIGN_DOWN(place(in), 4ull);
+	unsigned count = fuzz_below(in, BUFFER_WORDS + 2);
+	uint8_t how = fuzz_u8(in);
+
+	if (how & 8) { /* a whole piece, by which ArmVirt's driver is known */
+		at = ALIGN_DOWN(at, (uint64_t)BUFFER_BYTES);
+		count = BUFFER_WORDS - 1;
+	}
+	buffered_at(f, in, at, count, how);
 }
 
 static void program(struct fixture *f, struct fuzz_input *in)
@@ -271,6 +298,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					  .bank_size = BANK,
 					  .readonly = f.readonly,
 					  .commit = on_commit,
+					  .delay = on_delay,
 					  .cookie = &f};
 
 	for (uint64_t i = 0; i < f.size / 4; i++)

@@ -1,6 +1,7 @@
 /*
  * What a virtio device wrote to guest memory in one turn of the loop, against
- * what it might: used rings, and wherever a device-writable descriptor says.
+ * what it might: used rings (packed ones whole), and wherever a device-writable
+ * descriptor says.
  *
  * Descriptors are looked for at every byte of memory, since indirect tables
  * may lie anywhere: so a place that is allowed here may be one the device had
@@ -70,9 +71,10 @@ static inline bool fuzz_dma_scan(bool indirect)
 		memcpy(&d, fuzz_dma.was + i, sizeof(d));
 		if (d.address >> 32 || d.address < FUZZ_LOW_GPA)
 			continue;
-		if (!indirect && (d.flags & VIRTQ_DESC_WRITE))
+		/* A packed one has its flags where others have a link. */
+		if (!indirect && ((d.flags | d.next) & VIRTQ_DESC_WRITE))
 			fuzz_allow(d.address, d.length);
-		if (indirect && (d.flags & VIRTQ_DESC_INDIRECT) &&
+		if (indirect && ((d.flags | d.next) & VIRTQ_DESC_INDIRECT) &&
 		    fuzz_allowed(d.address, d.length))
 			return true;
 	}
@@ -104,9 +106,16 @@ static inline void fuzz_dma_judge(const struct virtio_dev *d)
 	for (unsigned i = 0; i < d->n_queues; i++)
 		if (d->queues[i].ready)
 			fuzz_allow(d->queues[i].used_gpa,
-				   6 + 8ull * d->queues[i].size);
+				   d->queues[i].packed
+					   ? 4
+					   : 6 + 8ull * d->queues[i].size);
 	if (fuzz_dma_rewrites(d))
 		return;
+	/* Where what was used is told. */
+	for (unsigned i = 0; i < d->n_queues; i++)
+		if (d->queues[i].ready && d->queues[i].packed)
+			fuzz_allow(d->queues[i].desc_gpa,
+				   16ull * d->queues[i].size);
 	for (size_t i = 0; i < FUZZ_RAM_BYTES; i++)
 		if (*fuzz_ram_byte(i) != fuzz_dma.was[i])
 			fuzz_check(fuzz_dma.allowed[i]);

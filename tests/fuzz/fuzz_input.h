@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "tests/fuzz/fuzz_kinds.h"
 #include "vmm-kvm/devices/bus.h"
 #include "vmm-kvm/devices/irq.h"
 
@@ -117,6 +118,8 @@ static inline void fuzz_access(struct fuzz_input *in, struct bus *bus,
 
 	if (how & 4) /* mostly where registers are */
 		offset = offset & 0x7c;
+	if (width != 4)
+		fuzz_kind(KIND_WIDTH);
 	if (how & 8) {
 		fuzz_check(bus_write(bus, r->base + offset, width,
 				     fuzz_number(in, width)));

@@ -8,10 +8,11 @@
 
 #include <sys/eventfd.h>
 
+#include "tests/fuzz/fuzz_kinds.h"
 #include "tests/fuzz/fuzz_loop.h"
 #include "tests/fuzz/fuzz_ram.h"
 #include "vmm-kvm/devices/msix.h"
-#include "vmm-kvm/devices/pci_host.h"
+#include "vmm-kvm/devices/pci_mirror.h"
 
 #define FUZZ_ECAM	 0x3f000000ull
 #define FUZZ_BUSES	 4
@@ -38,6 +39,9 @@ struct fuzz_machine {
 		uint64_t gpa;
 		int fd;
 	} bells[FUZZ_SINKS];
+	struct {
+		uint64_t addr, size; /* 0: none */
+	} delays[FUZZ_SINKS];
 	bool refuse; /* the sinks say no */
 	bool wires[PCI_HOST_WIRES];
 };
@@ -151,6 +155,30 @@ static inline void fuzz_gic_write(void *dev, uint64_t offset, unsigned size,
 
 static const struct mmio_ops fuzz_gic_ops = {fuzz_gic_read, fuzz_gic_write};
 
+/* Writes are kept back inside the windows alone, and each range once. */
+static inline void fuzz_delay_set(void *cookie, uint64_t addr, uint64_t size,
+				  bool on)
+{
+	struct fuzz_machine *m = cookie;
+	size_t found = FUZZ_SINKS, free = FUZZ_SINKS;
+
+	fuzz_check(addr >= FUZZ_WINDOW && size > 0);
+	for (size_t i = 0; i < FUZZ_SINKS; i++) {
+		if (!m->delays[i].size)
+			free = i;
+		else if (m->delays[i].addr == addr)
+			found = i;
+	}
+	if (on) {
+		fuzz_check(found == FUZZ_SINKS && free < FUZZ_SINKS);
+		m->delays[free].addr = addr;
+		m->delays[free].size = size;
+	} else {
+		fuzz_check(found < FUZZ_SINKS && m->delays[found].size == size);
+		m->delays[found].size = 0;
+	}
+}
+
 static inline void fuzz_machine_init(struct fuzz_machine *m)
 {
 	struct pci_host_params params = {
@@ -171,6 +199,7 @@ static inline void fuzz_machine_init(struct fuzz_machine *m)
 				   fuzz_vector_set, fuzz_vector_mask, m};
 	m->doorbells = (struct doorbell_sink){fuzz_bell_add, fuzz_bell_remove,
 					      m};
+	bus_use_delay(m->bus, &(struct bus_delay){fuzz_delay_set, m});
 	params.bus = m->bus;
 	for (uint32_t i = 0; i < PCI_HOST_WIRES; i++)
 		params.intx[i] = (struct irq_line){fuzz_wire_set, m, 35 + i};
@@ -183,10 +212,44 @@ static inline void fuzz_machine_done(struct fuzz_machine *m)
 	pci_host_free(m->host);
 	bus_free(m->bus);
 	for (size_t i = 0; i < FUZZ_SINKS; i++)
-		fuzz_check(!m->vectors[i].used && !m->bells[i].used);
+		fuzz_check(!m->vectors[i].used && !m->bells[i].used &&
+			   !m->delays[i].size);
 	for (size_t i = 0; i < PCI_HOST_WIRES; i++)
 		fuzz_check(!m->wires[i]);
 	fuzz_ram_done(&m->ram);
+}
+
+static inline void fuzz_mirror_mapped(void *cookie, bool mapped)
+{
+}
+
+/* After its root functions were added. */
+static inline struct pci_mirror *fuzz_mirror_new(struct fuzz_machine *m)
+{
+	const struct pci_mirror_params params = {
+		.host = m->host,
+		.n_buses = FUZZ_BUSES - 1,
+		.set_mapped = fuzz_mirror_mapped,
+		.cookie = m,
+	};
+	struct pci_mirror *mirror;
+
+	fuzz_check(pci_mirror_new(&params, &mirror, NULL) == 0);
+	return mirror;
+}
+
+/* Memory shows what a read is answered with. */
+static inline void fuzz_mirror_check(struct fuzz_machine *m,
+				     struct pci_mirror *mirror, unsigned bus,
+				     unsigned devfn)
+{
+	const uint32_t *memory = pci_mirror_memory(mirror);
+	uint64_t at = bus * PCI_HOST_BUS_BYTES + devfn * 4096ull, value;
+
+	for (unsigned reg = 0; reg <= PCI_CONFIG_SIZE; reg += 4) {
+		fuzz_check(bus_read(m->bus, FUZZ_ECAM + at + reg, 4, &value));
+		fuzz_check(memory[(at + reg) / 4] == value);
+	}
 }
 
 static inline uint64_t fuzz_config_at(unsigned devfn, unsigned reg)
@@ -209,8 +272,10 @@ static inline uint64_t fuzz_bar_place(struct fuzz_input *in)
 
 	switch (how & 7) {
 	case 0:
+		fuzz_kind(KIND_BAR_GIC);
 		return FUZZ_GIC;
 	case 1:
+		fuzz_kind(KIND_BAR_RAM);
 		return FUZZ_LOW_GPA;
 	case 2:
 		return FUZZ_ECAM;

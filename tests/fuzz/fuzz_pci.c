@@ -113,6 +113,9 @@ static void bar_access(struct fixture *f, struct fuzz_input *in,
 		      fuzz_u16(in) % (BAR_BYTES + 8);
 	uint64_t value;
 
+	if (!(how & 4) && fn->pci.bars[2].enabled)
+		fuzz_kind(width == 4 ? KIND_MSIX : KIND_WIDTH);
+
 	if (how & 8)
 		bus_write(f->m.bus, at, width, fuzz_number(in, width));
 	else

@@ -3,7 +3,8 @@
  * the button, takes away and ejects, and a guest that writes what it likes to
  * the port and to what is behind it.
  *
- * Holds: without power or link nothing behind the port answers; presence is
+ * Holds: what memory shows of configuration space is what reads are answered
+ * with; without power or link nothing behind the port answers; presence is
  * what the host made it; an interrupt wire stands only while an enabled event
  * does; BARs behind it are decoded in the windows alone.
  *
@@ -20,6 +21,7 @@
 struct fixture {
 	struct fuzz_machine m;
 	struct pcie_port *port;
+	struct pci_mirror *mirror;
 	struct pci_dev child;
 	unsigned cap, changes, resets;
 	bool inside;  /* the child is on the bus */
@@ -178,6 +180,9 @@ static void check(struct fixture *f)
 	if (f->inside)
 		fuzz_bars_check(&f->m, &f->child);
 	fuzz_bars_check(&f->m, port_pci(f));
+	fuzz_mirror_check(&f->m, f->mirror, 0, DEVFN);
+	for (unsigned i = 1; i < FUZZ_BUSES - 1; i++)
+		fuzz_mirror_check(&f->m, f->mirror, i, 0);
 }
 
 static void step(struct fixture *f, struct fuzz_input *in)
@@ -227,10 +232,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (f.cap && port_pci(&f)->config[f.cap] != PCI_CAP_EXPRESS)
 		f.cap = port_pci(&f)->config[f.cap + 1];
 	fuzz_check(f.cap);
+	f.mirror = fuzz_mirror_new(&f.m);
 	while (fuzz_more(&in))
 		step(&f, &in);
 	if (f.inside)
 		pci_host_remove(f.m.host, &f.child);
+	pci_mirror_free(f.mirror);
 	pcie_port_free(f.port);
 	fuzz_machine_done(&f.m);
 	return 0;

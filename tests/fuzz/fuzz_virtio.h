@@ -14,6 +14,7 @@
 
 #include "tests/fuzz/fuzz_dma.h"
 #include "tests/fuzz/fuzz_machine.h"
+#include "tests/fuzz/fuzz_shape.h"
 #include "vmm-kvm/devices/virtio_pci_internal.h"
 
 #define FUZZ_DEVFN	PCI_DEVFN(1, 0)
@@ -26,6 +27,11 @@ struct fuzz_virtio {
 	struct fuzz_machine m;
 	struct virtio_dev *dev; /* the transport owns it */
 	struct virtio_pci *v;
+	/* Of packed rings: where a driver that obeys writes next. */
+	struct {
+		uint16_t next;
+		bool wrap;
+	} drivers[VIRTIO_QUEUES_MAX];
 	/* Complete what the host has under way; NULL: nothing is. */
 	void (*settle)(struct fuzz_virtio *f);
 };
@@ -45,6 +51,7 @@ static inline void fuzz_virtio_init(struct fuzz_virtio *f,
 	};
 
 	f->dev = dev;
+	virtio_offer_packed(dev);
 	fuzz_check(virtio_pci_new(&params, &f->v, NULL) == 0);
 	fuzz_bar_move(&f->m, FUZZ_DEVFN, 0, FUZZ_BAR0);
 	fuzz_bar_move(&f->m, FUZZ_DEVFN, 2, FUZZ_BAR2);
@@ -81,6 +88,8 @@ static inline void fuzz_bring_up(struct fuzz_virtio *f, struct fuzz_input *in)
 
 	if (how & 8)
 		features &= fuzz_u64(in) | VIRTIO_F_VERSION_1;
+	else if (!(how & 16))
+		features &= ~VIRTIO_F_RING_PACKED;
 	for (unsigned status = 0; status <= 3; status++)
 		fuzz_reg(f, 0x14, 1, status);
 	for (unsigned half = 0; half < 2; half++) {
@@ -99,6 +108,10 @@ static inline void fuzz_bring_up(struct fuzz_virtio *f, struct fuzz_input *in)
 		fuzz_reg(f, 0x1c, 2, 1);
 	}
 	memset(FUZZ_LOW, 0, f->dev->n_queues * (size_t)FUZZ_RING_BYTES);
+	for (unsigned i = 0; i < f->dev->n_queues; i++) {
+		f->drivers[i].next = 0;
+		f->drivers[i].wrap = true;
+	}
 	fuzz_reg(f, 0x14, 1, 15);
 }
 
@@ -111,6 +124,26 @@ static inline void fuzz_descriptor(struct fuzz_virtio *f, unsigned queue,
 			       (uint16_t)next};
 
 	fuzz_poke(&f->m.ram, fuzz_ring(queue) + 16ull * index, &d, sizeof(d));
+}
+
+/* The next one of a packed ring: the driver's, unless `lie`. */
+static inline void fuzz_packed(struct fuzz_virtio *f, unsigned queue,
+			       uint64_t address, uint32_t length,
+			       unsigned flags, unsigned id, bool lie)
+{
+	uint16_t size = f->dev->queues[queue].size;
+	bool wrap = f->drivers[queue].wrap;
+	/* Flags are where a split one has its link. */
+	struct virtq_desc d = {
+		address, length, (uint16_t)id,
+		(uint16_t)((flags & 7) | (wrap != lie ? 0x80 : 0x8000))};
+
+	fuzz_poke(&f->m.ram, fuzz_ring(queue) + 16ull * f->drivers[queue].next,
+		  &d, sizeof(d));
+	if (++f->drivers[queue].next >= MIN(size, FUZZ_RING_MAX)) {
+		f->drivers[queue].next = 0;
+		f->drivers[queue].wrap = !wrap;
+	}
 }
 
 /* Lengths that matter: small, of sectors and pages, and absurd. */
@@ -154,6 +187,7 @@ static inline void fuzz_notify(struct fuzz_virtio *f, unsigned queue)
 	uint64_t gpa = f->v->pci.bars[0].base + VIRTIO_PCI_NOTIFY_AT +
 		       queue * 4ull;
 
+	fuzz_shape(f->dev, queue);
 	for (size_t i = 0; i < FUZZ_SINKS; i++)
 		if (f->m.bells[i].used && f->m.bells[i].gpa == gpa) {
 			eventfd_write(f->m.bells[i].fd, 1);
@@ -183,10 +217,15 @@ static inline void fuzz_chain(struct fuzz_virtio *f, struct fuzz_input *in,
 			flags ^= twist & 7;
 			next = twist & 8 ? fuzz_u8(in) : next;
 		}
-		fuzz_descriptor(f, queue, first + i, address, length, flags,
-				next);
+		if (f->dev->queues[queue].packed)
+			fuzz_packed(f, queue, address, length, flags, next,
+				    (twist & 0xe0) == 0xe0 && twist & 8);
+		else
+			fuzz_descriptor(f, queue, first + i, address, length,
+					flags, next);
 	}
-	fuzz_offer(f, queue, (uint16_t)first, 1);
+	if (!f->dev->queues[queue].packed)
+		fuzz_offer(f, queue, (uint16_t)first, 1);
 }
 
 /* An indirect table in high memory, two descriptors of it given; or one that
@@ -204,11 +243,20 @@ static inline void fuzz_indirect(struct fuzz_virtio *f, struct fuzz_input *in,
 				       .flags = fuzz_u8(in) & 7,
 				       .next = fuzz_u8(in) & 3};
 
+		if (f->dev->queues[queue].packed)
+			d.next = d.flags;
+
 		fuzz_poke(&f->m.ram, table + 16ull * i, &d, sizeof(d));
 	}
 	length = fuzz_u8(in);
 	length = length & 128 ? FUZZ_HIGH_BYTES - slot * 64u
 			      : 16 * (1 + (length & 3)) + (slot == 3);
+	if (f->dev->queues[queue].packed) {
+		fuzz_packed(f, queue, table, length,
+			    VIRTQ_DESC_INDIRECT | (fuzz_u8(in) & 3), slot,
+			    false);
+		return;
+	}
 	fuzz_descriptor(f, queue, slot, table, length,
 			VIRTQ_DESC_INDIRECT | (fuzz_u8(in) & 3), 0);
 	fuzz_offer(f, queue, (uint16_t)slot, 1);
@@ -275,6 +323,10 @@ static inline void fuzz_raw_access(struct fuzz_virtio *f, struct fuzz_input *in)
 
 	if (how & 4) /* common configuration */
 		at %= VIRTIO_PCI_COMMON_BYTES + 8;
+	if (how & 8 && f->v->pci.bars[2].enabled)
+		fuzz_kind(KIND_MSIX);
+	else if (how & 4 && width != 4)
+		fuzz_kind(KIND_WIDTH);
 	at += f->v->pci.bars[how & 8 ? 2 : 0].base;
 	if (how & 16)
 		at = fuzz_config_at(FUZZ_DEVFN, at & 0xff);

@@ -12,6 +12,7 @@
 
 #include "tests/fuzz/fuzz_dma.h"
 #include "tests/fuzz/fuzz_loop.h"
+#include "tests/fuzz/fuzz_shape.h"
 #include "vmm-kvm/devices/virtio_mmio_internal.h"
 
 #define BASE   0x0a000000ull
@@ -174,6 +175,7 @@ static void notify(struct fixture *f, unsigned queue)
 		eventfd_write(f->bells[queue], 1);
 	else
 		reg(f, REG_QUEUE_NOTIFY, queue);
+	fuzz_shape(&f->dev, queue);
 	fuzz_dma_before();
 	for (int i = 0; i < 3; i++)
 		fuzz_turn();

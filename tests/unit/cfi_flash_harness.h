@@ -19,8 +19,25 @@
 #define STATUS_LOCK  0x00020002u
 #define STATUS_SEQ   (STATUS_ERASE | STATUS_PROG)
 
+/* Writes that are kept back, as KVM does it: a page of 24 bytes each. */
+#define LATE_MAX  169
+#define ZONES_MAX 8
+
+struct late {
+	uint64_t offset;
+	uint32_t value;
+};
+
+struct zone {
+	uint64_t offset, size;
+};
+
 struct fixture {
 	struct cfi_flash *flash;
+	bool delays; /* the owner can keep writes back */
+	struct zone zones[ZONES_MAX];
+	unsigned n_zones, n_late, exits;
+	struct late late[LATE_MAX];
 	struct bus *bus;
 	bool mapped;
 	unsigned remaps, commits;
@@ -56,7 +73,26 @@ static inline void on_commit(void *cookie, uint64_t offset, uint64_t size)
 		f->committed(f);
 }
 
-static inline struct fixture *fixture_new(bool readonly)
+static inline void on_delay(void *cookie, uint64_t offset, uint64_t size,
+			    bool on)
+{
+	struct fixture *f = cookie;
+
+	assert_true(size > 0 && offset < CONTENT && size <= CONTENT - offset);
+	for (unsigned i = 0; i < f->n_zones; i++) {
+		struct zone *z = &f->zones[i];
+
+		if (z->offset != offset || z->size != size)
+			continue;
+		assert_false(on);
+		*z = f->zones[--f->n_zones];
+		return;
+	}
+	assert_true(on && f->n_zones < ZONES_MAX);
+	f->zones[f->n_zones++] = (struct zone){offset, size};
+}
+
+static inline struct fixture *fixture_with(bool readonly, bool delays)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct cfi_flash_params params = {
@@ -66,6 +102,7 @@ static inline struct fixture *fixture_new(bool readonly)
 		.readonly = readonly,
 		.set_mapped = on_mapped,
 		.commit = on_commit,
+		.delay = delays ? on_delay : NULL,
 	};
 
 	assert_non_null(f);
@@ -80,6 +117,11 @@ static inline struct fixture *fixture_new(bool readonly)
 	assert_int_equal(cfi_flash_new(&params, &f->flash), 0);
 	f->bus = harness_bus(cfi_flash_region(f->flash));
 	return f;
+}
+
+static inline struct fixture *fixture_new(bool readonly)
+{
+	return fixture_with(readonly, false);
 }
 
 static inline int setup(void **state)
@@ -109,9 +151,31 @@ static inline uint32_t both(uint32_t half)
 	return half << 16 | half;
 }
 
+static inline void late_drain(struct fixture *f)
+{
+	f->exits++;
+	for (unsigned i = 0; i < f->n_late; i++)
+		reg_write(f->bus, f->late[i].offset, f->late[i].value);
+	f->n_late = 0;
+}
+
+/* A guest's store of a word. */
+static inline void store(struct fixture *f, uint64_t offset, uint32_t value)
+{
+	for (unsigned i = 0; i < f->n_zones; i++)
+		if (offset >= f->zones[i].offset &&
+		    offset + 4 <= f->zones[i].offset + f->zones[i].size &&
+		    f->n_late < LATE_MAX) {
+			f->late[f->n_late++] = (struct late){offset, value};
+			return;
+		}
+	late_drain(f);
+	reg_write(f->bus, offset, value);
+}
+
 static inline void command(struct fixture *f, uint64_t offset, uint8_t cmd)
 {
-	reg_write(f->bus, offset, both(cmd));
+	store(f, offset, both(cmd));
 }
 
 /*
@@ -122,6 +186,7 @@ static inline uint32_t guest_load(struct fixture *f, uint64_t offset)
 {
 	if (f->mapped && offset < CONTENT)
 		return f->content[offset / 4];
+	late_drain(f);
 	return reg_read(f->bus, offset);
 }
 
@@ -146,11 +211,16 @@ static inline uint32_t edk2_write_buffer(struct fixture *f, uint64_t at,
 {
 	uint32_t status;
 
-	command(f, at, 0xe8);
-	assert_int_equal(guest_load(f, at), STATUS_READY);
+	for (unsigned i = 0;; i++) {
+		command(f, at, 0xe8);
+		status = guest_load(f, at) & STATUS_READY;
+		if (status == STATUS_READY)
+			break;
+		assert_true(f->delays && i < 10000);
+	}
 	command(f, at, n - 1);
 	for (unsigned i = 0; i < n; i++)
-		reg_write(f->bus, at + 4 * i, words[i]);
+		store(f, at + 4 * i, words[i]);
 	command(f, 0, 0xd0);
 	status = edk2_status(f);
 	assert_true((status & STATUS_READY) == STATUS_READY);
@@ -211,7 +281,7 @@ static inline uint32_t edk2_write_word(struct fixture *f, uint64_t at,
 	uint32_t status;
 
 	command(f, at, 0x40);
-	reg_write(f->bus, at, word);
+	store(f, at, word);
 	status = edk2_status(f);
 	command(f, 0, 0x50);
 	return status;

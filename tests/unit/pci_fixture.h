@@ -265,6 +265,29 @@ static inline void driver_probe(struct driver *d, struct machine *m,
 	d->msix_cap = find_cap(m, devfn, PCI_CAP_MSIX, 0);
 }
 
+/* The device behind the PCI transport, which owns it then, and found there. */
+static inline struct virtio_pci *driver_plug(struct driver *d,
+					     struct machine *m, unsigned devfn,
+					     struct virtio_dev *dev,
+					     bool doorbells)
+{
+	const struct virtio_pci_params params = {
+		.host = m->host,
+		.devfn = devfn,
+		.device = dev,
+		.mem = &m->ram.mem,
+		.bus = m->bus,
+		.loop = &m->loop,
+		.msi = &m->msi,
+		.doorbells = doorbells ? &m->doorbells : NULL,
+	};
+	struct virtio_pci *v;
+
+	assert_int_equal(virtio_pci_new(&params, &v, NULL), 0);
+	driver_probe(d, m, devfn);
+	return v;
+}
+
 static inline uint64_t driver_status(struct driver *d)
 {
 	return mmio_read(d->m, d->common + 0x14, 1);

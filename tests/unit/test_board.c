@@ -228,7 +228,7 @@ static void test_too_many_devices_are_refused(void **state)
 	struct fixture *f = *state;
 
 	f->config.max_hotplug = VM_SLOTS_MAX + 1;
-	expect_refused(f, "at most 64");
+	expect_refused(f, "at most 80");
 }
 
 static void test_bad_disk_is_named(void **state)

@@ -1,5 +1,6 @@
 /* Devices come and go on a board. */
 #include "tests/unit/board_hotplug_fixture.h"
+#include "vmm-kvm/board_internal.h"
 
 static void test_attach_by_steps(void **state)
 {
@@ -140,12 +141,41 @@ static void test_force(void **state)
 	expect(f, "d", VM_DEVICE_RELEASED);
 }
 
+/* It has seen it, and comes to it later than one that is hung is waited for. */
+static void test_force_of_a_busy_guest(void **state)
+{
+	struct fixture *f = *state;
+	struct error e = ERROR_INIT;
+	uint32_t slot = active_disk(f, "d");
+	uint64_t cfg = BOARD_PCI_ECAM_BASE + ((uint64_t)slot << 20);
+	uint64_t until;
+
+	f->board->take_tick_ms = 2;
+	assert_int_equal(board_detach(f->board, "d", true, &e), 0);
+	expect(f, "d", VM_DEVICE_RELEASING);
+	put(f, port(slot) + EXPRESS + 0x1a, 2, 0x108);
+	for (until = uv_hrtime() + 100000000; uv_hrtime() < until;)
+		uv_run(&f->loop, UV_RUN_NOWAIT);
+	expect_silence(f);
+	assert_int_equal(get(f, cfg), 0x1af4);
+	power(f, slot, false);
+	expect(f, "d", VM_DEVICE_RELEASED);
+	/* Nor does one that never does have it for ever. */
+	active_disk(f, "e");
+	assert_int_equal(board_detach(f->board, "e", true, &e), 0);
+	expect(f, "e", VM_DEVICE_RELEASING);
+	while (f->read_events == f->n_events)
+		uv_run(&f->loop, UV_RUN_ONCE);
+	expect(f, "e", VM_DEVICE_RELEASED);
+}
+
 static void test_force_needs_no_guest(void **state)
 {
 	struct fixture *f = *state;
 	struct error e = ERROR_INIT;
 	uint32_t slot = active_disk(f, "hung");
 
+	f->board->take_tick_ms = 5;
 	assert_int_equal(board_detach(f->board, "hung", true, &e), 0);
 	expect(f, "hung", VM_DEVICE_RELEASING);
 	while (f->read_events == f->n_events)
@@ -207,6 +237,7 @@ int main(void)
 		T(test_a_press_waits_for_a_listener),
 		T(test_detach_nobody_follows),
 		T(test_force),
+		T(test_force_of_a_busy_guest),
 		T(test_force_needs_no_guest),
 		T(test_reset),
 		T(test_slots_run_out),

@@ -166,11 +166,13 @@ static void test_definitions(void **state)
 		"true,\"serial\":\"s=1\"},{\"path\":\"/usr/lib/../x\",\"id\":"
 		"\"q\"}]}");
 	expect_definition(
-		"create web --nic tap=t,queues=4,mtu=9000,link=down,vhost=off "
+		"create web --nic tap=t,queues=4,mtu=9000,link=down,vhost=off,"
+		"on_error=pause "
 		"--nic user,forward=80,forward=udp:127.0.0.1:53:5353,"
 		"forward=[::1]:22:2222",
 		"{\"name\":\"web\",\"nics\":[{\"tap\":\"t\",\"queues\":4,"
-		"\"mtu\":9000,\"link\":\"down\",\"vhost\":\"off\"},{\"user\":"
+		"\"mtu\":9000,\"link\":\"down\",\"vhost\":\"off\",\"on_error\":"
+		"\"pause\"},{\"user\":"
 		"true,\"forward\":[{\"host_port\":80},{\"protocol\":\"udp\","
 		"\"address\":\"127.0.0.1\",\"host_port\":53,\"guest_port\":"
 		"5353},{\"address\":\"::1\",\"host_port\":22,\"guest_port\":"

@@ -21,6 +21,7 @@ static void fill(struct vm_stats *s, const char *disk, uint64_t n)
 	d->in_flight = 3;
 	d->read.requests = d->read.latency.counts[5] = n;
 	nic->tx.bytes = m->writes = n;
+	io_flow_time(&nic->tx, n, 5000);
 }
 
 static void test_since(void **state)
@@ -37,6 +38,8 @@ static void test_since(void **state)
 	assert_int_equal(now.disks[0].read.latency.counts[5], 30);
 	assert_int_equal(now.disks[0].in_flight, 3);
 	assert_int_equal(now.nics[0].tx.bytes, 30);
+	assert_int_equal(now.nics[0].tx.total_ns, 30 * 5000);
+	assert_int_equal(now.nics[0].tx.latency.counts[2], 30);
 	assert_int_equal(now.mmio[0].writes, 30);
 	vm_stats_done(&before);
 	vm_stats_done(&now);

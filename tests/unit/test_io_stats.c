@@ -42,6 +42,18 @@ static void test_counting(void **state)
 	assert_int_equal(histogram_total(&s.latency), 2);
 }
 
+static void test_frames(void **state)
+{
+	struct io_flow_stats s = {0};
+
+	io_flow_time(&s, 3, 5000);
+	io_flow_time(&s, 1, 100);
+	assert_int_equal(s.total_ns, 15100);
+	assert_int_equal(s.latency.counts[2], 3);
+	assert_int_equal(s.latency.counts[0], 1);
+	assert_int_equal(histogram_total(&s.latency), 4);
+}
+
 static void test_quantiles(void **state)
 {
 	struct histogram h = {0};
@@ -63,6 +75,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_buckets),
 		cmocka_unit_test(test_counting),
+		cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_quantiles),
 	};
 

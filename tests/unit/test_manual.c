@@ -70,7 +70,7 @@ static void test_what_is_said(void **state)
 	expect(text, "memory", "For example: \"memory\": \"2GiB\"");
 	expect(text, "arch", "one of aarch64 or aarch32; default aarch64.");
 	expect(text, "labels", "It can be changed while the VM runs.");
-	expect(text, "disks", "a list of up to 16");
+	expect(text, "disks", "a list of up to 32");
 	expect(text, "disks[].path", "Required; an absolute path");
 	free(text);
 }

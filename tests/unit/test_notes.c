@@ -13,20 +13,24 @@ static void test_errors_are_told_now_and_then(void **state)
 {
 	char detail[ERROR_MESSAGE_MAX];
 	enum vmm_event_kind kind;
+	uint64_t wait;
 	struct notes n;
 
 	notes_init(&n);
-	assert_false(notes_take_io(&n, 1, &kind, detail));
+	assert_false(notes_take_io(&n, 1, &kind, detail, &wait));
+	assert_int_equal(wait, 0);
 	notes_io_error(&n, "first", false);
-	assert_true(notes_take_io(&n, 1, &kind, detail));
+	assert_true(notes_take_io(&n, 1, &kind, detail, &wait));
 	assert_int_equal(kind, VMM_EVENT_IO_ERROR);
 	assert_string_equal(detail, "first");
 	for (int i = 0; i < 5; i++)
 		notes_io_error(&n, i ? "later" : "second", false);
-	assert_false(notes_take_io(&n, INTERVAL_NS, &kind, detail));
-	assert_true(notes_take_io(&n, INTERVAL_NS + 1, &kind, detail));
+	assert_false(notes_take_io(&n, INTERVAL_NS, &kind, detail, &wait));
+	assert_int_equal(wait, 1);
+	assert_true(notes_take_io(&n, INTERVAL_NS + 1, &kind, detail, &wait));
 	assert_string_equal(detail, "second (and 4 more)");
-	assert_false(notes_take_io(&n, UINT64_MAX, &kind, detail));
+	assert_int_equal(wait, 0);
+	assert_false(notes_take_io(&n, UINT64_MAX, &kind, detail, &wait));
 	notes_done(&n);
 }
 
@@ -35,20 +39,21 @@ static void test_held_is_told_at_once(void **state)
 {
 	char detail[ERROR_MESSAGE_MAX];
 	enum vmm_event_kind kind;
+	uint64_t wait;
 	struct notes n;
 
 	notes_init(&n);
 	notes_io_error(&n, "first", false);
-	assert_true(notes_take_io(&n, 1, &kind, detail));
+	assert_true(notes_take_io(&n, 1, &kind, detail, &wait));
 	notes_io_error(&n, "reported", false);
 	notes_io_error(&n, "held", true);
 	notes_io_error(&n, "held, too", true);
-	assert_true(notes_take_io(&n, 2, &kind, detail));
+	assert_true(notes_take_io(&n, 2, &kind, detail, &wait));
 	assert_int_equal(kind, VMM_EVENT_IO_HELD);
 	assert_string_equal(detail, "held (and 2 more)");
 	notes_io_error(&n, "of a guest that is gone", true);
 	notes_drop(&n);
-	assert_false(notes_take_io(&n, UINT64_MAX, &kind, detail));
+	assert_false(notes_take_io(&n, UINT64_MAX, &kind, detail, &wait));
 	notes_done(&n);
 }
 

@@ -238,9 +238,11 @@ static void test_tree(void **state)
 	struct pci_dev bridge = {0}, leaf = {0};
 	struct pci_bus *below = calloc(1, sizeof(*below));
 	const struct pci_ids ids = {0x1111, 2, 3, 4, 5, 6};
+	/* dev_ops is for the one inside the fixture. */
+	static const struct pci_dev_ops no_ops;
 
-	pci_dev_init(&bridge, "bridge", &ids, &dev_ops);
-	pci_dev_init(&leaf, "leaf", &ids, &dev_ops);
+	pci_dev_init(&bridge, "bridge", &ids, &no_ops);
+	pci_dev_init(&leaf, "leaf", &ids, &no_ops);
 	for (unsigned i = 0x18; i < 0x1b; i++)
 		bridge.wmask[i] = 0xff;
 	bridge.secondary = below;

@@ -141,6 +141,7 @@ static void test_run(void **state)
 	struct store_dir *d = *state;
 	struct store_run run = {.start_time = UINT64_MAX - 5}, seen = {0};
 	struct error e = ERROR_INIT;
+	char *live = NULL;
 
 	run.vm_id = add(d->store, UUID_A, "web");
 	strcpy(run.boot_id, "0af1b9d5-9e56-4d41-8a53-1ba0dc5c1d3f");
@@ -153,7 +154,24 @@ static void test_run(void **state)
 	assert_int_equal(seen.pid, 4711);
 	assert_true(seen.start_time == UINT64_MAX - 5);
 	assert_string_equal(seen.boot_id, run.boot_id);
+	assert_int_equal(store_run_live(d->store, run.vm_id, &live, NULL), 0);
+	assert_string_equal(live, "[]");
+	free(live);
+	assert_int_equal(store_run_set_live(d->store, run.vm_id, "[1]", NULL),
+			 0);
+	assert_int_equal(store_run_live(d->store, run.vm_id, &live, NULL), 0);
+	assert_string_equal(live, "[1]");
+	free(live);
+	/* Another run begins without. */
+	assert_int_equal(store_run_set(d->store, &run, NULL), 0);
+	assert_int_equal(store_run_live(d->store, run.vm_id, &live, NULL), 0);
+	assert_string_equal(live, "[]");
+	free(live);
 	assert_int_equal(store_run_clear(d->store, run.vm_id, NULL), 0);
+	assert_int_equal(store_run_live(d->store, run.vm_id, &live, &e),
+			 -ENOENT);
+	assert_int_equal(store_run_set_live(d->store, run.vm_id, "[1]", &e),
+			 -ENOENT);
 	assert_int_equal(store_run_clear(d->store, run.vm_id, NULL), 0);
 	seen.pid = 0;
 	assert_int_equal(store_run_each(d->store, note_run, &seen, NULL), 0);

@@ -314,6 +314,27 @@ static void test_from_schema_1(void **state)
 	assert_int_equal(raw_int("SELECT pid FROM run"), 4711);
 }
 
+/* A VM that runs while the schema changes has nothing but its definition. */
+static void test_from_schema_3(void **state)
+{
+	static const char rows[] =
+		"INSERT INTO vm (uuid, name, config, created_ms, state) "
+		"VALUES ('u-1', 'web', '{}', 5, 'running');"
+		"INSERT INTO run VALUES (1, 4711, 99, 'boot')";
+	_cleanup_free_ char *live = NULL;
+	sqlite3 *db = raw_open();
+	struct store *s = NULL;
+
+	assert_int_equal(store_migrate(db, path, store_migrations, 3, NULL), 0);
+	assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(store_open(dir, &s, NULL), 0);
+	assert_int_equal(store_run_live(s, 1, &live, NULL), 0);
+	assert_string_equal(live, "[]");
+	store_close(s);
+	assert_int_equal(raw_int("SELECT pid FROM run"), 4711);
+}
+
 /* What schema 2 has is all still there, and nobody has a cid. */
 static void test_from_schema_2(void **state)
 {
@@ -352,6 +373,7 @@ int main(void)
 		each(test_failing_step_leaves_the_schema_before),
 		each(test_from_schema_1),
 		each(test_from_schema_2),
+		each(test_from_schema_3),
 		each(test_large_is_checked_later),
 	};
 

@@ -67,6 +67,35 @@ static void test_blocks(void **state)
 	assert_int_equal(save(d->store, id, 0, 0), 0); /* nothing: fine */
 }
 
+/* They take no room, and are there all the same. */
+static void test_erased_blocks(void **state)
+{
+	struct store_dir *d = *state;
+	int64_t id = add_vm(d->store, UUID_A);
+	uint64_t blocks;
+
+	fill(3);
+	assert_int_equal(save(d->store, id, 0, SIZE), 0);
+	memset(image + STORE_NVRAM_BLOCK, 0xff, STORE_NVRAM_BLOCK);
+	image[2 * STORE_NVRAM_BLOCK] = 0xff;
+	assert_int_equal(
+		save(d->store, id, STORE_NVRAM_BLOCK, STORE_NVRAM_BLOCK + 1),
+		0);
+	store_dir_reopen(d);
+	assert_int_equal(load(d->store, id), 6);
+	assert_memory_equal(loaded, image, SIZE);
+	/* Written again, and the last, shorter one erased. */
+	fill(4);
+	memset(image + 5 * STORE_NVRAM_BLOCK, 0xff,
+	       SIZE - 5 * STORE_NVRAM_BLOCK);
+	assert_int_equal(save(d->store, id, 0, SIZE), 0);
+	assert_int_equal(load(d->store, id), 6);
+	assert_memory_equal(loaded, image, SIZE);
+	assert_int_equal(store_nvram_load(d->store, id, loaded,
+					  5 * STORE_NVRAM_BLOCK, &blocks, NULL),
+			 -EINVAL);
+}
+
 static void test_ranges_are_judged(void **state)
 {
 	struct store_dir *d = *state;
@@ -319,6 +348,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		store_test(test_blocks),
+		store_test(test_erased_blocks),
 		store_test(test_ranges_are_judged),
 		store_test(test_vms_do_not_see_each_other),
 		store_test(test_variables_and_their_log),

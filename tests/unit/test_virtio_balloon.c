@@ -40,19 +40,11 @@ static int setup(void **state)
 		.reached = on_reached,
 		.cookie = f,
 	};
-	struct virtio_pci_params params = {.devfn = DEVFN};
 
 	machine_init(&f->m);
 	balloon.mem = &f->m.ram.mem;
 	assert_int_equal(virtio_balloon_new(&balloon, &f->dev, NULL), 0);
-	params.device = f->dev;
-	params.host = f->m.host;
-	params.mem = &f->m.ram.mem;
-	params.bus = f->m.bus;
-	params.loop = &f->m.loop;
-	params.msi = &f->m.msi;
-	assert_int_equal(virtio_pci_new(&params, &f->v, NULL), 0);
-	driver_probe(&f->d, &f->m, DEVFN);
+	f->v = driver_plug(&f->d, &f->m, DEVFN, f->dev, false);
 	driver_start(&f->d, 3ull << 28 | STATS_VQ | OOM | REPORTING, f->rings,
 		     4);
 	*state = f;

@@ -116,6 +116,36 @@ static void test_held_fails_when_doomed(void **state)
 	assert_int_equal(status(f), IOERR);
 }
 
+static void test_held_in_order(void **state)
+{
+	struct fixture *f = *state;
+	struct vring *v = &f->ring;
+	const uint16_t heads[] = {3, 0, 5};
+	uint32_t head, written;
+
+	assert_int_equal(ftruncate(f->fd, 0), 0);
+	header(f, IN, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(heads); i++) {
+		uint64_t table = DATA_GPA + 0x2000 + i * 48;
+
+		vring_desc(v, table, 0, HEADER_GPA, 16, VIRTQ_DESC_NEXT, 1);
+		vring_desc(v, table, 1, BUFFER_GPA, 512,
+			   VIRTQ_DESC_NEXT | VIRTQ_DESC_WRITE, 2);
+		vring_desc(v, table, 2, STATUS_GPA, 1, VIRTQ_DESC_WRITE, 0);
+		vring_desc(v, v->desc, heads[i], table, 48, VIRTQ_DESC_INDIRECT,
+			   0);
+		vring_add(v, heads[i]);
+		driver_notify(&f->d, 0);
+		turns(f);
+	}
+	f->dev->doomed = true;
+	virtio_blk_retry(f->dev);
+	for (size_t i = 0; i < ARRAY_SIZE(heads); i++) {
+		assert_true(driver_wait(&f->d, v, &head, &written));
+		assert_int_equal(head, heads[i]);
+	}
+}
+
 static void test_held_when_freed(void **state)
 {
 	struct fixture *f = *state;
@@ -150,6 +180,8 @@ int main(void)
 						setup_hold, teardown_failing),
 		cmocka_unit_test_setup_teardown(test_held_fails_when_doomed,
 						setup_hold, teardown_failing),
+		cmocka_unit_test_setup_teardown(test_held_in_order, setup_hold,
+						teardown_failing),
 		cmocka_unit_test_setup_teardown(test_held_when_freed,
 						setup_hold, teardown_failing),
 		cmocka_unit_test_setup_teardown(test_reported, setup_no_space,

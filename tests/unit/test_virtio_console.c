@@ -54,7 +54,7 @@ static const struct chardev_peer peer = {on_output, on_opened};
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct virtio_pci_params params = {.devfn = DEVFN};
+	struct virtio_dev *dev;
 	struct virtio_console_port ports[2] = {{0}};
 
 	machine_init(&f->m);
@@ -64,14 +64,8 @@ static int setup(void **state)
 	}
 	ports[1].name = "org.example.port";
 	chardev_set_peer(f->chardevs[1], &peer, f);
-	assert_int_equal(virtio_console_new(ports, &params.device, NULL), 0);
-	params.host = f->m.host;
-	params.mem = &f->m.ram.mem;
-	params.bus = f->m.bus;
-	params.loop = &f->m.loop;
-	params.msi = &f->m.msi;
-	assert_int_equal(virtio_pci_new(&params, &f->v, NULL), 0);
-	driver_probe(&f->d, &f->m, DEVFN);
+	assert_int_equal(virtio_console_new(ports, &dev, NULL), 0);
+	f->v = driver_plug(&f->d, &f->m, DEVFN, dev, false);
 	driver_start(&f->d, 3ull << 28 | MULTIPORT, f->rings, QUEUES);
 	*state = f;
 	return 0;

@@ -23,7 +23,6 @@ static void failed(void *cookie, const char *why)
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct virtio_pci_params params = {.devfn = DEVFN};
 	struct virtio_fs_params fs = {
 		.loop = &f->m.loop,
 		.tag = "home",
@@ -36,15 +35,7 @@ static int setup(void **state)
 	f->vhost = fake_vhost_new(FEATURES | 1ull << 24, &f->frees);
 	fs.vhost = &f->vhost->vhost;
 	assert_int_equal(virtio_fs_new(&fs, &f->dev, NULL), 0);
-	params.device = f->dev;
-	params.host = f->m.host;
-	params.mem = &f->m.ram.mem;
-	params.bus = f->m.bus;
-	params.loop = &f->m.loop;
-	params.msi = &f->m.msi;
-	params.doorbells = &f->m.doorbells;
-	assert_int_equal(virtio_pci_new(&params, &f->v, NULL), 0);
-	driver_probe(&f->d, &f->m, DEVFN);
+	f->v = driver_plug(&f->d, &f->m, DEVFN, f->dev, true);
 	*state = f;
 	return 0;
 }

@@ -15,6 +15,7 @@
 struct fixture {
 	struct machine m;
 	struct virtio_pci *v;
+	struct virtio_dev *dev; /* of v */
 	struct driver d;
 	struct vring rings[2];
 	int peer;
@@ -24,7 +25,6 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct virtio_net_params net = {.mac = {0x52, 0x54, 0, 1, 2, 3}};
-	struct virtio_pci_params params = {.devfn = DEVFN};
 	int fds[2];
 
 	machine_init(&f->m);
@@ -33,15 +33,8 @@ static int setup(void **state)
 	f->peer = fds[0];
 	net.loop = &f->m.loop;
 	net.ends = (struct fd_list){1, {fds[1]}};
-	assert_int_equal(virtio_net_new(&net, &params.device, NULL), 0);
-	params.host = f->m.host;
-	params.mem = &f->m.ram.mem;
-	params.bus = f->m.bus;
-	params.loop = &f->m.loop;
-	params.msi = &f->m.msi;
-	params.doorbells = &f->m.doorbells;
-	assert_int_equal(virtio_pci_new(&params, &f->v, NULL), 0);
-	driver_probe(&f->d, &f->m, DEVFN);
+	assert_int_equal(virtio_net_new(&net, &f->dev, NULL), 0);
+	f->v = driver_plug(&f->d, &f->m, DEVFN, f->dev, true);
 	*state = f;
 	return 0;
 }

@@ -66,6 +66,41 @@ static void test_doorbells_follow(void **state)
 	assert_int_equal(fake_bells(&f->m, 0), 0);
 }
 
+/* Where writes may come late; 0: nowhere. */
+static void on_delay(void *cookie, uint64_t addr, uint64_t size, bool on)
+{
+	uint64_t *at = cookie;
+
+	assert_int_equal(size, 6);
+	assert_int_equal(*at, on ? 0 : addr);
+	*at = on ? addr : 0;
+}
+
+/* Selector, size and vector of a queue, while a driver runs. */
+static void test_late_writes_follow(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t moved = WINDOW_BASE + 0x40000;
+	uint64_t at = 0;
+
+	bus_use_delay(f->m.bus, &(struct bus_delay){on_delay, &at});
+	driver_negotiate(&f->d, 1ull << 32);
+	assert_int_equal(at, 0);
+	driver_start(&f->d, 0, f->rings, 2);
+	assert_int_equal(at, f->d.common + 0x16);
+	place_bar(&f->m, DEVFN, 0, moved);
+	assert_int_equal(at, moved + 0x16);
+	cfg_write(&f->m, DEVFN, PCI_REG_COMMAND, 2, 0);
+	assert_int_equal(at, 0);
+	cfg_write(&f->m, DEVFN, PCI_REG_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_int_equal(at, moved + 0x16);
+	bus_lock(f->m.bus);
+	pci_host_reset(f->m.host);
+	bus_unlock(f->m.bus);
+	assert_int_equal(at, 0);
+	bus_use_delay(f->m.bus, &(struct bus_delay){0});
+}
+
 static void test_intx_and_isr(void **state)
 {
 	struct fixture *f = *state;
@@ -226,6 +261,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_kicks, setup_trap,
 						teardown),
 		TEST(test_doorbells_follow),
+		TEST(test_late_writes_follow),
 		TEST(test_intx_and_isr),
 		TEST(test_msix),
 		TEST(test_bad_queue_addresses),

@@ -13,17 +13,11 @@ struct fixture {
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct virtio_pci_params params = {.devfn = DEVFN};
+	struct virtio_dev *dev;
 
 	machine_init(&f->m);
-	assert_int_equal(virtio_rng_new(&params.device, NULL), 0);
-	params.host = f->m.host;
-	params.mem = &f->m.ram.mem;
-	params.bus = f->m.bus;
-	params.loop = &f->m.loop;
-	params.msi = &f->m.msi;
-	assert_int_equal(virtio_pci_new(&params, &f->v, NULL), 0);
-	driver_probe(&f->d, &f->m, DEVFN);
+	assert_int_equal(virtio_rng_new(&dev, NULL), 0);
+	f->v = driver_plug(&f->d, &f->m, DEVFN, dev, false);
 	driver_start(&f->d, 3ull << 28, &f->ring, 1);
 	*state = f;
 	return 0;

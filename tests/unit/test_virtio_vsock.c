@@ -45,18 +45,10 @@ static struct virtio_dev *make(struct fixture *f)
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct virtio_pci_params params = {.devfn = DEVFN};
 
 	machine_init(&f->m);
-	f->dev = params.device = make(f);
-	params.host = f->m.host;
-	params.mem = &f->m.ram.mem;
-	params.bus = f->m.bus;
-	params.loop = &f->m.loop;
-	params.msi = &f->m.msi;
-	params.doorbells = &f->m.doorbells;
-	assert_int_equal(virtio_pci_new(&params, &f->v, NULL), 0);
-	driver_probe(&f->d, &f->m, DEVFN);
+	f->dev = make(f);
+	f->v = driver_plug(&f->d, &f->m, DEVFN, f->dev, true);
 	*state = f;
 	return 0;
 }

@@ -227,7 +227,23 @@ static const struct bad_case bad_cases[] = {
 	{"\"disks\":[{\"path\":\"a.raw\"}]",
 	 "disks[0].path: \"a.raw\" is not an absolute path"},
 	{"\"disks\":[{\"path\":\"/a\"},{\"path\":\"/a\"}]",
-	 "disks[1].path: \"/a\" is already the path of disks[0]"},
+	 "disks[1].path: \"/a\" is already the path of disks[0]; give it a "
+	 "file "
+	 "of its own, or make both readonly"},
+	{"\"disks\":[{\"path\":\"/a\",\"readonly\":true},{\"path\":\"/a\"}]",
+	 "disks[1].path: \"/a\" is already the path of disks[0]; give it a "
+	 "file "
+	 "of its own, or make both readonly"},
+	{"\"features\":{\"mte\":\"on\"},\"memory_backing\":\"memfd\"",
+	 "features.mte: memory that is shared (memory_backing memfd) has no "
+	 "tags; use memory_backing anonymous, or leave mte out"},
+	{"\"features\":{\"mte\":\"on\"},\"filesystems\":[{\"tag\":\"t\","
+	 "\"path\":\"/srv\"}]",
+	 "features.mte: memory that is shared with the server of "
+	 "filesystems[0] has no tags; leave filesystems out, or leave mte "
+	 "out"},
+	{"\"max_hotplug\":33",
+	 "max_hotplug: 33 is not a whole number from 0 to 32"},
 	{"\"disks\":[{\"path\":\"/a\"},{\"path\":\"/b\","
 	 "\"serial\":\"123456789012345678901\"}]",
 	 "disks[1].serial: \"123456789012345678901\" is not a serial: up to 20 "
@@ -316,7 +332,7 @@ static void test_bounds_of_lists(void **state)
 	snprintf(text + used, sizeof(text) - used, "]}");
 	assert_int_equal(load(text, &c, &e), -EINVAL);
 	assert_string_equal(e.message,
-			    "disks: 17 elements are too many; at most 16");
+			    "disks: 33 elements are too many; at most 32");
 }
 
 static void test_name_check(void **state)

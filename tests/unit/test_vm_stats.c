@@ -54,7 +54,14 @@ static void add_nics(struct vm_stats *s, size_t n, uint64_t value)
 		snprintf(id, sizeof(id), "nic%017u", (unsigned)i);
 		nic = vm_stats_add_nic(s, id);
 		assert_non_null(nic);
-		nic->rx = nic->tx = (struct io_flow_stats){value, value, value};
+		nic->rx = nic->tx = (struct io_flow_stats){.frames = value,
+							   .bytes = value,
+							   .dropped = value,
+							   .total_ns = value};
+		for (unsigned k = 0; k < HISTOGRAM_BUCKETS; k++)
+			nic->rx.latency.counts[k] = nic->tx.latency.counts[k] =
+				value;
+		nic->kernel = value;
 	}
 }
 

@@ -37,7 +37,6 @@ static inline int setup_params(void **state, const struct virtio_blk_params *p,
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct virtio_blk_params blk = *p;
-	struct virtio_pci_params params = {.devfn = DEVFN};
 
 	f->blk = *p;
 	blk.serial = "disk-serial-0123456789";
@@ -51,15 +50,7 @@ static inline int setup_params(void **state, const struct virtio_blk_params *p,
 				       readonly, &blk.blockdev, NULL),
 			 0);
 	assert_int_equal(virtio_blk_new(&blk, &f->dev, NULL), 0);
-	params.host = f->m.host;
-	params.device = f->dev;
-	params.mem = &f->m.ram.mem;
-	params.bus = f->m.bus;
-	params.loop = &f->m.loop;
-	params.msi = &f->m.msi;
-	params.doorbells = &f->m.doorbells;
-	assert_int_equal(virtio_pci_new(&params, &f->v, NULL), 0);
-	driver_probe(&f->d, &f->m, DEVFN);
+	f->v = driver_plug(&f->d, &f->m, DEVFN, f->dev, true);
 	driver_start(&f->d, 3ull << 28 | 1 << 9, &f->ring, 1);
 	*state = f;
 	return 0;

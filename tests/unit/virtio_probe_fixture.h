@@ -64,7 +64,6 @@ static const struct virtio_dev_ops probe_ops = {
 static inline int setup_with(void **state, bool doorbells)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct virtio_pci_params params = {.devfn = DEVFN};
 
 	machine_init(&f->m);
 	f->probe = calloc(1, sizeof(*f->probe));
@@ -72,15 +71,7 @@ static inline int setup_with(void **state, bool doorbells)
 	memcpy(f->probe->config, "\1\2\3\4\5\6", 6);
 	virtio_dev_init(&f->probe->dev, &probe_ops, 1ull << 3, f->probe->config,
 			sizeof(f->probe->config), 2, 16);
-	params.host = f->m.host;
-	params.device = &f->probe->dev;
-	params.mem = &f->m.ram.mem;
-	params.bus = f->m.bus;
-	params.loop = &f->m.loop;
-	params.msi = &f->m.msi;
-	params.doorbells = doorbells ? &f->m.doorbells : NULL;
-	assert_int_equal(virtio_pci_new(&params, &f->v, NULL), 0);
-	driver_probe(&f->d, &f->m, DEVFN);
+	f->v = driver_plug(&f->d, &f->m, DEVFN, &f->probe->dev, doorbells);
 	*state = f;
 	return 0;
 }

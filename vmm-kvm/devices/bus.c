@@ -16,6 +16,7 @@ struct bus {
 	struct bus_tally tallies[BUS_TALLIES_MAX];
 	unsigned n_tallies;
 	struct bus_fence fence;
+	struct bus_delay delay;
 };
 
 static int lock_init(pthread_mutex_t *lock)
@@ -253,4 +254,15 @@ void bus_fence_set(struct bus *b, bool up)
 {
 	if (b->fence.set)
 		b->fence.set(b->fence.cookie, up);
+}
+
+void bus_use_delay(struct bus *b, const struct bus_delay *delay)
+{
+	b->delay = *delay;
+}
+
+void bus_delay_set(struct bus *b, uint64_t addr, uint64_t size, bool on)
+{
+	if (b->delay.set)
+		b->delay.set(b->delay.cookie, addr, size, on);
 }

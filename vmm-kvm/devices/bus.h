@@ -81,6 +81,20 @@ struct bus_fence {
 void bus_use_fence(struct bus *b, const struct bus_fence *fence);
 void bus_fence_set(struct bus *b, bool up);
 
+/*
+ * Writes inside [addr, addr+size) may be kept back: they arrive in order before
+ * any access that is not, read or write, from whichever vCPU. For registers
+ * that change nothing but what other accesses do. Called with the lock held;
+ * each range is set once, and unset as it was set.
+ */
+struct bus_delay {
+	void (*set)(void *cookie, uint64_t addr, uint64_t size, bool on);
+	void *cookie;
+};
+/* Before the guest runs. Without one, bus_delay_set() does nothing. */
+void bus_use_delay(struct bus *b, const struct bus_delay *delay);
+void bus_delay_set(struct bus *b, uint64_t addr, uint64_t size, bool on);
+
 void bus_lock(struct bus *b);
 void bus_unlock(struct bus *b);
 

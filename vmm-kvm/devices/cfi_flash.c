@@ -123,6 +123,7 @@ static void step_command(struct cfi_flash *f, const struct cycle *c)
 		view_set(f, MODE_ID, c->offset);
 		break;
 	case CMD_QUERY:
+		delay_end(f, true);
 		view_set(f, MODE_QUERY, c->offset);
 		break;
 	case CMD_READ_STATUS:
@@ -193,6 +194,11 @@ static void step_count(struct cfi_flash *f, const struct cycle *c)
 {
 	int count = command_of(c); /* words less one */
 
+	/* A driver that saw no buffer asks again; as a count it is too much. */
+	if (count == CMD_BUFFERED) {
+		setup(f, STEP_COUNT, c->offset);
+		return;
+	}
 	if (count < 0 || count >= BUFFER_WORDS) {
 		command_end(f, SR_SEQUENCE, c->offset);
 		return;
@@ -226,6 +232,8 @@ static void step_confirm(struct cfi_flash *f, const struct cycle *c)
 	view_restore(f);
 	for (unsigned i = 0; i < f->n_buffer && !errors; i++)
 		word_program(f, &f->buffer[i]);
+	if (!errors)
+		delay_recognize(f, c->offset);
 	command_end(f, errors, c->offset);
 }
 
@@ -279,6 +287,7 @@ void cfi_flash_sync(struct cfi_flash *f)
 
 void cfi_flash_reset(struct cfi_flash *f)
 {
+	delay_end(f, false);
 	cfi_flash_sync(f);
 	f->status = SR_READY;
 }

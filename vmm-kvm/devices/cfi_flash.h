@@ -38,6 +38,8 @@
  *     as it was before: what it had begun is undone.
  *  7. A guest costs one copy of a block and one range, whatever it does, and
  *     each of its writes at most the work of erasing a block.
+ *  8. Writes are delayed only while they cannot change what a driver reads in
+ *     between.
  *
  * Why 4: to set a bit, ArmVirt's driver reads a block of 256 KiB into memory,
  * erases it and programs it anew, with no fault tolerant write around it, and
@@ -54,6 +56,19 @@
  *
  * Why no time limit on 4: a machine that is paused or starved right after the
  * erase would have the erased block stored, the very image to avoid.
+ *
+ * Delayed writes. A buffer of 128 bytes takes 35 writes, of which a driver
+ * waits for none but the last. Once one was programmed exactly as ArmVirt's
+ * driver does it (whole, in order, confirmed at the start of the bank, where it
+ * also reads the status), the owner may keep writes to most words of the
+ * content back and bring them, in order, before the next access that is not
+ * kept back. What is never kept back: the first three words of each block,
+ * where this driver gives all its other commands, and the word of the CFI
+ * query, with which every other driver begins; that ends it until the next
+ * reset. Between setup and count the driver reads the status at the first word
+ * of the piece, too early; so that word shows "ready" beforehand, while the
+ * chips show their id or status. One that was missed costs as many repetitions
+ * as the owner keeps back, and no error.
  *
  * Thread: every function with the device lock held.
  */
@@ -80,6 +95,9 @@ struct cfi_flash_params {
 	/* Bytes [offset, offset+size) changed and the guest went back to
 	 * reading. The owner holds the vCPU until they are durable. */
 	void (*commit)(void *cookie, uint64_t offset, uint64_t size);
+	/* Writes inside [offset, offset+size) may be kept back, or are to come
+	 * at once again. NULL: they always do. */
+	void (*delay)(void *cookie, uint64_t offset, uint64_t size, bool on);
 	void *cookie;
 };
 

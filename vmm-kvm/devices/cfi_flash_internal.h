@@ -10,7 +10,10 @@
 
 /* Words a write buffer of the pair holds (32 halfwords in each chip). */
 #define BUFFER_WORDS 32
-#define PATCHES_MAX  3
+#define BUFFER_BYTES (4 * BUFFER_WORDS)
+/* Pieces of a block that are patched ahead; see delay_patch(). */
+#define AHEAD_MAX   512
+#define PATCHES_MAX (3 + AHEAD_MAX)
 
 /* What reading shows. */
 enum mode { MODE_ARRAY, MODE_STATUS, MODE_ID, MODE_QUERY };
@@ -40,8 +43,7 @@ struct cycle {
 };
 
 struct patch {
-	uint64_t offset;
-	uint32_t truth;
+	uint32_t offset, truth; /* a bank has at most 4 GiB */
 };
 
 struct cfi_flash {
@@ -55,6 +57,8 @@ struct cfi_flash {
 
 	struct patch patches[PATCHES_MAX];
 	unsigned n_patches;
+	bool delayed; /* data words may come late */
+	bool queried; /* a driver that asks is not ArmVirt's */
 
 	struct cycle buffer[BUFFER_WORDS];
 	unsigned n_buffer, n_expected;
@@ -96,12 +100,21 @@ static inline uint32_t content_load(const struct cfi_flash *f, uint64_t offset)
 void content_publish(const struct cfi_flash *f, uint64_t offset, uint64_t size);
 void content_store(const struct cfi_flash *f, uint64_t offset, uint32_t value);
 
+/* Show this at a word of the content, unless it is patched already. */
+void patch_set(struct cfi_flash *f, uint64_t offset, uint32_t shown);
 /* Put the true words back. Needed before content is judged or changed. */
 void view_restore(struct cfi_flash *f);
 /* Show `mode` on behalf of a command at `address`. */
 void view_set(struct cfi_flash *f, enum mode mode, uint64_t address);
 /* mmio_ops.read */
 uint64_t view_read(void *dev, uint64_t offset, unsigned size);
+
+/* A buffer was programmed; its confirmation came at `confirmed`. */
+void delay_recognize(struct cfi_flash *f, uint64_t confirmed);
+/* No driver is known to be there any more; or it is one that asks. */
+void delay_end(struct cfi_flash *f, bool queried);
+/* Patch what a driver reads before its delayed writes have come. */
+void delay_patch(struct cfi_flash *f);
 
 /* -ENOMEM. A read-only bank needs no journal. */
 int journal_init(struct cfi_flash *f) must_check;

@@ -9,20 +9,37 @@
  * Of a block anew, pieces of 128 bytes that are all ones are not programmed,
  * so neither the last address nor the number of pieces tells its end.
  */
+#include <sys/mman.h>
+
 #include "vmm-kvm/devices/cfi_flash_internal.h"
 
 int journal_init(struct cfi_flash *f)
 {
+	void *at;
+
 	if (f->p.readonly)
 		return 0;
-	f->before = malloc(CFI_FLASH_BLOCK_BYTES);
-	return f->before ? 0 : -ENOMEM;
+	at = mmap(NULL, CFI_FLASH_BLOCK_BYTES, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at == MAP_FAILED)
+		return -ENOMEM;
+	f->before = at;
+	return 0;
 }
 
 void journal_done(struct cfi_flash *f)
 {
-	free(f->before);
+	if (f->before)
+		munmap(f->before, CFI_FLASH_BLOCK_BYTES);
 	f->before = NULL;
+}
+
+/* Seconds of a guest's life need it; its pages go back in between. */
+static void rewrite_end(struct cfi_flash *f)
+{
+	if (f->rewrite != REWRITE_NONE)
+		(void)madvise(f->before, CFI_FLASH_BLOCK_BYTES, MADV_DONTNEED);
+	f->rewrite = REWRITE_NONE;
 }
 
 static bool dirty(const struct cfi_flash *f)
@@ -72,7 +89,10 @@ void journal_erase(struct cfi_flash *f, uint64_t block)
 	case REWRITE_FILLING:
 		/* Begun again; or the other block is finished, and not back
 		 * to the array yet. */
-		f->rewrite = again ? REWRITE_ERASED : REWRITE_NONE;
+		if (again)
+			f->rewrite = REWRITE_ERASED;
+		else
+			rewrite_end(f);
 		break;
 	}
 }
@@ -82,15 +102,17 @@ void journal_program(struct cfi_flash *f, uint64_t offset)
 	if (f->rewrite != REWRITE_ERASED)
 		return;
 	/* Elsewhere: the erase was all there was to it. */
-	f->rewrite = f->rewrite_block == block_of(offset) ? REWRITE_FILLING
-							  : REWRITE_NONE;
+	if (f->rewrite_block == block_of(offset))
+		f->rewrite = REWRITE_FILLING;
+	else
+		rewrite_end(f);
 }
 
 static void commit(struct cfi_flash *f)
 {
 	uint64_t start = f->dirty_start, size = f->dirty_end - start;
 
-	f->rewrite = REWRITE_NONE;
+	rewrite_end(f);
 	f->dirty_start = f->dirty_end = 0;
 	if (size && f->p.commit)
 		f->p.commit(f->p.cookie, start, size);
@@ -120,5 +142,5 @@ void journal_cut(struct cfi_flash *f)
 {
 	if (f->rewrite == REWRITE_FILLING)
 		rewrite_undo(f);
-	f->rewrite = REWRITE_NONE;
+	rewrite_end(f);
 }

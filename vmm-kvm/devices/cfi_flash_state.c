@@ -126,8 +126,12 @@ int cfi_flash_load(struct cfi_flash *f, struct state_in *in, struct error *e)
 	err = get_rewrite(f, &next, &r, e);
 	if (err)
 		return err;
+	delay_end(f, true);
 	/* The content is as recorded: what was patched before is not. */
 	next.n_patches = 0;
+	/* Nobody wrote down whether its driver had asked. */
+	next.delayed = false;
+	next.queried = true;
 	*f = next;
 	content_publish(f, 0, f->p.content_size);
 	view_set(f, f->mode, f->address);

@@ -2,6 +2,7 @@
  * What reading the flash shows, through the mapped content or here.
  */
 #include "vmm-kvm/devices/cfi_flash_internal.h"
+#include "vmm-kvm/devices/guest_mem.h"
 
 #define ID_MANUFACTURER 0x0089 /* Intel */
 #define ID_DEVICE	0x0018
@@ -11,25 +12,10 @@ static uint32_t both(uint32_t half)
 	return half << 16 | half;
 }
 
-/*
- * Firmware maps flash as device memory, so its reads bypass the caches of an
- * AArch64 host that lacks FEAT_S2FWB: clean what was stored to the point of
- * coherency. Elsewhere memory is coherent for everyone.
- */
+/* Firmware maps flash as device memory. */
 void content_publish(const struct cfi_flash *f, uint64_t offset, uint64_t size)
 {
-#ifdef __aarch64__
-	uintptr_t at = (uintptr_t)f->p.content + offset, end = at + size, line;
-	uint64_t ctr;
-
-	__asm__ volatile("mrs %0, ctr_el0" : "=r"(ctr));
-	line = (uintptr_t)4 << ((ctr >> 16) & 15);
-	for (at = ALIGN_DOWN(at, line); at < end; at += line)
-		__asm__ volatile("dc cvac, %0" : : "r"(at) : "memory");
-	__asm__ volatile("dsb sy" : : : "memory");
-#else
-	(void)f, (void)offset, (void)size;
-#endif
+	guest_mem_publish((const uint8_t *)f->p.content + offset, size);
 }
 
 void content_store(const struct cfi_flash *f, uint64_t offset, uint32_t value)
@@ -38,7 +24,7 @@ void content_store(const struct cfi_flash *f, uint64_t offset, uint32_t value)
 	content_publish(f, offset, sizeof(value));
 }
 
-static void patch_set(struct cfi_flash *f, uint64_t offset, uint32_t shown)
+void patch_set(struct cfi_flash *f, uint64_t offset, uint32_t shown)
 {
 	if (!content_has(f, offset))
 		return;
@@ -47,7 +33,7 @@ static void patch_set(struct cfi_flash *f, uint64_t offset, uint32_t shown)
 			return;
 	}
 	f->patches[f->n_patches++] = (struct patch){
-		.offset = offset,
+		.offset = (uint32_t)offset,
 		.truth = content_load(f, offset),
 	};
 	content_store(f, offset, shown);
@@ -103,6 +89,8 @@ void view_set(struct cfi_flash *f, enum mode mode, uint64_t address)
 		for (unsigned i = 0; i < 3; i++)
 			patch_set(f, block + 4 * i, id_word(f, i));
 	}
+	if (f->delayed)
+		delay_patch(f);
 }
 
 /*

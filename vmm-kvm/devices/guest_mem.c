@@ -98,3 +98,19 @@ int guest_mem_write(const struct guest_mem *m, uint64_t gpa, const void *in,
 	memcpy(p, in, size);
 	return 0;
 }
+
+void guest_mem_publish(const void *at, uint64_t size)
+{
+#ifdef __aarch64__
+	uintptr_t line, next = (uintptr_t)at, end = next + size;
+	uint64_t ctr;
+
+	__asm__ volatile("mrs %0, ctr_el0" : "=r"(ctr));
+	line = (uintptr_t)4 << ((ctr >> 16) & 15);
+	for (next = ALIGN_DOWN(next, line); next < end; next += line)
+		__asm__ volatile("dc cvac, %0" : : "r"(next) : "memory");
+	__asm__ volatile("dsb sy" : : : "memory");
+#else
+	(void)at, (void)size;
+#endif
+}

@@ -56,4 +56,12 @@ int guest_mem_read(const struct guest_mem *m, uint64_t gpa, void *out,
 int guest_mem_write(const struct guest_mem *m, uint64_t gpa, const void *in,
 		    size_t size) must_check;
 
+/*
+ * Have the guest see `size` bytes that were stored at `at`, in memory it has
+ * mapped as a device (flash, configuration space): its reads then bypass the
+ * caches of an AArch64 host that lacks FEAT_S2FWB, so this cleans them to the
+ * point of coherency. Elsewhere memory is coherent for everyone.
+ */
+void guest_mem_publish(const void *at, uint64_t size);
+
 #endif

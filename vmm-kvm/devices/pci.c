@@ -2,6 +2,7 @@
 
 #include "vmm-kvm/devices/pci.h"
 #include "vmm-kvm/devices/pci_host.h"
+#include "vmm-kvm/devices/pci_mirror.h"
 
 #define FIRST_CAPABILITY 0x40
 
@@ -132,6 +133,15 @@ unsigned pci_cap_add_express(struct pci_dev *d, enum pci_express_type type)
 	return at;
 }
 
+void pci_config_changed(struct pci_dev *d)
+{
+	struct pci_mirror *m = d->parent ? pci_host_mirror(d->host) : NULL;
+
+	pci_mirror_update(m, d);
+	if (d->ops->config_live && d->ops->config_live(d))
+		pci_mirror_trap(m);
+}
+
 /* The wire follows what the device wants unless the command register's
  * interrupt disable bit is set; the status bit always does (PCI 3.0, 6.2.3). */
 static void intx_update(struct pci_dev *d)
@@ -152,6 +162,7 @@ void pci_intx_set(struct pci_dev *d, bool asserted)
 {
 	d->intx_asserted = asserted;
 	intx_update(d);
+	pci_config_changed(d);
 }
 
 static void bar_update(struct pci_dev *d, unsigned bar)
@@ -210,6 +221,9 @@ void pci_config_write(struct pci_dev *d, unsigned reg, unsigned size,
 		header_changed(d);
 	if (d->ops->config_written)
 		d->ops->config_written(d, reg, size);
+	pci_config_changed(d);
+	if (d->secondary && reg < FIRST_CAPABILITY)
+		pci_mirror_walk(pci_host_mirror(d->host));
 }
 
 void pci_dev_reset(struct pci_dev *d)
@@ -219,6 +233,9 @@ void pci_dev_reset(struct pci_dev *d)
 	header_changed(d);
 	if (d->ops->reset)
 		d->ops->reset(d);
+	pci_config_changed(d);
+	if (d->secondary)
+		pci_mirror_walk(pci_host_mirror(d->host));
 }
 
 void pci_dev_save(const struct pci_dev *d, struct state_out *out)
@@ -258,5 +275,8 @@ int pci_dev_load(struct pci_dev *d, struct state_in *in, struct error *e)
 	}
 	d->intx_asserted = asserted;
 	header_changed(d);
+	pci_config_changed(d);
+	if (d->secondary)
+		pci_mirror_walk(pci_host_mirror(d->host));
 	return 0;
 }

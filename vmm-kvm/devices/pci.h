@@ -87,8 +87,11 @@ struct pci_bus;
 struct pci_dev;
 
 struct pci_dev_ops {
-	/* Before config[] is read at [reg, reg+size): refresh it. Optional. */
+	/* Before config[] is read at [reg, reg+size): refresh it. Optional; has
+	 * config_live, too. */
 	void (*config_read)(struct pci_dev *d, unsigned reg, unsigned size);
+	/* Whether config_read() has to be called now. */
+	bool (*config_live)(const struct pci_dev *d);
 	/* After a write changed config[]. Optional. */
 	void (*config_written)(struct pci_dev *d, unsigned reg, unsigned size);
 	/* Base address `bar` was moved, enabled or disabled. Optional. */
@@ -113,6 +116,7 @@ struct pci_dev {
 	struct pci_bus *parent;
 	uint8_t devfn;
 	struct pci_bus *secondary; /* bridges only, owned by the bridge */
+	uint32_t *shown;	   /* the mirror's: its page there, or NULL */
 };
 
 struct pci_ids {
@@ -149,6 +153,10 @@ unsigned pci_cap_add(struct pci_dev *d, uint8_t id, unsigned size);
 /* PCI Express capability, version 2. All but what is integrated has a link:
  * one lane of 2.5 GT/s, in training never. */
 unsigned pci_cap_add_express(struct pci_dev *d, enum pci_express_type type);
+
+/* What a function changed of its config[] outside of a guest's write is in
+ * force; pci_intx_set() includes it. Also before pci_host_add(). */
+void pci_config_changed(struct pci_dev *d);
 
 /* Pin INTA: level as the device wants it. Only after pci_host_add(). */
 void pci_intx_set(struct pci_dev *d, bool asserted);

@@ -1,9 +1,10 @@
-#include "vmm-kvm/devices/pci_host.h"
+#include "vmm-kvm/devices/pci_mirror.h"
 
 struct pci_host {
 	struct pci_host_params params;
 	struct mmio_region ecam;
 	struct pci_bus root;
+	struct pci_mirror *mirror;
 	/* Functions that pull each wire; it is high while not 0. */
 	unsigned asserted[PCI_HOST_WIRES];
 };
@@ -169,6 +170,7 @@ int pci_host_add_behind(struct pci_host *h, struct pci_bus *bus,
 	d->devfn = devfn;
 	memcpy(d->initial, d->config, sizeof(d->initial));
 	bus->devs[devfn] = d;
+	pci_mirror_walk(h->mirror);
 	return 0;
 }
 
@@ -184,6 +186,7 @@ void pci_host_remove(struct pci_host *h, struct pci_dev *d)
 		return;
 	pci_intx_set(d, false);
 	d->parent->devs[d->devfn] = NULL;
+	pci_mirror_walk(h->mirror);
 	d->parent = NULL;
 	remove_bars(h, d, PCI_BARS);
 }
@@ -202,6 +205,7 @@ static void reset_below(struct pci_bus *on)
 void pci_host_reset(struct pci_host *h)
 {
 	reset_below(&h->root);
+	pci_mirror_reset(h->mirror);
 }
 
 /* PCI-to-PCI Bridge 1.2, 9.1: each bridge on the way up rotates the pin by the
@@ -241,4 +245,14 @@ uint32_t pci_requester_id(const struct pci_dev *d)
 	uint32_t bus = bridge ? bridge->config[PCI_REG_SECONDARY_BUS] : 0;
 
 	return bus << 8 | d->devfn;
+}
+
+void pci_host_set_mirror(struct pci_host *h, struct pci_mirror *mirror)
+{
+	h->mirror = mirror;
+}
+
+struct pci_mirror *pci_host_mirror(const struct pci_host *h)
+{
+	return h->mirror;
 }

@@ -80,6 +80,11 @@ bool pci_host_decodes(const struct pci_host *h, uint64_t base,
 struct bus *pci_host_bus(struct pci_host *h);
 uint32_t pci_requester_id(const struct pci_dev *d);
 
+/* Borrowed from its owner; NULL: reads come here. */
+struct pci_mirror;
+void pci_host_set_mirror(struct pci_host *h, struct pci_mirror *mirror);
+struct pci_mirror *pci_host_mirror(const struct pci_host *h);
+
 /* One bus of the tree; bridges embed one as their secondary. */
 struct pci_bus {
 	struct pci_dev *bridge; /* NULL: the root bus */

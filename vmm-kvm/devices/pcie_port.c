@@ -1,4 +1,5 @@
 #include "vmm-kvm/devices/msix.h"
+#include "vmm-kvm/devices/pci_mirror.h"
 #include "vmm-kvm/devices/pcie_port.h"
 
 /* The generic PCI Express root port of virtual machines (Red Hat's registry:
@@ -105,10 +106,17 @@ static void reset_below(struct pcie_port *p)
 			pci_dev_reset(p->bus.devs[i]);
 }
 
+static void dark_set(struct pcie_port *p, bool dark)
+{
+	p->bus.dark = dark;
+	if (p->pci.parent)
+		pci_mirror_walk(pci_host_mirror(p->params.host));
+}
+
 static void link_set(struct pcie_port *p, bool up)
 {
 	p->link = up;
-	p->bus.dark = !up && !p->leaving;
+	dark_set(p, !up && !p->leaving);
 	reg_set(p, PCI_EXPRESS_LINK_STATUS, LINK_ACTIVE, up ? LINK_ACTIVE : 0);
 }
 
@@ -118,7 +126,7 @@ static void link_update(struct pcie_port *p)
 
 	if (p->leaving && !pcie_port_powered(p)) {
 		p->leaving = false;
-		p->bus.dark = true;
+		dark_set(p, true);
 		reset_below(p);
 	}
 	if (up == p->link)
@@ -303,6 +311,7 @@ void pcie_port_insert(struct pcie_port *p, bool cold)
 	p->present = true;
 	if (cold) {
 		settle(p);
+		pci_config_changed(&p->pci);
 		return;
 	}
 	/* Linux acts on a changed presence at once, but with a button in the
@@ -330,7 +339,7 @@ void pcie_port_eject(struct pcie_port *p)
 {
 	p->leaving = false;
 	vanish(p);
-	p->bus.dark = !p->link;
+	dark_set(p, !p->link);
 }
 
 void pcie_port_press_button(struct pcie_port *p)
@@ -362,6 +371,12 @@ bool pcie_port_listened(const struct pcie_port *p)
 bool pcie_port_unnoticed(const struct pcie_port *p)
 {
 	return reg(p, PCI_EXPRESS_SLOT_STATUS) & EVENT_BUTTON;
+}
+
+bool pcie_port_departure_seen(const struct pcie_port *p)
+{
+	return !(reg(p, PCI_EXPRESS_SLOT_STATUS) &
+		 (EVENT_PRESENCE | STATUS_LINK_CHANGED));
 }
 
 bool pcie_port_blinking(const struct pcie_port *p)
@@ -413,5 +428,6 @@ int pcie_port_load(struct pcie_port *p, struct state_in *in, struct error *e)
 	reg_set(p, PCI_EXPRESS_SLOT_STATUS, STATUS_PRESENT,
 		present ? STATUS_PRESENT : 0);
 	link_set(p, link);
+	pci_config_changed(&p->pci);
 	return msix_load(&p->msix, in, e);
 }

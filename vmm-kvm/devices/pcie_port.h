@@ -70,6 +70,8 @@ bool pcie_port_powered(const struct pcie_port *p);
 bool pcie_port_listened(const struct pcie_port *p);
 /* The last press was not acknowledged yet. */
 bool pcie_port_unnoticed(const struct pcie_port *p);
+/* The guest has acknowledged that what was there has left. */
+bool pcie_port_departure_seen(const struct pcie_port *p);
 /* The guest blinks the power indicator: it is in between. */
 bool pcie_port_blinking(const struct pcie_port *p);
 /* PCI bus number behind the port, as the guest gave it; 0: none yet. */

@@ -101,6 +101,7 @@ int virtio_blk_new(const struct virtio_blk_params *params,
 	if (n_queues > 1)
 		features |= F_MQ;
 	blk->blockdev = params->blockdev;
+	blk->held_end = &blk->held;
 	blk->on_error = params->on_error;
 	blk->failed = params->failed;
 	blk->cookie = params->cookie;

@@ -41,7 +41,8 @@ struct virtio_blk_params {
 int virtio_blk_new(const struct virtio_blk_params *params,
 		   struct virtio_dev **ret, struct error *e) must_check;
 
-/* Requests that were held are started again, or fail if the device is doomed.
+/* Requests that were held are started again, in the order in which they failed,
+ * or fail if the device is doomed.
  * A driver that resets the device gives them up. Loop thread, lock not held. */
 void virtio_blk_retry(struct virtio_dev *d);
 

@@ -57,7 +57,7 @@ struct virtio_blk {
 	struct virtq_chain chain;	    /* the one being started */
 	unsigned busy;			    /* requests the blockdev has */
 	bool fenced; /* the guest waits for them: it has reset us */
-	struct blk_request *held; /* failed, the last one first */
+	struct blk_request *held, **held_end; /* failed, in that order */
 	enum virtio_blk_on_error on_error;
 	void (*failed)(void *cookie, const struct virtio_blk_failure *f);
 	void *cookie;

@@ -93,21 +93,30 @@ static bool request_failed(struct blk_request *r, int err)
 	};
 
 	if (f.held) {
-		r->next = blk->held;
-		blk->held = r;
+		r->next = NULL;
+		*blk->held_end = r;
+		blk->held_end = &r->next;
 	}
 	if (blk->failed)
 		blk->failed(blk->cookie, &f);
 	return f.held;
 }
 
+static struct blk_request *take_held(struct virtio_blk *blk)
+{
+	blk->held_end = &blk->held;
+	return TAKE_PTR(blk->held);
+}
+
 /* Of a driver that has them no more. */
 void virtio_blk_drop_held(struct virtio_blk *blk)
 {
-	while (blk->held) {
-		struct blk_request *r = blk->held;
+	struct blk_request *list = take_held(blk);
 
-		blk->held = r->next;
+	while (list) {
+		struct blk_request *r = list;
+
+		list = r->next;
 		free(r);
 	}
 }
@@ -357,7 +366,7 @@ void virtio_blk_retry(struct virtio_dev *d)
 	struct blk_request *list;
 
 	virtio_enter(d);
-	list = TAKE_PTR(blk->held);
+	list = take_held(blk);
 	while (list) {
 		struct blk_request *r = list;
 

@@ -38,7 +38,7 @@ static void call_changed(struct virtio_dev *d)
 
 static const char *no_snapshot(const struct virtio_dev *d)
 {
-	return "what its server has open is no part of one";
+	return "what its server (virtiofsd) has open cannot be saved";
 }
 
 static void closed(struct virtio_dev *d)

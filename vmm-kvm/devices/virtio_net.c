@@ -396,6 +396,9 @@ static void add_flow(struct io_flow_stats *to, const struct io_flow_stats *flow)
 	to->frames += flow->frames;
 	to->bytes += flow->bytes;
 	to->dropped += flow->dropped;
+	to->total_ns += flow->total_ns;
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		to->latency.counts[i] += flow->latency.counts[i];
 }
 
 const char *virtio_net_vhost_tap(const struct virtio_dev *d)
@@ -417,6 +420,8 @@ void virtio_net_stats(struct virtio_dev *d, struct netdev_stats *ret)
 		netdev_stats(p->netdev, &s);
 		add_flow(&ret->sent, &s.sent);
 		add_flow(&ret->received, &s.received);
+		add_flow(&ret->sent, &p->tx_times);
+		add_flow(&ret->received, &p->rx_times);
 		ret->received.dropped += p->no_room;
 		ret->received.frames -= p->no_room + p->unwanted;
 	}

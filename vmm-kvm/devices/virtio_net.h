@@ -47,6 +47,10 @@ const char *virtio_net_vhost_tap(const struct virtio_dev *d);
 
 /* Frames from the guest ("sent") and to it ("received"), but for those that
  * vhost moves. What it had no room for at all is dropped; what waits is not.
+ * A sent frame's time is from the loop's notice of the guest's notification to
+ * the end of the write, also when the host took it only later; a received one's
+ * from its being read to the notification of the guest, which may have had no
+ * buffer for it. Of frames moved together it is that of the slowest.
  * Loop thread, lock not held. */
 void virtio_net_stats(struct virtio_dev *d, struct netdev_stats *ret);
 

@@ -107,6 +107,11 @@ struct net_pair {
 	size_t frame_bytes; /* 0: none */
 	/* Read, and not for the guest: it had no room, or did not ask. */
 	uint64_t no_room, unwanted;
+	/* When the frame that stays was read, and the first of those that the
+	 * host did not take was noticed; uv_hrtime(). */
+	uint64_t frame_ns, full_ns;
+	unsigned moved; /* to the guest, in this turn */
+	struct io_flow_stats rx_times, tx_times; /* nothing but those */
 	uint8_t frame[NETDEV_HEADER_BYTES + NETDEV_FRAME_MAX];
 };
 

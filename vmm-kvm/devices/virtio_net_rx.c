@@ -87,6 +87,7 @@ static bool deliver(struct net_pair *p)
 			  offsetof(struct net_header, num_buffers), &n,
 			  sizeof(n));
 		virtqueue_publish(q, n);
+		p->moved++;
 	}
 	p->frame_bytes = 0;
 	return true;
@@ -233,6 +234,7 @@ static void hand_over(struct net_pair *p, struct window *w, uint8_t *head,
 		  w->n_iov - w->chains[first].iov_at, 0, head,
 		  MIN(bytes, (size_t)HEAD_BYTES));
 	virtqueue_publish(q, n);
+	p->moved++;
 }
 
 /* It is partly in the window: put it together, and give the buffers back. */
@@ -296,9 +298,29 @@ static int move(struct net_pair *p, struct window *w)
 						   : move_short(p, w);
 }
 
+/* All that was moved since `began`, and before it what had to stay longer. */
+static void take_times(struct net_pair *p, uint64_t began)
+{
+	uint64_t now = uv_hrtime();
+
+	if (p->frame_ns && !p->frame_bytes) {
+		if (p->moved) {
+			io_flow_time(&p->rx_times, 1, now - p->frame_ns);
+			p->moved--;
+		}
+		p->frame_ns = 0;
+	}
+	if (p->moved)
+		io_flow_time(&p->rx_times, p->moved, now - began);
+	if (p->frame_bytes && !p->frame_ns)
+		p->frame_ns = now;
+	p->moved = 0;
+}
+
 void net_rx_pump(struct net_pair *p)
 {
 	struct virtio_net *net = p->net;
+	uint64_t began = uv_hrtime();
 	struct window w;
 	bool live = virtio_live(&net->dev) &&
 		    net->dev.queues[net_rx_queue(p)].ready;
@@ -314,6 +336,7 @@ void net_rx_pump(struct net_pair *p)
 	 * announced by a kick. */
 	netdev_poll(p->netdev, moved >= 0 && net_link_is_up(net));
 	virtio_notify(&net->dev, net_rx_queue(p));
+	take_times(p, began);
 	if (n == BURST)
 		virtio_kick_later(&net->dev, net_rx_queue(p));
 }

@@ -43,12 +43,13 @@ static bool header_judge(const struct virtio_net *net,
 }
 
 /* One frame. One that the guest may not send, or the host does not take, is
- * lost. False: the host takes it later. */
-static bool transmit(struct net_pair *p, struct virtq_chain *chain)
+ * lost: 0. 1: it is sent. -EAGAIN: the host takes it later. */
+static int transmit(struct net_pair *p, struct virtq_chain *chain)
 {
 	struct virtio_net *net = p->net;
 	struct net_header header;
 	struct iovec *data = chain->iov;
+	ssize_t bytes;
 	unsigned n;
 
 	iov_read(chain->iov, chain->n_out, 0, &header, sizeof(header));
@@ -57,32 +58,41 @@ static bool transmit(struct net_pair *p, struct virtq_chain *chain)
 	    chain->out_bytes > NETDEV_HEADER_BYTES + NETDEV_FRAME_MAX ||
 	    !header_judge(net, &header) || !net_link_is_up(net) ||
 	    net->dev.doomed)
-		return true;
+		return 0;
 	net->iov[0] = (struct iovec){&header, sizeof(header)};
 	memcpy(&net->iov[1], data, n * sizeof(*data));
-	return netdev_send(p->netdev, net->iov, (int)n + 1) != -EAGAIN;
+	bytes = netdev_send(p->netdev, net->iov, (int)n + 1);
+	return bytes == -EAGAIN ? -EAGAIN : bytes > 0;
 }
 
 void net_tx_pump(struct net_pair *p)
 {
 	struct virtio_net *net = p->net;
-	unsigned queue = net_tx_queue(p), n;
+	uint64_t began = p->full_ns ? p->full_ns : uv_hrtime();
+	unsigned queue = net_tx_queue(p), n, sent = 0;
 
 	p->full = false;
+	p->full_ns = 0;
 	for (n = 0; n < BURST && virtio_pop(&net->dev, queue, &net->first);
 	     n++) {
 		if (net->first.out_bytes < NETDEV_HEADER_BYTES) {
 			virtio_fail(&net->dev);
 			return;
 		}
-		if (!transmit(p, &net->first)) {
+		int r = transmit(p, &net->first);
+
+		if (r == -EAGAIN) {
 			virtqueue_unpop(&net->dev.queues[queue], 1);
 			p->full = true;
+			p->full_ns = began;
 			break;
 		}
+		sent += (unsigned)r;
 		virtio_push(&net->dev, queue, net->first.head, 0);
 	}
 	netdev_flush(p->netdev);
+	if (sent)
+		io_flow_time(&p->tx_times, sent, uv_hrtime() - began);
 	virtio_notify(&net->dev, queue);
 	if (n == BURST)
 		virtio_kick_later(&net->dev, queue);

@@ -1,11 +1,7 @@
-#include <sys/eventfd.h>
-
-#include "lib/base/fd.h"
 #include "vmm-kvm/devices/virtio_pci_internal.h"
 
 #define VIRTIO_PCI_VENDOR   0x1af4
 #define VIRTIO_PCI_DEVICE_0 0x1040 /* + device id, 4.1.2 */
-#define REGS_BAR	    0
 #define MSIX_BAR	    2
 
 /* struct virtio_pci_cap, 4.1.4. */
@@ -29,60 +25,6 @@ enum {
 	CAP_TYPE_DEVICE = 4,
 	CAP_TYPE_PCI_CFG = 5,
 };
-
-void virtio_pci_kick(struct virtio_pci *v, unsigned index)
-{
-	eventfd_write(v->kicks[index].fd, 1);
-}
-
-static void on_kick(uv_poll_t *poll, int status, int events)
-{
-	struct virtio_pci_kick *k = poll->data;
-	eventfd_t count;
-
-	eventfd_read(k->fd, &count);
-	virtio_enter(k->v->device);
-	virtio_kick(k->v->device, k->index);
-	virtio_leave(k->v->device);
-}
-
-static void doorbell_remove(struct virtio_pci *v, struct virtio_pci_kick *k)
-{
-	const struct doorbell_sink *sink = v->params.doorbells;
-
-	if (k->doorbell)
-		sink->remove(sink->cookie, k->doorbell_gpa, 2, -1, k->fd);
-	k->doorbell = false;
-}
-
-/* The address that is notified without a trap now; 0 for none. */
-static uint64_t notify_base(const struct virtio_pci *v)
-{
-	if (!v->params.doorbells || !virtio_live(v->device) ||
-	    !pci_bar_enabled(&v->pci, REGS_BAR))
-		return 0;
-	return v->pci.bars[REGS_BAR].base + VIRTIO_PCI_NOTIFY_AT;
-}
-
-void virtio_pci_sync_doorbells(struct virtio_pci *v)
-{
-	const struct doorbell_sink *sink = v->params.doorbells;
-	uint64_t base = notify_base(v);
-
-	for (unsigned i = 0; i < v->n_kicks; i++) {
-		struct virtio_pci_kick *k = &v->kicks[i];
-		uint64_t gpa = base + i * VIRTIO_PCI_NOTIFY_STRIDE;
-
-		if (base && k->doorbell && k->doorbell_gpa == gpa)
-			continue;
-		doorbell_remove(v, k);
-		/* One that is refused traps instead. */
-		if (base && sink->add(sink->cookie, gpa, 2, -1, k->fd) == 0) {
-			k->doorbell = true;
-			k->doorbell_gpa = gpa;
-		}
-	}
-}
 
 /* 4.1.4.5, 4.1.5.1.3: with MSI-X on, the ISR has no part in it. */
 static void interrupt(struct virtio_pci *v, uint16_t vector, uint8_t isr)
@@ -121,18 +63,6 @@ static int kick_fd(void *transport, unsigned index)
 	return v->kicks[index].fd;
 }
 
-static void kick_watch(void *transport, unsigned index, bool watch)
-{
-	struct virtio_pci *v = transport;
-	uv_poll_t *poll = &v->kicks[index].poll;
-
-	/* Neither fails for a handle that was started before. */
-	if (watch)
-		(void)uv_poll_start(poll, UV_READABLE, on_kick);
-	else
-		(void)uv_poll_stop(poll);
-}
-
 static int call_fd(void *transport, unsigned index)
 {
 	struct virtio_pci *v = transport;
@@ -147,7 +77,7 @@ static const struct virtio_transport_ops transport_ops = {
 	.notify_config = notify_config,
 	.kick_later = kick_later,
 	.kick_fd = kick_fd,
-	.kick_watch = kick_watch,
+	.kick_watch = virtio_pci_kick_watch,
 	.call_fd = call_fd,
 };
 
@@ -168,13 +98,21 @@ static bool cfg_access(const struct virtio_pci *v, unsigned reg, unsigned size,
 
 	if (reg + size <= data || reg >= data + 4)
 		return false;
-	if (c[v->cfg_cap + CAP_BAR] != REGS_BAR ||
+	if (c[v->cfg_cap + CAP_BAR] != VIRTIO_PCI_REGS_BAR ||
 	    (length != 1 && length != 2 && length != 4) ||
 	    offset % length != 0 || offset > VIRTIO_PCI_BAR_BYTES - length)
 		return false;
 	*ret_offset = offset;
 	*ret_length = length;
 	return true;
+}
+
+static bool config_live(const struct pci_dev *d)
+{
+	const struct virtio_pci *v = container_of(d, struct virtio_pci, pci);
+	uint32_t offset, length;
+
+	return cfg_access(v, v->cfg_cap + CAP_CFG_DATA, 4, &offset, &length);
 }
 
 static void config_read(struct pci_dev *d, unsigned reg, unsigned size)
@@ -207,7 +145,7 @@ static void config_written(struct pci_dev *d, unsigned reg, unsigned size)
 
 static void bar_moved(struct pci_dev *d, unsigned bar)
 {
-	if (bar == REGS_BAR)
+	if (bar == VIRTIO_PCI_REGS_BAR)
 		virtio_pci_sync_doorbells(from_pci(d));
 }
 
@@ -224,6 +162,7 @@ static void reset(struct pci_dev *d)
 
 static const struct pci_dev_ops pci_ops = {
 	.config_read = config_read,
+	.config_live = config_live,
 	.config_written = config_written,
 	.bar_moved = bar_moved,
 	.reset = reset,
@@ -260,7 +199,7 @@ static unsigned cap_add(struct virtio_pci *v, uint8_t type, unsigned bytes,
 		return 0;
 	c[cap + CAP_LENGTH] = (uint8_t)bytes;
 	c[cap + CAP_TYPE] = type;
-	c[cap + CAP_BAR] = REGS_BAR;
+	c[cap + CAP_BAR] = VIRTIO_PCI_REGS_BAR;
 	pci_put32(c, cap + CAP_OFFSET, at);
 	pci_put32(c, cap + CAP_SIZE, size_bytes);
 	return cap;
@@ -305,7 +244,7 @@ static int function_init(struct virtio_pci *v, struct error *e)
 	int r;
 
 	pci_dev_init(&v->pci, ops->name, &ids, &pci_ops);
-	pci_bar_init(&v->pci, REGS_BAR, VIRTIO_PCI_BAR_BYTES,
+	pci_bar_init(&v->pci, VIRTIO_PCI_REGS_BAR, VIRTIO_PCI_BAR_BYTES,
 		     &virtio_pci_bar_ops, v);
 	/* One vector per queue and one for the configuration. */
 	r = msix_init(&v->msix, &v->pci, MSIX_BAR, v->device->n_queues + 1,
@@ -322,31 +261,6 @@ static int function_init(struct virtio_pci *v, struct error *e)
 	return r;
 }
 
-static int kicks_init(struct virtio_pci *v, struct error *e)
-{
-	for (; v->n_kicks < v->device->n_queues; v->n_kicks++) {
-		struct virtio_pci_kick *k = &v->kicks[v->n_kicks];
-		int r;
-
-		k->v = v;
-		k->index = v->n_kicks;
-		k->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (k->fd < 0)
-			return error_set(e, -errno, "no eventfd for %s: %s",
-					 v->pci.name, strerror(errno));
-		r = uv_poll_init(v->params.loop, &k->poll, k->fd);
-		if (r < 0) {
-			k->fd = fd_close(k->fd);
-			return error_set(e, r, "cannot poll for %s: %s",
-					 v->pci.name, uv_strerror(r));
-		}
-		v->open_handles++;
-		k->poll.data = k;
-		uv_poll_start(&k->poll, UV_READABLE, on_kick);
-	}
-	return 0;
-}
-
 /* The last step makes it visible to the guest; the lock is for what vCPUs share
  * with us: vectors, and the bus. */
 static int function_add(struct virtio_pci *v, struct error *e)
@@ -357,7 +271,7 @@ static int function_add(struct virtio_pci *v, struct error *e)
 	bus_lock(p->bus);
 	r = function_init(v, e);
 	if (r == 0)
-		r = kicks_init(v, e);
+		r = virtio_pci_kicks_init(v, e);
 	if (r == 0)
 		virtio_pci_regs_reset(v);
 	if (r == 0 && p->behind)
@@ -390,27 +304,6 @@ int virtio_pci_new(const struct virtio_pci_params *params,
 	return 0;
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-	struct virtio_pci_kick *k = handle->data;
-
-	if (--k->v->open_handles == 0)
-		free(k->v);
-}
-
-static void close_kicks(struct virtio_pci *v)
-{
-	for (unsigned i = 0; i < v->n_kicks; i++) {
-		struct virtio_pci_kick *k = &v->kicks[i];
-
-		doorbell_remove(v, k);
-		uv_close((uv_handle_t *)&k->poll, on_closed);
-		k->fd = fd_close(k->fd);
-	}
-	if (v->n_kicks == 0)
-		free(v);
-}
-
 struct virtio_pci *virtio_pci_free(struct virtio_pci *v)
 {
 	if (!v)
@@ -424,7 +317,7 @@ struct virtio_pci *virtio_pci_free(struct virtio_pci *v)
 	v->device = virtio_dev_free(v->device);
 	bus_lock(v->params.bus);
 	msix_done(&v->msix);
-	close_kicks(v);
+	virtio_pci_kicks_close(v);
 	bus_unlock(v->params.bus);
 	return NULL;
 }

@@ -10,6 +10,7 @@
 
 /* BAR 0: one page per structure, so that any may be mapped alone. */
 #define VIRTIO_PCI_BAR_BYTES	   KIB(16)
+#define VIRTIO_PCI_REGS_BAR	   0
 #define VIRTIO_PCI_COMMON_AT	   0x0000
 #define VIRTIO_PCI_ISR_AT	   0x1000
 #define VIRTIO_PCI_DEVICE_AT	   0x2000
@@ -17,6 +18,10 @@
 #define VIRTIO_PCI_STRUCTURE_BYTES 0x1000
 #define VIRTIO_PCI_NOTIFY_STRIDE   4 /* notify_off_multiplier */
 #define VIRTIO_PCI_COMMON_BYTES	   0x38
+/* Of it, selector, size and vector of a queue: EDK2's driver writes the first
+ * twice for each notification. */
+#define VIRTIO_PCI_QUEUE_AT    0x16
+#define VIRTIO_PCI_QUEUE_BYTES 6
 
 #define VIRTIO_MSI_NO_VECTOR 0xffff
 
@@ -49,12 +54,19 @@ struct virtio_pci {
 	struct virtio_pci_kick kicks[VIRTIO_QUEUES_MAX];
 	unsigned n_kicks;
 	unsigned open_handles; /* of uv; the last to close frees */
+	uint64_t delayed_gpa;  /* where writes are kept back; 0: nowhere */
 };
 
 extern const struct mmio_ops virtio_pci_bar_ops;
 
 /* Have the queue processed on the loop thread. */
 void virtio_pci_kick(struct virtio_pci *v, unsigned index);
+/* Makes the eventfds; what was made is closed by the other. With the lock. */
+int virtio_pci_kicks_init(struct virtio_pci *v, struct error *e) must_check;
+/* Frees `v`, now or when its handles are closed. */
+void virtio_pci_kicks_close(struct virtio_pci *v);
+/* struct virtio_transport_ops. */
+void virtio_pci_kick_watch(void *transport, unsigned index, bool watch);
 /* Registers as after device reset. */
 void virtio_pci_regs_reset(struct virtio_pci *v);
 /* Tell the owner that the device status may have changed. */

@@ -27,15 +27,10 @@ void virtio_hold(struct virtio_dev *d, bool held)
 	d->transport_ops->notify_config(d->transport);
 }
 
-/* Feature bit, chapter 6: rings whose state is in two wrap counters, too. */
-#define F_RING_PACKED (1ull << 34)
-
 const char *virtio_no_snapshot(const struct virtio_dev *d)
 {
 	const struct virtio_dev_ops *ops = d->ops;
 
-	if (d->features & F_RING_PACKED)
-		return "its driver uses packed rings";
 	if (ops->no_snapshot)
 		return ops->no_snapshot(d);
 	/* Only entropy comes from nowhere: whoever else says nothing of its
@@ -53,8 +48,14 @@ void virtio_save(const struct virtio_dev *d, struct state_out *out)
 	state_put_u8(out, d->status);
 	state_put_u8(out, d->config_generation);
 	state_put_u8(out, (uint8_t)d->n_queues);
-	for (unsigned i = 0; i < d->n_queues; i++)
-		virtqueue_save(&d->queues[i], out);
+	for (unsigned i = 0; i < d->n_queues; i++) {
+		struct virtqueue q = d->queues[i];
+
+		/* Which kind one is is settled when it is used. */
+		if (!q.ready)
+			q.packed = d->features & VIRTIO_F_RING_PACKED;
+		virtqueue_save(&q, out);
+	}
 	if (d->ops->save)
 		d->ops->save(d, out);
 	state_end(out, began);

@@ -290,7 +290,7 @@ void virtqueue_fill(struct virtqueue *q, uint16_t head, uint32_t written,
 	if (!q->ready || q->broken)
 		return;
 	if (q->packed) {
-		virtqueue_packed_fill(q, head, written, ahead);
+		q->broken = virtqueue_packed_fill(q, head, written, ahead) < 0;
 		return;
 	}
 	slot = (uint16_t)(q->used_index + ahead) % q->size;
@@ -337,82 +337,4 @@ bool virtqueue_should_notify(struct virtqueue *q)
 	event = virtq_load16(q->avail + USED_EVENT(q->size));
 	return (uint16_t)(q->used_index - event - 1) <
 	       (uint16_t)(q->used_index - before);
-}
-
-/* In a snapshot, where a packed ring has come: the wrap counter is bit 15. */
-#define WRAP_BIT 0x8000u
-
-static void save_position(const struct virtqueue *q, struct state_out *out)
-{
-	struct virtqueue_position p = {.avail = q->last_avail,
-				       .used = q->used_index};
-
-	if (q->ring) {
-		virtqueue_packed_position(q, &p);
-		p.avail |= p.avail_wrap ? WRAP_BIT : 0;
-		p.used |= p.used_wrap ? WRAP_BIT : 0;
-	}
-	state_put_u16(out, p.avail);
-	state_put_u16(out, p.used);
-	state_put_u16(out, q->ring ? p.used : q->signalled);
-}
-
-void virtqueue_save(const struct virtqueue *q, struct state_out *out)
-{
-	size_t began = state_begin(
-		out, q->packed ? "packed-queue" : "split-queue", 1);
-
-	state_put_u16(out, q->size);
-	state_put_u64(out, q->desc_gpa);
-	state_put_u64(out, q->avail_gpa);
-	state_put_u64(out, q->used_gpa);
-	state_put_u8(out, q->ready);
-	state_put_u8(out, q->broken);
-	save_position(q, out);
-	state_end(out, began);
-}
-
-static bool load_packed(struct virtqueue *q)
-{
-	const struct virtqueue_position p = {
-		.avail = q->last_avail & (WRAP_BIT - 1),
-		.used = q->used_index & (WRAP_BIT - 1),
-		.avail_wrap = q->last_avail & WRAP_BIT,
-		.used_wrap = q->used_index & WRAP_BIT,
-	};
-
-	return virtqueue_packed_set_position(q, &p) == 0;
-}
-
-int virtqueue_load(struct virtqueue *q, struct state_in *in, struct error *e)
-{
-	struct virtqueue next = *q;
-	bool ready, broken;
-	struct state_in r;
-	int err = state_open(in, q->packed ? "packed-queue" : "split-queue", 1,
-			     &r, e);
-
-	if (err)
-		return err;
-	next.size = state_get_u16(&r);
-	next.desc_gpa = state_get_u64(&r);
-	next.avail_gpa = state_get_u64(&r);
-	next.used_gpa = state_get_u64(&r);
-	ready = state_get_bool(&r);
-	broken = state_get_bool(&r);
-	next.last_avail = state_get_u16(&r);
-	next.used_index = state_get_u16(&r);
-	next.signalled = state_get_u16(&r);
-	err = state_close(&r, e);
-	if (err)
-		return err;
-	if (ready && virtqueue_enable(&next) < 0)
-		return state_bad(&r, e, "has its rings outside of memory");
-	if (next.ring && !load_packed(&next)) {
-		virtqueue_packed_done(&next);
-		return state_bad(&r, e, "has a position outside of its ring");
-	}
-	next.broken = broken;
-	*q = next;
-	return 0;
 }

@@ -125,9 +125,9 @@ void virtqueue_publish(struct virtqueue *q, unsigned n);
 bool virtqueue_should_notify(struct virtqueue *q);
 
 /*
- * For a snapshot; no chain is out: all that was popped was pushed, or is
- * accounted for by the device. Loading comes after guest memory and the
- * features, and judges the rings like virtqueue_enable(); a queue that was
+ * For a snapshot (virtqueue_state.c). All that was popped was pushed, or its
+ * heads are accounted for by the device. Loading comes after guest memory and
+ * the features, and judges the rings like virtqueue_enable(); a queue that was
  * broken stays so.
  */
 void virtqueue_save(const struct virtqueue *q, struct state_out *out);

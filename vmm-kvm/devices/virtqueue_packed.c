@@ -4,7 +4,8 @@
  *
  * Invariants:
  *  1. The nodes are either free or belong to one chain that is out; so chains
- *     out never have more descriptors than the ring.
+ *     out never have more descriptors than the ring. A chain is out exactly
+ *     while the count of its head is not 0.
  *  2. Nothing is written to the ring before virtqueue_packed_publish(): what is
  *     taken back by unpop is there as the driver left it.
  */
@@ -29,25 +30,6 @@ enum {
 enum { EVENTS_ENABLE = 0, EVENTS_DISABLE = 1, EVENTS_DESC = 2 };
 
 #define NO_NODE UINT16_MAX
-
-struct virtqueue_packed {
-	uint16_t avail, used; /* positions in the ring */
-	bool avail_wrap, used_wrap;
-	uint32_t used_total, signalled_total; /* descriptors, ever */
-	/* Descriptors of chains that are out, linked by `next`; the free ones
-	 * likewise, from `free`. */
-	struct virtq_desc nodes[VIRTQUEUE_SIZE_MAX];
-	uint16_t free, n_free;
-	struct {
-		uint16_t id, count; /* by the chain's first node */
-	} heads[VIRTQUEUE_SIZE_MAX];
-	/* The chains taken last, for unpop. */
-	uint16_t taken[VIRTQUEUE_SIZE_MAX], n_taken;
-	struct {
-		uint16_t head;
-		uint32_t written;
-	} staged[VIRTQUEUE_SIZE_MAX];
-};
 
 int virtqueue_packed_enable(struct virtqueue *q)
 {
@@ -227,14 +209,20 @@ void virtqueue_packed_unpop(struct virtqueue *q, unsigned n)
 		}
 		p->avail = (uint16_t)(p->avail - count);
 		put_back(p, head, count);
+		p->heads[head].count = 0;
 	}
 }
 
-void virtqueue_packed_fill(struct virtqueue *q, uint16_t head, uint32_t written,
-			   unsigned ahead)
+int virtqueue_packed_fill(struct virtqueue *q, uint16_t head, uint32_t written,
+			  unsigned ahead)
 {
-	q->ring->staged[ahead].head = head;
-	q->ring->staged[ahead].written = written;
+	struct virtqueue_packed *p = q->ring;
+
+	if (head >= q->size || !p->heads[head].count)
+		return -EPROTO;
+	p->staged[ahead].head = head;
+	p->staged[ahead].written = written;
+	return 0;
 }
 
 /* All but the flags, which make it the driver's. */
@@ -271,6 +259,7 @@ void virtqueue_packed_publish(struct virtqueue *q, unsigned n)
 		advance(q, &p->used, &p->used_wrap, count);
 		p->used_total += count;
 		put_back(p, head, count);
+		p->heads[head].count = 0;
 	}
 	if (n)
 		virtq_store16(first, first_flags);

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -220,11 +221,15 @@ def section_attach(machines):
             machine.console.at = len(machine.console.seen)
             machine.console.send(f"until [ -b /dev/{node} ]; do usleep 10000;"
                                  " done; echo no'w' there\n")
+            machine.before_attach(path, i)
             time.sleep(0.5)
             began = time.monotonic()
-            machine.attach(path, i)
+            # The node may be there before the call is answered.
+            call = threading.Thread(target=machine.attach, args=(path, i))
+            call.start()
             machine.console.expect("now there", 60)
             took = time.monotonic() - began
+            call.join()
             if i in (0, 31):
                 note(f"attach-{i + 1}", machine, took)
         machine.stop()
@@ -244,4 +249,5 @@ def main():
             json.dump(figures, f)
 
 
-main()
+if __name__ == "__main__":
+    main()

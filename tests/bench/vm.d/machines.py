@@ -97,6 +97,9 @@ class Ours:
         self.console = self.host.console(name)
         return began
 
+    def before_attach(self, path, i):
+        """What is no part of the attach."""
+
     def attach(self, path, _):
         self.host.call("disk.add", name=self.running, disk={"path": path})
 
@@ -137,7 +140,7 @@ class Qemu:
             args += ["-netdev", "tap,id=n0,ifname=tap-peer,script=no,"
                      "downscript=no,vhost=" + ("on" if self.tuned and nic != "plain"
                                                else "off"),
-                     "-device", "virtio-net-pci,netdev=n0"]
+                     "-device", "virtio-net-pci,netdev=n0,romfile="]
         if direct:
             args += ["-kernel", "/tmp/vmlinuz", "-initrd", "/tmp/initrd.img",
                      "-append", "console=ttyAMA0 quiet"]
@@ -183,11 +186,13 @@ class Qemu:
                 assert "return" in answer, answer
                 return answer["return"]
 
-    def attach(self, path, i):
+    def before_attach(self, path, i):
         self.command("blockdev-add", **{
             "driver": "raw", "node-name": f"n{i}", "file": {
                 "driver": "file", "filename": path.replace(WORK, "/tmp"),
                 "aio": "io_uring"}})
+
+    def attach(self, _, i):
         self.command("device_add", driver="virtio-blk-pci", drive=f"n{i}",
                      id=f"a{i}", bus=f"port{i}", iothread="io")
 

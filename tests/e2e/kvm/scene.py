@@ -1,6 +1,7 @@
 """The scene of the KVM tests: a daemon, images of their own, started guests."""
 import base64
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,20 +52,33 @@ def pin_vcpus(host, name, cpu=0):
     return pinned
 
 
-def start32(host, name, cpu=0):
-    """Start a VM in AArch32 with vCPU 0 on this CPU and the others on those
-    that follow, where the host is emulated: QEMU keeps the SPSR of a guest's
+def start32(host, name, cpu=0, snapshot=None):
+    """Start a VM in AArch32, or restore it from this file, with vCPU 0 on this
+    CPU and the others on those that follow, where the host is emulated: QEMU keeps the SPSR of a guest's
     current mode in the CPU and forgets it when the guest goes on elsewhere or
     another guest in AArch32 ran there (README of tests/host)."""
+    def start():
+        if snapshot:
+            host.call("snapshot.restore", path=snapshot)
+        else:
+            host.call("vm.start", name=name)
+
     if os.environ.get("ARMVM_HOST") == "emulated":
         # What is started inherits it; a second vCPU sleeps until much later.
         _pin(host.proc.pid, {cpu})
-        host.call("vm.start", name=name)
+        start()
         pin_vcpus(host, name, cpu)
         _pin(host.proc.pid, set(range(os.cpu_count())))
     else:
-        host.call("vm.start", name=name)
+        start()
     return host.console(name)
+
+
+def shell_again(console):
+    """The console of a guest that was restored: its shell waits."""
+    console.send("\n")
+    console.expect(re.escape(console.PROMPT), 60)
+    return console
 
 
 def boot(host, name, timeout=BOOT_S):

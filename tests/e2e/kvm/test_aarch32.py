@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from scene import BOOT_S, GUEST, Host, define, guarded, image, pin_vcpus, \
-    report, save_tree, start32, wait_for
+    report, save_tree, shell_again, start32, wait_for
 
 host = Host().start()
 if not host.call("host.info")["guest"]["aarch32"]:
@@ -78,11 +78,42 @@ def a_kernel_without_pciehp_takes_no_disk():
     report.equal("nothing is left of it", disks, [])
 
 
+def saved_and_restored():
+    """Its CPU, timer and interrupts, in 32 bits."""
+    global direct
+    direct.run("sha256sum /bin/busybox >/tmp/sum; (while "
+               "sha256sum -c /tmp/sum >/dev/null 2>&1; do echo x >>/tmp/rounds; done) & sleep 1")
+    path = host.dir + "/z32.snapshot"
+    host.call("snapshot.save", name="z32", path=path, stop=True)
+    direct.close()
+    direct = shell_again(start32(host, "z32", 0, path))
+    out, _ = direct.run("a=$(wc -l </tmp/rounds); sleep 3; "
+                        "b=$(wc -l </tmp/rounds); [ $b -gt $a ] && echo on; "
+                        "uname -m")
+    report.match("restored, it goes on with right sums", r"on\narmv[78]l", out)
+
+
 def the_power_button():
     code, _, err = host.ctl("shutdown", "z32", "--timeout", "60s")
     report.equal("the power button turns it off", (code, err), (0, ""))
     report.match("by itself", r"armvm-guest: power button",
                  direct.expect("power button", 10))
+
+
+def all_the_memory_there_can_be():
+    host.call("vm.define", config={"name": "big32", **KERNEL,
+                                   "memory": "3GiB"})
+    guest = start32(host, "big32", 0)
+    guest.ready(120)
+    out, _ = guest.run("awk '/^(MemTotal|HighTotal)/ { print $2 }' "
+                       "/proc/meminfo")
+    total, high = (int(n) >> 10 for n in out.split())
+    report.check("3 GiB, most of them high memory",
+                 total > 2900 and high > 2000, out)
+    out, _ = guest.run("head -c 16m /dev/urandom >/tmp/a; "
+                       "sha256sum </tmp/a; sha256sum </tmp/a", 120)
+    report.equal("which holds what is written", len(set(out.split())), 2)
+    host.call("vm.stop", name="big32")
 
 
 def an_image_boots_by_32_bit_firmware():
@@ -179,6 +210,7 @@ def two_vcpus():
 
 guarded(what_makes_no_sense_is_refused, both_are_started,
         a_zimage_boots_without_firmware, a_kernel_without_pciehp_takes_no_disk,
-        the_power_button, an_image_boots_by_32_bit_firmware,
-        the_tree_is_right, devices_carry_data, variables_stay, two_vcpus)
+        saved_and_restored, the_power_button, all_the_memory_there_can_be,
+        an_image_boots_by_32_bit_firmware, the_tree_is_right,
+        devices_carry_data, variables_stay, two_vcpus)
 report.end()

@@ -63,6 +63,16 @@ def images():
             "block device")
 
 
+def one_file_twice():
+    os.link(disk, f"{dir_}/twin.raw")
+    refused("one file by two paths", create("--disk", f"{dir_}/twin.raw"), 2,
+            "twin.raw", "good.raw", "the same file", "readonly")
+    refused("one path twice", create("--disk", disk), 2, "disks[1].path",
+            "readonly")
+    refused("more slots than the bus holds", create("--max-hotplug", "33"), 2,
+            "max_hotplug", "33", "0 to 32")
+
+
 def firmware_and_memory():
     small = f"{dir_}/small.fd"
     with open(small, "wb") as f:
@@ -138,6 +148,6 @@ def no_daemon():
     shutil.rmtree(host.runtime, ignore_errors=True)
 
 
-guarded(images, firmware_and_memory, names, in_use, image_vanishes, network,
+guarded(images, one_file_twice, firmware_and_memory, names, in_use, image_vanishes, network,
         no_kvm, no_daemon)
 report.end()

@@ -2,7 +2,9 @@
 """Features of the CPU in a guest: seen exactly when they were asked for, and
 refused where the host has none. Says most on a host with a CPU that has all:
 --cpu max,pauth-impdef=on,sve=off --mte."""
-from scene import GUEST, Host, RpcError, boot, guarded, report
+import os
+
+from scene import GUEST, Host, RpcError, boot, guarded, report, shell_again
 
 host = Host().start()
 # What /proc/cpuinfo calls them.
@@ -52,5 +54,36 @@ def exactly_what_was_asked_for():
                  {f: has[f] and AUTO[f] for f in WORDS})
 
 
-guarded(exactly_what_was_asked_for)
+def tags_are_in_a_snapshot():
+    if not host.call("host.info")["guest"]["mte"]:
+        report.skip("memory tags in a snapshot", "this host has none")
+        return
+    define("tagged", mte="on")
+    guest = boot(host, "tagged")
+    guest.send("mte 512\n")
+    guest.expect("mte: tagged", 60)
+    path = host.dir + "/tagged.snapshot"
+    host.call("snapshot.save", name="tagged", path=path, stop=True)
+    report.note(f"a snapshot of {os.path.getsize(path) >> 20} MiB")
+    guest.close()
+    host.call("snapshot.restore", path=path)
+    guest = host.console("tagged")
+    guest.send("\n")
+    report.match("after a restore every granule has its tag", "mte: 0 of 131072"
+                 " wrong", guest.expect(r"mte: \d+ of \d+ wrong", 60))
+    report.match("and a wrong one faults", "mte: a wrong tag faults",
+                 guest.expect("mte: a wrong tag .*faults?", 60))
+    # Saved while it runs, it goes on with its tags, too.
+    shell_again(guest)
+    guest.send("mte 16\n")
+    guest.expect("mte: tagged", 60)
+    host.call("snapshot.save", name="tagged", path=path, overwrite=True,
+              compress=True)
+    guest.send("\n")
+    report.match("who goes on has them still", "mte: 0 of 4096 wrong",
+                 guest.expect(r"mte: \d+ of \d+ wrong", 60))
+    host.call("vm.stop", name="tagged")
+
+
+guarded(exactly_what_was_asked_for, tags_are_in_a_snapshot)
 report.end()

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from scene import Host, boot, define, guarded, image, report, \
-    save_tree
+    save_tree, shell_again
 
 host = Host().start()
 can = host.call("host.info")["guest"]
@@ -45,6 +45,35 @@ def check_devices(guest):
     report.equal("guest pings host", status, 0)
 
 
+SUMS = ("for c in 0 1 2 3 4 5 6 7; do taskset $((1 << c)) sh -c 'until [ "
+        "-e /tmp/enough ]; do "
+        "sha256sum /tmp/a; done' >/tmp/sums.$c & done")
+
+
+def saved_and_restored(guest):
+    """With each CPU at work and interrupts of every kind on their way."""
+    guest.run(SUMS + "; ping -i 0.05 10.78.1.1 >/dev/null & sleep 1")
+    path = host.dir + "/v2.snapshot"
+    began = time.monotonic()
+    host.call("snapshot.save", name="v2", path=path, stop=True)
+    host.call("snapshot.restore", path=path)
+    report.note(f"saved and restored in {time.monotonic() - began:.1f} s")
+    guest.close()
+    subprocess.run(["ip", "addr", "replace", "10.78.1.1/24", "dev", "tap-v2"],
+                   check=True)
+    guest = shell_again(host.console("v2"))
+    out, _ = guest.run("wc -l /tmp/sums.? | head -n 8 >/tmp/then; sleep 3; "
+                       "wc -l /tmp/sums.? | head -n 8 | paste /tmp/then - | "
+                       "awk '$3 > $1' | wc -l; cut -d' ' -f1 /tmp/sums.? | "
+                       "sort -u | wc -l", 120)
+    report.equal("restored, all 8 CPUs go on, and their sums are right",
+                 out.split(), ["8", "1"])
+    out, status = guest.run("ping -c 2 -w 20 10.78.1.1", 40)
+    report.check("so does its network", status == 0, out)
+    guest.run("touch /tmp/enough; killall ping; sync")
+    return guest
+
+
 def firmware_on_gicv2_with_8_vcpus():
     define(host, "v2", image(host, "v2"), vcpus=8, gic="v2",
            nics=[{"tap": "tap-v2"}])
@@ -59,6 +88,7 @@ def firmware_on_gicv2_with_8_vcpus():
     report.match("the PMU of the CPU", r"(?i)hw perfevents.*pmuv3", out)
     save_tree(guest, "guest-gicv2.dtb")
     check_devices(guest)
+    guest = saved_and_restored(guest)
     guest.send("reboot -f\n")
     guest.ready(240)
     report.equal("it reboots", guest.run("nproc")[0].strip(), "8")

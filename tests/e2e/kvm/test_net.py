@@ -29,7 +29,8 @@ def starts():
         "kernel": f"{GUEST}/vmlinuz", "initrd": f"{GUEST}/initrd.img",
         "cmdline": "console=ttyAMA0 quiet",
         "nics": [{"tap": "tap-vhost", "queues": 2, "mtu": 1400},
-                 {"tap": "tap-own", "queues": 2, "vhost": "off"},
+                 {"tap": "tap-own", "queues": 2, "vhost": "off",
+                  "on_error": "pause"},
                  {"user": True, "forward": [
                      {"address": "127.0.0.1", "host_port": 8080,
                       "guest_port": 80}]}]})
@@ -128,6 +129,18 @@ def data_passes():
         report.check(f"frames that {who} are counted",
                      nics[nic]["rx"]["bytes"] > 4 << 20
                      and nics[nic]["tx"]["bytes"] > 4 << 20, nics[nic])
+    own = nics["nic1"]
+    # What was filtered had no time, and what waits has none yet.
+    report.check("frames that we move have their times", all(
+        0 < sum(own[way]["latency"]) <= own[way]["frames"] + 1
+        for way in ("rx", "tx")), own)
+    report.check("of what vhost moves it is said that nobody takes them",
+                 nics["nic0"]["kernel"] and not any(
+                     "latency" in nics["nic0"][way] for way in ("rx", "tx")),
+                 nics["nic0"])
+    _, out, _ = host.ctl("stats", "web")
+    report.match("armvmctl stats shows both", r"nic0 .*kernel \(vhost\), which "
+                 r"takes no times.*nic1 +receive[^\n]*µs[^\n]*\n +<", out)
 
 
 def what_a_frame_costs():
@@ -327,6 +340,13 @@ def vanishing():
         detail = wait_for("the event", lambda: failures()[n:])[0]
         report.match(f"{tap} vanished: an event", f'nic "nic{nic}": .*gone',
                      detail)
+        if nic == 1:
+            vm = host.wait_state("web", "paused")
+            report.equal("and a pause, by policy, with the reason",
+                         vm["reason"], detail)
+            host.call("vm.resume", name="web")
+        report.equal(f"{tap} vanished: it runs", host.vm("web")["state"],
+                     "running")
         wait_for("no carrier", lambda: carrier(nic) == "0")
         guest.run(f"ping -c 2 -W 1 192.168.8{nic}.1", 30)
     os.kill(passts()[0], 9)

@@ -43,7 +43,8 @@ def what_a_boot_costs():
                  sum(s["exits"].values()))
     report.check("accesses are those of the devices", sum(
         m.get("reads", 0) + m.get("writes", 0) for m in s["mmio"])
-        + s["unanswered"] == s["exits"]["mmio"] + s["exits"]["undecoded"], s)
+        + s["unanswered"] == s["exits"]["mmio"] + s["exits"]["undecoded"]
+        + s.get("late_writes", 0), s)
     report.check("the console was written", mmio(s, "pl011") > 10, s["mmio"])
     report.check("KVM counts, too", all(
         v["kvm_exits"] >= v["mmio_user"] > 0 and v["wfi"] > 0
