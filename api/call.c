@@ -204,34 +204,13 @@ static int check_fd(const struct api_call *call,
 	return 0;
 }
 
-/* Those that are a job's, taken out of what the method is to see. */
-static int take_options(struct api_call *call, json_object *params,
-			struct error *e)
-{
-	_cleanup_json_ json_object *options = json_object_new_object();
-	json_object *value;
-
-	for (const struct json_field *f = api_option_fields; f->name; f++) {
-		if (!json_object_is_type(params, json_type_object) ||
-		    !json_object_object_get_ex(params, f->name, &value))
-			continue;
-		call->has_options = true;
-		json_object_object_add(options, f->name,
-				       json_object_get(value));
-		json_object_object_del(params, f->name);
-	}
-	return call->has_options ? json_decode(options, api_option_fields,
-					       &call->options, "", e)
-				 : 0;
-}
-
 static int decode_params(struct api_call *call, json_object *params,
 			 struct error *e)
 {
 	const struct api_method *method = &api_methods[call->method];
 	int r;
 
-	r = take_options(call, params, e);
+	r = call_take_options(params, &call->options, &call->has_options, e);
 	if (r < 0)
 		return r;
 	call->given = json_object_get(params);

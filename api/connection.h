@@ -71,6 +71,11 @@ void connection_notify(struct api_connection *c, json_object *message);
 void call_release(struct api_call *call, json_object *result, int fd,
 		  const struct error *e);
 
+/* api/call_options.c: those that are a job's, taken out of what the method is
+ * to see; *ret_given (false before) when there were any. */
+int call_take_options(json_object *params, struct api_options *ret,
+		      bool *ret_given, struct error *e) must_check;
+
 /* api/server.c */
 /* Whether answers wait now; if so they go through server_hold(). */
 bool server_held(const struct api_server *s);
