@@ -201,7 +201,7 @@ def test_wait():
     time.sleep(1)
     check("it waits on over a killed daemon", waiting.poll() is None)
     ok("stop", "stop", "web")
-    equal("and sees the end", (waiting.communicate(timeout=20),
+    equal("and sees the end", (waiting.communicate(timeout=60),
                                waiting.returncode), (("", ""), 0))
     ok("start", "start", "web")
     waiting = subprocess.Popen([CTL, "--socket", host.socket, "wait", "web"],
@@ -209,7 +209,7 @@ def test_wait():
     connected(waiting)
     os.kill(host.vm("web")["pid"], signal.SIGKILL)
     match("a crash is told", "web crashed: ",
-          waiting.communicate(timeout=20)[1])
+          waiting.communicate(timeout=60)[1])
     equal("and its status", waiting.returncode, 5)
     fails("wait for nobody", 3, 'no VM named "nobody"', "wait", "nobody")
 
@@ -265,7 +265,7 @@ def test_console_on_a_terminal():
         check("Ctrl-C goes to the guest", t.proc.poll() is None)
         t.type(b"\x1d.")
         t.expect("Left the console of web")
-        equal("Ctrl-] . leaves", t.proc.wait(10), 0)
+        equal("Ctrl-] . leaves", t.proc.wait(60), 0)
         check("the terminal is as before", t.restored())
     equal("the VM goes on", host.vm("web")["state"], "running")
     for sig in (signal.SIGTERM, signal.SIGHUP):
@@ -273,14 +273,14 @@ def test_console_on_a_terminal():
             t.expect("Connected to the console of web. Ctrl-] . leaves")
             wait_for("raw mode", t.raw)
             t.proc.send_signal(sig)
-            equal(f"{sig.name} ends it", t.proc.wait(10), -sig)
+            equal(f"{sig.name} ends it", t.proc.wait(60), -sig)
             check(f"the terminal is as before, after {sig.name}",
                   t.restored())
     with Terminal(host, "console", "web") as t:
         wait_for("raw mode", t.raw)
         host.ctl("stop", "web")
         t.expect("The console of web was closed: it is stopped")
-        equal("console at stop", t.proc.wait(10), 0)
+        equal("console at stop", t.proc.wait(60), 0)
         check("the terminal is as before, after stop", t.restored())
 
 
@@ -295,7 +295,7 @@ def test_progress():
         t.expect(" ... 0 s")
         host.call("vm.stop", name="web")
         t.expect("web: stopped")
-        equal("shutdown with progress", t.proc.wait(20), 0)
+        equal("shutdown with progress", t.proc.wait(60), 0)
     host.ctl("start", "web")
     console = host.console("web")
     console.send("ignore\n")
@@ -339,7 +339,7 @@ def test_daemon_that_goes_away():
     p.stdout.readline()
     time.sleep(0.2)
     host.stop()
-    _, err = p.communicate(timeout=10)
+    _, err = p.communicate(timeout=60)
     check("a follower is told that the daemon went", p.returncode == 11 and
           "closed the connection" in err, f"[{p.returncode}] {err}")
 

@@ -431,7 +431,7 @@ def test_end():
             (["--http-listen", "127.0.0.1:1"], "takes tls-cert"),
             (["--config", "/nonexistent"], "cannot read /nonexistent")):
         r = host.start(*options, wait=False)
-        r.proc.wait(20)
+        r.proc.wait(60)
         check(f"{options}: does not start", r.proc.returncode not in (0, -6))
         match("and says why", pattern, host.log_text())
         host.proc = None

@@ -211,10 +211,10 @@ class Run:
         allowed = [self.model]
         if self.doing:
             allowed.append(self.doing[1](self.model))
-        self.host.proc.wait(10)
+        self.host.proc.wait(60)
         self.host.proc = None
         self.host.start()
-        found, = wait_for("settled", self.settled, 25)
+        found, = wait_for("settled", self.settled, 60)
         # An end that was asked for is finished after the restart.
         if found not in allowed:
             return f"have {found}\nwant one of {allowed}"
@@ -223,7 +223,7 @@ class Run:
                     self.host.vm(name)["pid"] != pid:
                 return f"{name} is another process"
         try:
-            wait_for("no leftovers", lambda: not self.leftovers(), 5)
+            wait_for("no leftovers", lambda: not self.leftovers(), 60)
         except TimeoutError:
             return f"left over: {self.leftovers()}"
         return None

@@ -163,7 +163,7 @@ def test_option():
         NOBODY, make_group("armvm-admin"), "vm.list"), "denied")
     host.stop()
     host.start("--group", "no-such-group", wait=False)
-    equal("a group that is not there", host.proc.wait(20), 2)
+    equal("a group that is not there", host.proc.wait(60), 2)
     host.proc = None
     match("is said", 'there is no group "no-such-group"', host.log_text())
 

@@ -111,7 +111,7 @@ def test_terminal():
         equal("a VM that stops is gone", fresh(t)[3].split()[0], "vm01")
         check("nothing is wiped: no flicker", "\033[2J" not in t.seen)
         t.type(b"q")
-        equal("q leaves", t.proc.wait(10), 0)
+        equal("q leaves", t.proc.wait(60), 0)
         t.read()
         check("the screen from before is back",
               t.seen.endswith("\033[?25h\033[?1049l"), t.seen[-40:])
@@ -120,7 +120,7 @@ def test_terminal():
         with Terminal(host, "top") as t:
             t.expect("vm01")
             t.proc.send_signal(sig)
-            equal(f"{sig.name} ends it", t.proc.wait(10), -sig)
+            equal(f"{sig.name} ends it", t.proc.wait(60), -sig)
             check(f"the terminal is as before, after {sig.name}",
                   t.restored())
 
@@ -129,7 +129,7 @@ def test_daemon_goes():
     with Terminal(host, "top", "-d", "200ms") as t:
         t.expect("vm01")
         host.kill()
-        equal("no daemon", t.proc.wait(10), 11)
+        equal("no daemon", t.proc.wait(60), 11)
         t.expect("armvmctl: ")
         check("the terminal is as before", t.restored())
     host.start()
@@ -195,7 +195,7 @@ def test_ten_thousand():
         wait_for("the second page by name", lambda: t.read() or
                  "\nvm00016" in t.seen, 60)
         t.type(b"q")
-        equal("keys are heard", t.proc.wait(20), 0)
+        equal("keys are heard", t.proc.wait(60), 0)
     check("and never a call for one VM",
           {m for m, _ in many.calls} == {"stats.list"}, many.calls)
 
