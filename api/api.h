@@ -108,6 +108,7 @@ struct api_stats_list_params {
 	char *cursor; /* of the page before; NULL: from the start */
 	uint32_t limit;
 	json_object *labels; /* NULL: any; else an object of strings */
+	bool totals;
 };
 struct api_update_params {
 	char *name;
@@ -339,6 +340,9 @@ struct api_handlers {
 	/* May be NULL. True while changes wait to be made durable: replies and
 	 * notifications are then kept, in order, for api_server_release(). */
 	bool (*held)(void *cookie);
+	/* May be NULL. Whether something can be written now; if not, calls of
+	 * methods that may change something wait for api_server_resume(). */
+	bool (*ready)(void *cookie);
 	/* May be NULL. Runs a call that has api_options. */
 	void (*job)(void *cookie, struct api_call *c);
 	/* Fills *ret, which is zeroed. NULL: everyone is admin. */
@@ -418,6 +422,9 @@ struct api_server *api_server_free(struct api_server *s);
 /* Send what was held back. With `why`, the changes behind it did not happen:
  * each result becomes that error, and notifications are dropped. */
 void api_server_release(struct api_server *s, const struct error *why);
+
+/* Run the calls that waited for api_handlers.ready. */
+void api_server_resume(struct api_server *s);
 
 /* A notification {"jsonrpc":"2.0","method":"event","params":event} to every
  * subscriber; `event` is borrowed. A subscriber too slow to take it is sent

@@ -20,7 +20,9 @@ struct api_call {
 	json_object *id;
 	bool notification;
 	bool subscribe;
-	bool direct;	     /* made by caller_call(): no envelope */
+	bool direct;	   /* made by caller_call(): no envelope */
+	bool has_revision; /* of the VM it names, to be compared */
+	int64_t revision;
 	struct batch *batch; /* NULL: a request on its own */
 };
 
@@ -202,34 +204,13 @@ static int check_fd(const struct api_call *call,
 	return 0;
 }
 
-/* Those that are a job's, taken out of what the method is to see. */
-static int take_options(struct api_call *call, json_object *params,
-			struct error *e)
-{
-	_cleanup_json_ json_object *options = json_object_new_object();
-	json_object *value;
-
-	for (const struct json_field *f = api_option_fields; f->name; f++) {
-		if (!json_object_is_type(params, json_type_object) ||
-		    !json_object_object_get_ex(params, f->name, &value))
-			continue;
-		call->has_options = true;
-		json_object_object_add(options, f->name,
-				       json_object_get(value));
-		json_object_object_del(params, f->name);
-	}
-	return call->has_options ? json_decode(options, api_option_fields,
-					       &call->options, "", e)
-				 : 0;
-}
-
 static int decode_params(struct api_call *call, json_object *params,
 			 struct error *e)
 {
 	const struct api_method *method = &api_methods[call->method];
 	int r;
 
-	r = take_options(call, params, e);
+	r = call_take_options(params, &call->options, &call->has_options, e);
 	if (r < 0)
 		return r;
 	call->given = json_object_get(params);
@@ -297,7 +278,20 @@ static int call_prepare(struct api_call *call,
 	return r == 0 ? check_role(call, e) : r;
 }
 
-static void call_run(struct api_call *call)
+static int check_revision(const struct api_call *call, struct error *e)
+{
+	const char *vm = call_vm(call);
+	const struct api_handlers *h;
+
+	if (!call->has_revision || !vm)
+		return 0;
+	h = server_handlers(call->caller->server);
+	return h->check_revision
+		       ? h->check_revision(h->cookie, vm, call->revision, e)
+		       : 0;
+}
+
+static void call_handle(struct api_call *call)
 {
 	const struct api_handlers *handlers = call->caller->handlers;
 	struct error e = ERROR_INIT;
@@ -316,6 +310,29 @@ static void call_run(struct api_call *call)
 			       api_methods[call->method].name);
 		api_call_fail(call, &e);
 	}
+}
+
+static void call_run(struct api_call *call)
+{
+	struct error e = ERROR_INIT;
+
+	/* With handlers of its own it is a part of a call that runs. */
+	if (!call->caller->handlers && server_park(call->caller->server, call))
+		return;
+	if (check_revision(call, &e) < 0)
+		api_call_fail(call, &e);
+	else
+		call_handle(call);
+}
+
+void call_resume(struct api_call *call)
+{
+	struct error e = ERROR_INIT;
+
+	if (check_role(call, &e) < 0 || check_revision(call, &e) < 0)
+		api_call_fail(call, &e);
+	else
+		call_handle(call);
 }
 
 static struct api_call *call_new(struct api_caller *c)
@@ -399,32 +416,22 @@ void caller_message(struct api_caller *c, const char *text, size_t size)
 	}
 }
 
-static int check_revision(const struct api_call *call, struct error *e)
-{
-	const struct api_handlers *h = server_handlers(call->caller->server);
-	const char *vm = call_vm(call);
-
-	if (!vm || !h->check_revision)
-		return 0;
-	return h->check_revision(h->cookie, vm, call->caller->revision, e);
-}
-
 void caller_call(struct api_caller *c, enum api_method_id method,
 		 json_object *params, struct api_call **ret_call)
 {
 	struct api_call *call = call_new(c);
-	bool has_revision = c->has_revision;
 	struct error e = ERROR_INIT;
 
-	c->has_revision = false;
 	if (ret_call)
 		*ret_call = call;
 	if (call) {
 		call->direct = true;
 		call->method = method;
+		call->has_revision = c->has_revision;
+		call->revision = c->revision;
+		c->has_revision = false;
 		if (decode_params(call, params, &e) < 0 ||
-		    check_role(call, &e) < 0 ||
-		    (has_revision && check_revision(call, &e) < 0))
+		    check_role(call, &e) < 0)
 			api_call_fail(call, &e);
 		else
 			call_run(call);

@@ -71,6 +71,11 @@ void connection_notify(struct api_connection *c, json_object *message);
 void call_release(struct api_call *call, json_object *result, int fd,
 		  const struct error *e);
 
+/* api/call_options.c: those that are a job's, taken out of what the method is
+ * to see; *ret_given (false before) when there were any. */
+int call_take_options(json_object *params, struct api_options *ret,
+		      bool *ret_given, struct error *e) must_check;
+
 /* api/server.c */
 /* Whether answers wait now; if so they go through server_hold(). */
 bool server_held(const struct api_server *s);
@@ -78,6 +83,16 @@ bool server_held(const struct api_server *s);
  * call NULL, a notification of `result`. Consumes result and fd. */
 void server_hold(struct api_server *s, struct api_call *call,
 		 json_object *result, int fd, const struct error *e);
+/*
+ * Whether a call has to wait until something can be written (api/parked.c);
+ * then call_resume() comes later, of api/call.c: it is judged anew and run.
+ */
+bool server_park(struct api_server *s, struct api_call *call);
+void call_resume(struct api_call *call);
+struct parked;
+struct parked **server_parked(struct api_server *s);
+/* The server ends: all are told so. */
+void parked_end(struct api_server *s);
 /* The calls of api_call_outer() that are under way (api/outer.c). */
 struct outer;
 struct outer **server_outers(struct api_server *s);

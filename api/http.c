@@ -32,7 +32,7 @@ struct http_server {
 	bool polling;  /* the loop looks at descriptors */
 	unsigned refs; /* handles of libuv, connections */
 	struct http_client *clients;
-	unsigned n_clients, max_clients, n_strangers;
+	unsigned n_strangers;
 };
 
 struct api_server *http_api(const struct http_server *s)
@@ -96,7 +96,9 @@ static void client_gone(struct http_client *c)
 	*c->link = c->next;
 	if (c->next)
 		c->next->link = c->link;
-	c->server->n_clients--;
+	/* The API may have gone first. */
+	if (c->caller.server)
+		server_client_gone(c->caller.server);
 	c->server->n_strangers -= c->stranger;
 	server_unref(c->server);
 	http_client_unref(c);
@@ -166,7 +168,7 @@ static struct http_client *client_new(struct http_server *s)
 	if (c->next)
 		c->next->link = &c->next;
 	s->clients = c;
-	s->n_clients++;
+	server_client_came(s->api);
 	s->refs++;
 	return c;
 }
@@ -220,7 +222,7 @@ static void on_listen(uv_poll_t *poll, int status, int events);
 
 static void listen_all(struct http_server *s)
 {
-	bool full = s->n_clients >= s->max_clients;
+	bool full = server_full(s->api);
 
 	for (size_t i = 0; i < ARRAY_SIZE(s->listeners); i++)
 		if (s->listeners[i].fd >= 0)
@@ -239,7 +241,7 @@ static void on_listen(uv_poll_t *poll, int status, int events)
 	struct http_server *s = l->server;
 
 	for (int i = 0; i < ACCEPT_BURST; i++) {
-		int fd = s->n_clients < s->max_clients
+		int fd = !server_full(s->api)
 				 ? accept4(l->fd, NULL, NULL,
 					   SOCK_CLOEXEC | SOCK_NONBLOCK)
 				 : -1;
@@ -250,9 +252,8 @@ static void on_listen(uv_poll_t *poll, int status, int events)
 		}
 		/* Full, or out of descriptors: look again later, as the
 		 * listener would wake us at once. */
-		if (s->n_clients >= s->max_clients ||
-		    (errno != EAGAIN && errno != EINTR &&
-		     errno != ECONNABORTED)) {
+		if (server_full(s->api) || (errno != EAGAIN && errno != EINTR &&
+					    errno != ECONNABORTED)) {
 			uv_poll_stop(&l->poll);
 			uv_timer_start(&s->retry, on_retry, ACCEPT_PAUSE_MS, 0);
 		}
@@ -353,7 +354,6 @@ int http_server_new(struct api_server *api, uv_loop_t *loop,
 		return error_set(e, -ENOMEM, "out of memory");
 	}
 	s->api = api;
-	s->max_clients = server_clients_max();
 	s->listeners[0] = (struct listener){.server = s, .fd = p->unix_fd};
 	s->listeners[1] = (struct listener){
 		.server = s, .fd = p->tcp_fd, .tls = true};

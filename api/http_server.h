@@ -29,7 +29,11 @@ void server_identify(const struct api_server *s, const struct api_peer *peer,
 		     struct api_identity *ret);
 bool server_may_see(const struct api_server *s, const struct api_identity *who,
 		    json_object *event);
-unsigned server_clients_max(void);
+/* Clients of both kinds are counted together, as they share what descriptors
+ * the process may have; nobody is accepted while it is full. */
+bool server_full(const struct api_server *s);
+void server_client_came(struct api_server *s);
+void server_client_gone(struct api_server *s);
 uv_loop_t *server_loop(const struct api_server *s);
 
 #endif

@@ -292,7 +292,9 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "What a running VM did so far: counters that grow from its "
 	       "start on; two answers and their time_ns make rates."),
 	METHOD(STATS_LIST, stats_list, false,
-	       "{vms: as vm.stats has each, or with error; cursor: for the "
+	       "{vms: as vm.stats has each, or with totals, or with error; "
+	       "cursor: "
+	       "for the "
 	       "next page, if there is one}",
 	       "The same of all active VMs, in the order of their names."),
 	METHOD(HOST_METRICS, empty, false, "{text}; over HTTP the text itself",

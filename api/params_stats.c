@@ -13,8 +13,17 @@ const struct json_field stats_list_params[] = {
 		.kind = JSON_U32,
 		.offset = offsetof(struct api_stats_list_params, limit),
 		.min = 1,
-		.max = 1000,
-		.doc = "VMs a page; default 100, at most 1000.",
+		.max = 10000,
+		.doc = "VMs a page; default 100, at most 1000, or with "
+		       "\"totals\" 10000.",
+	},
+	{
+		.name = "totals",
+		.kind = JSON_BOOL,
+		.offset = offsetof(struct api_stats_list_params, totals),
+		.doc = "Of each VM sums instead of \"stats\": time_ns, cpu_ns, "
+		       "exits, disk_read, disk_written, disk_requests, "
+		       "net_received, net_sent.",
 	},
 	{
 		.name = "labels",

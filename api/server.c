@@ -9,6 +9,7 @@
 /* How long accepting rests after the process ran out of descriptors. */
 #define ACCEPT_PAUSE_MS 200
 #define ACCEPT_BURST	16
+#define CLIENTS_MAX	32768
 
 /* An answer or notification that waits for its changes to be durable. */
 struct held {
@@ -29,11 +30,12 @@ struct api_server {
 	unsigned open_handles;
 	struct http_server *http;
 	struct api_connection *connections;
-	unsigned n_connections, max_connections;
+	unsigned n_clients, max_clients; /* of both kinds */
 	struct held *held, **held_tail;
 	bool releasing;
 	unsigned n_strangers; /* who may do nothing */
 	struct outer *outers;
+	struct parked *parked;
 };
 
 static void on_listen(uv_poll_t *poll, int status, int events);
@@ -48,6 +50,11 @@ struct outer **server_outers(struct api_server *s)
 	return &s->outers;
 }
 
+struct parked **server_parked(struct api_server *s)
+{
+	return &s->parked;
+}
+
 uv_loop_t *server_loop(const struct api_server *s)
 {
 	return s->loop;
@@ -55,14 +62,31 @@ uv_loop_t *server_loop(const struct api_server *s)
 
 static void server_listen(struct api_server *s)
 {
-	bool full = s->n_connections >= s->max_connections;
+	uv_poll_start(&s->poll, server_full(s) ? 0 : UV_READABLE, on_listen);
+}
 
-	uv_poll_start(&s->poll, full ? 0 : UV_READABLE, on_listen);
+bool server_full(const struct api_server *s)
+{
+	return s->n_clients >= s->max_clients;
+}
+
+void server_client_came(struct api_server *s)
+{
+	s->n_clients++;
+}
+
+void server_client_gone(struct api_server *s)
+{
+	bool was_full = server_full(s);
+
+	s->n_clients--;
+	if (was_full)
+		server_listen(s);
 }
 
 void server_connection_closed(struct api_server *s, struct api_connection *c)
 {
-	s->n_connections--;
+	s->n_clients--;
 	s->n_strangers -= c->who.role == API_ROLE_NONE;
 	server_listen(s);
 }
@@ -108,12 +132,12 @@ static bool server_accept(struct api_server *s)
 		return false;
 	}
 	if (connection_new(s, s->loop, fd, &s->connections) == 0) {
-		s->n_connections++;
+		s->n_clients++;
 		s->n_strangers += s->connections->who.role == API_ROLE_NONE;
 		if (s->n_strangers > SERVER_STRANGERS_MAX)
 			connection_close(s->connections);
 	}
-	if (s->n_connections < s->max_connections)
+	if (!server_full(s))
 		return true;
 	server_listen(s);
 	return false;
@@ -128,13 +152,14 @@ static void on_listen(uv_poll_t *poll, int status, int events)
 			break;
 }
 
-/* Clients may use half of the descriptors: the rest is for running VMs. */
-unsigned server_clients_max(void)
+/* Clients may use three quarters of the descriptors: the rest is for running
+ * VMs. */
+static unsigned clients_max(void)
 {
 	struct rlimit limit = {.rlim_cur = 1024};
 
 	getrlimit(RLIMIT_NOFILE, &limit);
-	return (unsigned)MAX(MIN(limit.rlim_cur / 2, 16384), 8);
+	return (unsigned)MAX(MIN(limit.rlim_cur / 4 * 3, CLIENTS_MAX), 8);
 }
 
 int api_server_new(uv_loop_t *loop, int listen_fd,
@@ -159,7 +184,7 @@ int api_server_new(uv_loop_t *loop, int listen_fd,
 	s->held_tail = &s->held;
 	s->loop = loop;
 	s->listen_fd = listen_fd;
-	s->max_connections = server_clients_max();
+	s->max_clients = clients_max();
 	server_listen(s);
 	*ret = s;
 	return 0;
@@ -185,6 +210,7 @@ struct api_server *api_server_free(struct api_server *s)
 
 	if (!s)
 		return NULL;
+	parked_end(s);
 	api_server_release(s, NULL);
 	s->http = http_server_free(s->http);
 	outers_end(s->outers);

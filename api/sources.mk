@@ -5,6 +5,6 @@ SRCS += api/apidoc.c api/call.c api/client.c api/connection.c api/discover.c \
 TESTS += tests/unit/test_jsonrpc.c tests/unit/test_api_client.c \
 	tests/unit/test_api_limits.c tests/unit/test_api_server.c \
 	tests/unit/test_http_route.c
-SRCS += api/inner.c api/outer.c
+SRCS += api/inner.c api/call_options.c api/outer.c api/parked.c
 SRCS += api/manual.c api/params_console.c
 TESTS += tests/unit/test_manual.c

@@ -1,7 +1,6 @@
 #include "cli/cli.h"
 
 #include <time.h>
-#include <unistd.h>
 
 int64_t cli_now_ms(void)
 {
@@ -35,38 +34,6 @@ int cli_call(struct cli *cli, const char *method, json_object *params,
 	}
 	return api_client_call(cli->client, method, params, ret_result, ret_fd,
 			       e);
-}
-
-int cli_call_progress(struct cli *cli, const char *method, json_object *params,
-		      const char *what, uint64_t limit_ms,
-		      json_object **ret_result, struct error *e)
-{
-	bool show = cli->format == OUTPUT_TABLE && isatty(STDERR_FILENO);
-	int64_t began = cli_now_ms(), id;
-	int r = cli_connect(cli, e);
-
-	if (r < 0) {
-		json_object_put(params);
-		return r;
-	}
-	r = api_client_send(cli->client, method, params, &id, e);
-	while (r == 0) {
-		int64_t spent = cli_now_ms() - began;
-
-		if (show)
-			fprintf(stderr, "\r%s ... %d s", what,
-				(int)(spent / 1000));
-		r = api_client_wait(cli->client, id, 1000 - (int)(spent % 1000),
-				    ret_result, NULL, e);
-		if (r == 0)
-			break;
-		if (r == -EAGAIN &&
-		    (limit_ms == 0 || spent < (int64_t)limit_ms))
-			r = 0;
-	}
-	if (show)
-		fputs("\r\033[K", stderr);
-	return r;
 }
 
 int cli_vm_call(struct cli *cli, const struct cli_args *args,

@@ -106,17 +106,22 @@ int cli_connect(struct cli *cli, struct error *e) must_check;
 int cli_call(struct cli *cli, const char *method, json_object *params,
 	     json_object **ret_result, int *ret_fd, struct error *e) must_check;
 /*
- * The same, showing on a terminal that `what` ("web: starting") is under way
- * and for how long; after limit_ms (0: never) -EAGAIN with `e` untouched.
+ * cli/job.c: the same for what takes longer than a moment, of a command that
+ * has CLI_LONG_OPTIONS. People are shown how far `what` ("web: starting") is:
+ * on a terminal by a bar, elsewhere, with --wait, by a line for each step; what
+ * is asked then is a job, which goes on when we are interrupted. With --no-wait
+ * the job's number is printed and *ret_result is NULL.
  */
-int cli_call_progress(struct cli *cli, const char *method, json_object *params,
-		      const char *what, uint64_t limit_ms,
-		      json_object **ret_result, struct error *e) must_check;
-/* cli/job.c: the same by a job, showing its steps. Only for a terminal: what
- * is asked is then the job, and it goes on when we are interrupted. */
-int cli_call_job(struct cli *cli, const char *method, json_object *params,
-		 const char *what, json_object **ret_result,
-		 struct error *e) must_check;
+#define CLI_LONG_OPTIONS                                                    \
+	{"wait", NULL,                                                      \
+	 "wait for the end, showing each step (on a terminal: "             \
+	 "always)"},                                                        \
+	{                                                                   \
+		"no-wait", NULL, "print the number of the job that does it" \
+	}
+int cli_call_long(struct cli *cli, const struct cli_args *args,
+		  const char *method, json_object *params, const char *what,
+		  json_object **ret_result, struct error *e) must_check;
 /* Call `method` for the VM in operand 0 and print "NAME: done", or the VM as
  * JSON: all there is to several commands. */
 int cli_vm_call(struct cli *cli, const struct cli_args *args,

@@ -210,7 +210,8 @@ const struct cli_command cli_command_job_cancel = {
 
 /* A bar on a terminal; elsewhere a line whenever the step is another. */
 static void show_progress(const struct cli *cli, json_object *job,
-			  const char *what, char *last, size_t size)
+			  const char *what, int64_t began, char *last,
+			  size_t size)
 {
 	static const char full[] = "########################";
 	const char *now = field_text(job, "step");
@@ -219,9 +220,9 @@ static void show_progress(const struct cli *cli, json_object *job,
 	if (cli->format != OUTPUT_TABLE)
 		return;
 	if (isatty(STDERR_FILENO)) {
-		fprintf(stderr, "\r\033[K%s [%-*.*s] %d %% %s", what, BAR_WIDTH,
-			BAR_WIDTH * MIN(percent, 100) / 100, full, percent,
-			now);
+		fprintf(stderr, "\r\033[K%s [%-*.*s] %d %% %s ... %d s", what,
+			BAR_WIDTH, BAR_WIDTH * MIN(percent, 100) / 100, full,
+			percent, now, (int)((cli_now_ms() - began) / 1000));
 	} else if (*now && !streq(now, last)) {
 		output_line(stderr, "%s: %s", what, now);
 		snprintf(last, size, "%s", now);
@@ -234,6 +235,7 @@ static int wait_for_end(struct cli *cli, uint64_t id, const char *what,
 {
 	_cleanup_json_ json_object *job = NULL;
 	char last[32] = "", own[128] = "";
+	int64_t began = cli_now_ms();
 	int r;
 
 	for (;;) {
@@ -249,7 +251,8 @@ static int wait_for_end(struct cli *cli, uint64_t id, const char *what,
 			break;
 		snprintf(own, sizeof(own), "%s %s", field_text(job, "method"),
 			 field_text(job, "vm"));
-		show_progress(cli, job, what ? what : own, last, sizeof(last));
+		show_progress(cli, job, what ? what : own, began, last,
+			      sizeof(last));
 	}
 	if (cli->format == OUTPUT_TABLE && isatty(STDERR_FILENO))
 		fputs("\r\033[K", stderr);
@@ -268,8 +271,8 @@ static int job_error(json_object *job, struct error *e)
 			      "%s", field_text(error, "message"));
 }
 
-int cli_call_job(struct cli *cli, const char *method, json_object *params,
-		 const char *what, json_object **ret_result, struct error *e)
+static int call_job(struct cli *cli, const char *method, json_object *params,
+		    const char *what, json_object **ret_result, struct error *e)
 {
 	_cleanup_json_ json_object *begun = NULL, *job = NULL;
 	int r;
@@ -283,6 +286,18 @@ int cli_call_job(struct cli *cli, const char *method, json_object *params,
 	if (r == 0)
 		*ret_result = json_object_get(field_get(job, "result"));
 	return r;
+}
+
+int cli_call_long(struct cli *cli, const struct cli_args *args,
+		  const char *method, json_object *params, const char *what,
+		  json_object **ret_result, struct error *e)
+{
+	if (cli_option(args, "no-wait"))
+		return cli_vm_begin(cli, method, params, e);
+	if (cli->format == OUTPUT_TABLE &&
+	    (isatty(STDERR_FILENO) || cli_option(args, "wait")))
+		return call_job(cli, method, params, what, ret_result, e);
+	return cli_call(cli, method, params, ret_result, NULL, e);
 }
 
 static int run_wait(struct cli *cli, const struct cli_args *args,

@@ -1,33 +1,22 @@
 #include "cli/cli.h"
 
-#include <inttypes.h>
-
 #include "lib/base/parse.h"
 
 #define TIMEOUT_DEFAULT_MS 60000
-/* The daemon keeps the deadline; this is for one that does not answer. */
-#define GRACE_MS 10000
 
-static int shutdown_vm(struct cli *cli, const char *name, uint64_t timeout_ms,
-		       json_object **ret_vm, struct error *e)
+static int shutdown_vm(struct cli *cli, const struct cli_args *args,
+		       uint64_t timeout_ms, json_object **ret_vm,
+		       struct error *e)
 {
+	const char *name = args->operands[0];
 	json_object *params = cli_name_params(name);
 	char what[160];
-	int r;
 
 	json_object_object_add(params, "timeout_ms",
 			       json_object_new_uint64(timeout_ms));
 	snprintf(what, sizeof(what), "%s: waiting for the guest to shut down",
 		 name);
-	r = cli_call_progress(cli, "vm.shutdown", params, what,
-			      timeout_ms + GRACE_MS, ret_vm, e);
-	if (r == -EAGAIN)
-		return error_set_code(e, ERROR_TIMEOUT,
-				      "%s: armvmd has not answered %" PRIu64
-				      " s after the deadline; see how it is "
-				      "with: armvmctl show %s",
-				      name, (uint64_t)GRACE_MS / 1000, name);
-	return r;
+	return cli_call_long(cli, args, "vm.shutdown", params, what, ret_vm, e);
 }
 
 static int run(struct cli *cli, const struct cli_args *args, struct error *e)
@@ -41,8 +30,8 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 	if (timeout)
 		r = parse_duration(timeout, "--timeout", &timeout_ms, e);
 	if (r == 0)
-		r = shutdown_vm(cli, args->operands[0], timeout_ms, &vm, e);
-	if (r < 0)
+		r = shutdown_vm(cli, args, timeout_ms, &vm, e);
+	if (r < 0 || !vm)
 		return r;
 	if (cli->format != OUTPUT_TABLE)
 		return output_object(cli->format, vm, e);
@@ -60,6 +49,7 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 static const struct cli_option options[] = {
 	{"timeout", "TIME",
 	 "how long to wait, as 30s or 2m (default 1m); 0: do not wait"},
+	CLI_LONG_OPTIONS,
 	{NULL},
 };
 

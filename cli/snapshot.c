@@ -31,16 +31,6 @@ static int add_timeout(json_object *params, const struct cli_args *args,
 	return r;
 }
 
-/* Consumes params. */
-static int call(struct cli *cli, const struct cli_args *args,
-		const char *method, const char *what, json_object *params,
-		json_object **ret, struct error *e)
-{
-	if (!cli_option(args, "no-wait"))
-		return cli_call_progress(cli, method, params, what, 0, ret, e);
-	return cli_vm_begin(cli, method, params, e);
-}
-
 static int run_save(struct cli *cli, const struct cli_args *args,
 		    struct error *e)
 {
@@ -61,7 +51,7 @@ static int run_save(struct cli *cli, const struct cli_args *args,
 		return r;
 	}
 	snprintf(what, sizeof(what), "%s: saving", name);
-	r = call(cli, args, "snapshot.save", what, params, &result, e);
+	r = cli_call_long(cli, args, "snapshot.save", params, what, &result, e);
 	if (r < 0 || !result)
 		return r;
 	if (cli->format != OUTPUT_TABLE)
@@ -80,7 +70,7 @@ static const struct cli_option save_options[] = {
 	{"compress", NULL, "pack the memory: less disk, more time"},
 	{"overwrite", NULL, "replace FILE when the new one is whole"},
 	{"timeout", "TIME", "give up after this, as 30s or 2m"},
-	{"no-wait", NULL, "print the number of the job that does it"},
+	CLI_LONG_OPTIONS,
 	{NULL},
 };
 
@@ -123,7 +113,8 @@ static int run_restore(struct cli *cli, const struct cli_args *args,
 		json_object_put(params);
 		return r;
 	}
-	r = call(cli, args, "snapshot.restore", "restoring", params, &vm, e);
+	r = cli_call_long(cli, args, "snapshot.restore", params, "restoring",
+			  &vm, e);
 	if (r < 0 || !vm)
 		return r;
 	if (cli->format != OUTPUT_TABLE)
@@ -139,7 +130,7 @@ static const struct cli_option restore_options[] = {
 	{"paused", NULL, "leave it paused; resume lets it go on"},
 	{"changed-disks", NULL, "its disks were put back as they were"},
 	{"timeout", "TIME", "give up after this, as 30s or 2m"},
-	{"no-wait", NULL, "print the number of the job that does it"},
+	CLI_LONG_OPTIONS,
 	{NULL},
 };
 

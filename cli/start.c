@@ -1,7 +1,5 @@
 #include "cli/cli.h"
 
-#include <unistd.h>
-
 /* After a start that was refused for the VM's state: whether that is because
  * there is nothing to do. */
 static int runs_already(struct cli *cli, const char *name, json_object **ret,
@@ -26,18 +24,12 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 	char what[160];
 	int r;
 
-	if (cli_option(args, "no-wait"))
-		return cli_vm_begin(cli, "vm.start", cli_name_params(name), e);
 	snprintf(what, sizeof(what), "%s: starting", name);
-	if (cli->format == OUTPUT_TABLE && isatty(STDERR_FILENO))
-		r = cli_call_job(cli, "vm.start", cli_name_params(name), what,
-				 &vm, e);
-	else
-		r = cli_call(cli, "vm.start", cli_name_params(name), &vm, NULL,
-			     e);
+	r = cli_call_long(cli, args, "vm.start", cli_name_params(name), what,
+			  &vm, e);
 	if (r == -EPROTO && cli_option(args, "if-stopped"))
 		r = runs_already(cli, name, &vm, e);
-	if (r < 0)
+	if (r < 0 || !vm)
 		return r;
 	if (cli->format == OUTPUT_TABLE)
 		output_line(stdout, "%s: %s after %.1f s",
@@ -54,7 +46,7 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 
 static const struct cli_option options[] = {
 	{"console", NULL, "attach to the console once it runs"},
-	{"no-wait", NULL, "print the number of the job that does it"},
+	CLI_LONG_OPTIONS,
 	{"if-stopped", NULL, "succeed when it runs already"},
 	{NULL},
 };

@@ -7,20 +7,14 @@
 
 #include "cli/cli.h"
 #include "lib/base/buf.h"
-
-struct top_counters {
-	uint64_t time_ns;
-	uint64_t cpu_ns, exits;
-	uint64_t disk_read, disk_written, disk_requests;
-	uint64_t net_received, net_sent; /* bytes, as the guest sees it */
-};
+#include "lib/model/vm_stats.h"
 
 struct top_vm {
 	char uuid[40], name[72], state[16];
 	uint32_t vcpus;
 	uint64_t memory, resident; /* bytes */
 	bool counted;		   /* it said what it did */
-	struct top_counters now;
+	struct vm_stats_totals now;
 	bool rated; /* the rates below are known, per second */
 	double cpu; /* CPUs: 1.0 is one whole */
 	double exits, disk_read, disk_written, disk_requests;

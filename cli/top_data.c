@@ -1,7 +1,6 @@
 #include <stdio.h>
 
 #include "cli/top.h"
-#include "lib/model/vm_stats.h"
 
 const char *const top_order_names[] = {
 	[TOP_BY_CPU] = "cpu",	  [TOP_BY_MEMORY] = "memory",
@@ -16,49 +15,24 @@ void top_list_done(struct top_list *l)
 	*l = (struct top_list){0};
 }
 
-static void count(const struct vm_stats *s, struct top_counters *ret)
-{
-	*ret = (struct top_counters){.time_ns = s->time_ns,
-				     .cpu_ns = s->cpu_ns};
-	for (size_t i = 0; i < s->n_vcpus; i++)
-		ret->exits += MAX(s->vcpus[i].exits, s->vcpus[i].kvm_exits);
-	for (size_t i = 0; i < s->n_disks; i++) {
-		const struct vm_stats_disk *d = &s->disks[i];
-
-		ret->disk_read += d->read.bytes;
-		ret->disk_written += d->write.bytes;
-		ret->disk_requests += d->read.requests + d->write.requests +
-				      d->flush.requests + d->discard.requests;
-	}
-	for (size_t i = 0; i < s->n_nics; i++) {
-		ret->net_received += s->nics[i].rx.bytes;
-		ret->net_sent += s->nics[i].tx.bytes;
-	}
-}
-
 static int read_vm(json_object *o, struct top_vm *ret, struct error *e)
 {
-	json_object *stats = field_get(o, "stats");
-	struct vm_stats s = {0};
-	int r = 0;
+	json_object *totals = field_get(o, "totals");
 
 	*ret = (struct top_vm){
 		.vcpus = (uint32_t)field_u64(o, "vcpus"),
 		.memory = field_u64(o, "memory"),
 		.resident = field_u64(o, "resident"),
-		.counted = stats,
+		.counted = totals,
 	};
 	snprintf(ret->uuid, sizeof(ret->uuid), "%s", field_text(o, "uuid"));
 	snprintf(ret->name, sizeof(ret->name), "%s", field_text(o, "name"));
 	snprintf(ret->state, sizeof(ret->state), "%s", field_text(o, "state"));
 	output_clean(ret->name, "");
 	output_clean(ret->state, "");
-	if (stats)
-		r = json_decode(stats, vm_stats_fields, &s, "stats", e);
-	if (r == 0)
-		count(&s, &ret->now);
-	vm_stats_done(&s);
-	return r;
+	return totals ? json_decode(totals, vm_stats_totals_fields, &ret->now,
+				    "totals", e)
+		      : 0;
 }
 
 int top_list_add(struct top_list *l, json_object *vm, struct error *e)
@@ -93,7 +67,7 @@ static double rate(uint64_t now, uint64_t before, double seconds)
 
 static void rate_vm(struct top_vm *vm, const struct top_vm *before)
 {
-	const struct top_counters *a = &before->now, *b = &vm->now;
+	const struct vm_stats_totals *a = &before->now, *b = &vm->now;
 	double s = (double)(b->time_ns - a->time_ns) / 1e9;
 
 	if (!vm->counted || !before->counted || b->time_ns <= a->time_ns)

@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "daemon/device_op.h"
+#include "daemon/scope.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/vm_device_config.h"
 #include "daemon/vm_live.h"
@@ -322,6 +323,7 @@ static void served_cb(void *cookie, const struct error *why)
 	struct device_op *op = cookie;
 
 	if (!why) {
+		scopes_join(op->vm);
 		send_request(op, "attach");
 		return;
 	}

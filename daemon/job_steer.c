@@ -11,8 +11,8 @@
 
 static bool has_steps(enum api_method_id method)
 {
-	return method == API_VM_START || method == API_SNAPSHOT_SAVE ||
-	       method == API_SNAPSHOT_RESTORE;
+	return method == API_VM_START || method == API_VM_SHUTDOWN ||
+	       method == API_SNAPSHOT_SAVE || method == API_SNAPSHOT_RESTORE;
 }
 
 void job_about(struct manager *m, const struct api_call *call,

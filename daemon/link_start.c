@@ -185,6 +185,27 @@ int link_spawn(struct vm *vm, struct error *e)
 	return r;
 }
 
+void links_resume(struct manager *m)
+{
+	_cleanup_free_ int64_t *ids = NULL;
+	size_t most = 0, n = 0;
+
+	for (const struct vm *vm = m->vms; vm; vm = vm->next)
+		most++;
+	ids = calloc(most ? most : 1, sizeof(*ids));
+	if (!ids)
+		return;
+	/* What one says may take others out of memory. */
+	for (const struct vm *vm = m->vms; vm; vm = vm->next)
+		ids[n++] = vm->id;
+	for (size_t i = 0; i < n; i++) {
+		struct vm *vm = vm_in_memory(m, ids[i]);
+
+		if (vm && vm->supervisor && vm->supervisor->channel)
+			channel_resume(vm->supervisor->channel);
+	}
+}
+
 int link_adopt(struct vm *vm, const struct store_run *run,
 	       const struct store_vm *row, struct error *e)
 {

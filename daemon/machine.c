@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
+#include "daemon/nic_host.h"
 #include "daemon/supervisor_link.h"
 #include "lib/base/log.h"
 #include "lib/base/parse.h"
@@ -151,8 +152,8 @@ static void name_of(const struct vm *vm, bool second, char *ret)
 	machine_name(second ? name : vm->config.name, ret);
 }
 
-/* org.freedesktop.machine1(5), RegisterMachine(): the machine is the unit its
- * leader is in. */
+/* org.freedesktop.machine1(5), RegisterMachineWithNetwork(): the machine is the
+ * unit its leader is in. */
 static void add_machine(struct registration *r)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
@@ -160,17 +161,19 @@ static void add_machine(struct registration *r)
 	struct vm *vm = vm_of(r);
 	char name[NAME_SIZE];
 	uint8_t id[16] = {0};
-	int n;
+	int taps[VM_NICS_MAX], n;
+	size_t n_taps;
 
 	if (!vm || !sd) {
 		registration_free(r);
 		return;
 	}
+	n_taps = nic_host_interfaces(vm, taps);
 	name_of(vm, r->second, name);
 	uuid_bytes(vm->config.uuid, id);
 	n = sd_bus_message_new_method_call(sd, &m, MACHINED, MACHINED_PATH,
 					   MACHINED_INTERFACE,
-					   "RegisterMachine");
+					   "RegisterMachineWithNetwork");
 	if (n >= 0)
 		n = sd_bus_message_append(m, "s", name);
 	if (n >= 0)
@@ -178,6 +181,9 @@ static void add_machine(struct registration *r)
 	if (n >= 0)
 		n = sd_bus_message_append(m, "ssus", "armvmd", "vm",
 					  (uint32_t)r->pid, "");
+	if (n >= 0)
+		n = sd_bus_message_append_array(m, 'i', taps,
+						n_taps * sizeof(*taps));
 	if (n >= 0)
 		n = sd_bus_call_async(sd, &r->slot, m, on_registered, r, 0);
 	if (n < 0)

@@ -157,6 +157,12 @@ static int tap_attach(char name[IFNAMSIZ], unsigned queues, struct fd_list *ret,
 	return 0;
 }
 
+/* With a number of the kernel's behind it, which is the first that is free. */
+static void made_prefix(int64_t vm_id, char ret[IFNAMSIZ])
+{
+	snprintf(ret, IFNAMSIZ, "avm%xn", (unsigned)(vm_id & 0xffffff));
+}
+
 static int tap_open(const struct nic_config *nic, int64_t vm_id,
 		    struct fd_list *ret, struct error *e)
 {
@@ -166,11 +172,12 @@ static int tap_open(const struct nic_config *nic, int64_t vm_id,
 	bool fresh;
 	int r = 0;
 
-	if (nic->tap)
+	if (nic->tap) {
 		snprintf(name, sizeof(name), "%s", nic->tap);
-	else
-		snprintf(name, sizeof(name), "avm%xn%%d",
-			 (unsigned)(vm_id & 0xffffff));
+	} else {
+		made_prefix(vm_id, name);
+		strcat(name, "%d");
+	}
 	fresh = if_nametoindex(name) == 0;
 	if (nic->bridge && if_nametoindex(nic->bridge) == 0)
 		return error_set(e, -ENOENT,
@@ -229,6 +236,41 @@ static int user_open(const struct nic_config *nic, struct vm *vm,
 
 	ret->fds.n = r == 0;
 	return r < 0 ? error_prefix(e, r, "nic \"%s\"", nic->id) : 0;
+}
+
+bool nic_host_made(const struct vm *vm, const char *tap)
+{
+	char prefix[IFNAMSIZ];
+
+	made_prefix(vm->id, prefix);
+	return strncmp(tap, prefix, strlen(prefix)) == 0;
+}
+
+size_t nic_host_interfaces(const struct vm *vm, int *ret)
+{
+	const struct vm_config *c = &vm->config;
+	char prefix[IFNAMSIZ], name[IFNAMSIZ + 12];
+	bool made = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_nics; i++) {
+		int index = c->nics[i].tap ? (int)if_nametoindex(c->nics[i].tap)
+					   : 0;
+
+		made |= c->nics[i].bridge && !c->nics[i].tap;
+		if (index)
+			ret[n++] = index;
+	}
+	made_prefix(vm->id, prefix);
+	for (unsigned i = 0; made && i < VM_NICS_MAX && n < VM_NICS_MAX; i++) {
+		int index;
+
+		snprintf(name, sizeof(name), "%s%u", prefix, i);
+		index = (int)if_nametoindex(name);
+		if (index)
+			ret[n++] = index;
+	}
+	return n;
 }
 
 void nic_host_done(struct nic_host *n)

@@ -24,6 +24,12 @@ struct nic_host {
 /* All or nothing. */
 int nic_host_open(const struct nic_config *nic, struct vm *vm,
 		  struct nic_host *ret, struct error *e) must_check;
+/* The taps a running VM has, by the kernel's number; at most VM_NICS_MAX, how
+ * many. Taps that were made are known by their name (nic_host_made()). */
+size_t nic_host_interfaces(const struct vm *vm, int *ret);
+/* Whether a tap of that name is one that was made for this VM. */
+bool nic_host_made(const struct vm *vm, const char *tap);
+
 void nic_host_done(struct nic_host *n);
 #define _cleanup_nic_host_ _cleanup_(nic_host_done)
 

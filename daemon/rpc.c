@@ -120,7 +120,8 @@ void rpc_handlers(struct manager *m, struct api_handlers *ret,
 		{API_RPC_DISCOVER, rpc_discover},
 	};
 
-	*ret = (struct api_handlers){.held = turn_held,
+	*ret = (struct api_handlers){.ready = turn_ready,
+				     .held = turn_held,
 				     .cookie = m,
 				     .identify = identify,
 				     .check_vm = check_vm,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "daemon/job.h"
 #include "daemon/resource.h"
 #include "daemon/rpc.h"
 #include "daemon/vm.h"
@@ -66,6 +67,11 @@ static void pressed_cb(struct vm *vm, void *cookie, const struct error *e)
 	} else {
 		if (vm->state == VM_RUNNING)
 			vm_set_state(vm, VM_SHUTTING_DOWN, "");
+		/* Whether anyone in the guest listens is known by now. */
+		if (vm->button_heard || vm->agent_heard)
+			job_step(vm, "heard", 50);
+		else
+			job_step(vm, "asked", 25);
 		if (op->timeout_ms)
 			vm_wait_shutdown(vm, op->call, op->timeout_ms);
 		else

@@ -1,20 +1,19 @@
-#include "daemon/scope.h"
+#include "daemon/scope_internal.h"
 
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
 
 #include "daemon/machine.h"
 #include "daemon/supervisor_link.h"
+#include "daemon/vm_processes.h"
 #include "lib/base/log.h"
 
 /* Page tables and rings grow with the guest, code and stacks do not. */
 #define OVERHEAD_FIXED	  MIB(128)
 #define OVERHEAD_FRACTION 32
-#define CPU_SECOND_USEC	  1000000
-#define SYSTEMD		  "org.freedesktop.systemd1"
-#define SYSTEMD_PATH	  "/org/freedesktop/systemd1"
-#define SYSTEMD_INTERFACE "org.freedesktop.systemd1.Manager"
-#define UNIT_SIZE	  64
+/* What a virtiofsd or a passt takes of its own. */
+#define OVERHEAD_SERVER MIB(64)
+#define CPU_SECOND_USEC 1000000
 /* systemd.resource-control(5): the default of CPUWeight=. */
 #define CPU_WEIGHT_DEFAULT 100
 
@@ -25,7 +24,7 @@ struct pending {
 	int64_t vm_id;
 	pid_t pid;
 	sd_bus_slot *slot; /* of the request */
-	char unit[UNIT_SIZE];
+	char unit[SCOPE_UNIT_SIZE];
 };
 
 struct scopes {
@@ -40,8 +39,12 @@ struct scopes {
 
 uint64_t scope_memory_max(const struct vm_config *c)
 {
+	uint64_t servers = c->n_filesystems;
+
+	for (size_t i = 0; i < c->n_nics; i++)
+		servers += c->nics[i].user;
 	return c->memory_bytes + c->memory_bytes / OVERHEAD_FRACTION +
-	       OVERHEAD_FIXED;
+	       OVERHEAD_FIXED + servers * OVERHEAD_SERVER;
 }
 
 uint64_t scope_cpu_quota(const struct vm_config *c)
@@ -80,6 +83,8 @@ static void scope_done(struct pending *p, const char *why)
 		       "it runs without a scope of its own: %s", why);
 	} else if (vm) {
 		vm->scoped = true;
+		if (vm_is_served(&vm->config))
+			scopes_join(vm);
 		machines_add(p->scopes->machines, vm);
 	}
 	pending_free(p);
@@ -161,6 +166,9 @@ static int append_properties(sd_bus_message *m, const struct vm *vm, pid_t pid)
 					  scope_cpu_quota(c));
 	if (r >= 0)
 		r = append_weight(m, c);
+	/* Or no process could be moved into it later (scopes_join). */
+	if (r >= 0)
+		r = sd_bus_message_append(m, "(sv)", "Delegate", "b", 1);
 	/* A scope whose process failed is not kept: the daemon keeps why. */
 	if (r >= 0)
 		r = sd_bus_message_append(m, "(sv)", "CollectMode", "s",
@@ -168,10 +176,9 @@ static int append_properties(sd_bus_message *m, const struct vm *vm, pid_t pid)
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-/* One run, one unit: the last run's may not be gone yet. */
-static void unit_name(const struct vm *vm, char ret[UNIT_SIZE])
+void scope_unit_name(const struct vm *vm, char ret[SCOPE_UNIT_SIZE])
 {
-	snprintf(ret, UNIT_SIZE, "armvm-%s-%d.scope", vm->config.uuid,
+	snprintf(ret, SCOPE_UNIT_SIZE, "armvm-%s-%d.scope", vm->config.uuid,
 		 (int)vm->supervisor->pid);
 }
 
@@ -216,9 +223,7 @@ void scopes_add(struct scopes *s, struct vm *vm)
 			      .scopes = s,
 			      .vm_id = vm->id,
 			      .pid = vm->supervisor->pid};
-	/* One run, one unit: the last run's may not be gone yet. */
-	snprintf(p->unit, sizeof(p->unit), "armvm-%s-%d.scope", vm->config.uuid,
-		 (int)p->pid);
+	scope_unit_name(vm, p->unit);
 	s->pending = p;
 	r = send_request(s, sd, vm, p);
 	if (r < 0)
@@ -241,12 +246,12 @@ void scopes_update(struct scopes *s, struct vm *vm)
 {
 	sd_bus *sd = s ? dbus_connection(s->manager->dbus) : NULL;
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-	char unit[UNIT_SIZE];
+	char unit[SCOPE_UNIT_SIZE];
 	int r;
 
 	if (!sd || !vm->scoped || !vm->supervisor)
 		return;
-	unit_name(vm, unit);
+	scope_unit_name(vm, unit);
 	r = sd_bus_message_new_method_call(sd, &m, SYSTEMD, SYSTEMD_PATH,
 					   SYSTEMD_INTERFACE,
 					   "SetUnitProperties");

@@ -8,6 +8,7 @@
 
 #include "daemon/link_internal.h"
 #include "daemon/supervisor_link.h"
+#include "daemon/turn.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 
@@ -190,9 +191,18 @@ static void closed_cb(void *cookie, const struct error *why)
 	uv_timer_start(&s->retry, link_retry_cb, RECONNECT_MS, 0);
 }
 
+/* Most of what it says is written down. */
+static bool ready_cb(void *cookie)
+{
+	struct supervisor *s = cookie;
+
+	return turn_ready(s->vm->manager);
+}
+
 static const struct channel_events channel_events = {
 	.message = message_cb,
 	.closed = closed_cb,
+	.ready = ready_cb,
 };
 
 static int check_peer(struct supervisor *s, int fd, struct error *e)

@@ -71,6 +71,9 @@ void link_kill(struct supervisor *s);
 /* Close our side and forget; the process goes on. For the daemon's exit. */
 void link_abandon(struct supervisor *s);
 
+/* They are read on, after turn_ready() said no. */
+void links_resume(struct manager *m);
+
 /* What its process runs as, and whatever else works for the VM. */
 uid_t link_uid(const struct vm *vm);
 

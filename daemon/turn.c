@@ -1,9 +1,12 @@
 #include "daemon/turn.h"
 
-#include "daemon/vm.h"
+#include "daemon/supervisor_link.h"
 #include "lib/base/log.h"
 
 #define RETRY_MS 1000
+/* How long another process may hold the database, and how often we look. */
+#define LOCKED_MAX_MS  2000
+#define LOCKED_LOOK_MS 10
 /* A client that sends one change after the other must not keep the loop. */
 #define FLUSHES_MAX 16
 
@@ -19,6 +22,9 @@ struct turn {
 	uv_check_t check;     /* after what was read */
 	uv_idle_t spin;	      /* there is more: do not sleep */
 	uv_timer_t retry;
+	uv_timer_t locked; /* runs while others wait for the database */
+	uint64_t locked_since_ms;
+	bool gave_up; /* they wait no longer */
 	unsigned open_handles;
 	struct after *first, **tail;
 	bool ending;
@@ -29,6 +35,50 @@ bool turn_held(void *cookie)
 	const struct manager *m = cookie;
 
 	return store_dirty(m->store);
+}
+
+/* Those who waited go on, in order: first who asked, then who is asked. */
+static void go_on(struct turn *t)
+{
+	uv_timer_stop(&t->locked);
+	if (t->manager->server)
+		api_server_resume(t->manager->server);
+	links_resume(t->manager);
+}
+
+static void locked_cb(uv_timer_t *timer)
+{
+	struct turn *t = timer->data;
+	uint64_t waited_ms = uv_now(t->manager->loop) - t->locked_since_ms;
+
+	if (store_ready(t->manager->store)) {
+		log_info("the database was locked by another process for about "
+			 "%llu ms",
+			 (unsigned long long)waited_ms);
+		go_on(t);
+	} else if (waited_ms >= LOCKED_MAX_MS) {
+		log_warning("the database has been locked by another process "
+			    "for %llu ms; changes fail",
+			    (unsigned long long)waited_ms);
+		t->gave_up = true;
+		go_on(t);
+		t->gave_up = false;
+	}
+}
+
+bool turn_ready(void *cookie)
+{
+	const struct manager *m = cookie;
+	struct turn *t = m->turn;
+
+	if (!t || t->gave_up || store_ready(m->store))
+		return true;
+	if (!uv_is_active((uv_handle_t *)&t->locked)) {
+		t->locked_since_ms = uv_now(m->loop);
+		uv_timer_start(&t->locked, locked_cb, LOCKED_LOOK_MS,
+			       LOCKED_LOOK_MS);
+	}
+	return false;
 }
 
 void turn_after(struct manager *m, turn_fn fn, const struct turn_note *note)
@@ -137,8 +187,10 @@ int turn_new(struct manager *m, struct turn **ret, struct error *e)
 	uv_check_init(m->loop, &t->check);
 	uv_idle_init(m->loop, &t->spin);
 	uv_timer_init(m->loop, &t->retry);
+	uv_timer_init(m->loop, &t->locked);
 	t->prepare.data = t->check.data = t->spin.data = t->retry.data = t;
-	t->open_handles = 4;
+	t->locked.data = t;
+	t->open_handles = 5;
 	uv_prepare_start(&t->prepare, prepare_cb);
 	uv_check_start(&t->check, check_cb);
 	/* They only accompany what keeps the loop running. */
@@ -165,5 +217,6 @@ struct turn *turn_free(struct turn *t)
 	uv_close((uv_handle_t *)&t->check, closed_cb);
 	uv_close((uv_handle_t *)&t->spin, closed_cb);
 	uv_close((uv_handle_t *)&t->retry, closed_cb);
+	uv_close((uv_handle_t *)&t->locked, closed_cb);
 	return NULL;
 }

@@ -23,6 +23,15 @@ struct turn *turn_free(struct turn *t);
  * flushed without its asking. */
 void turn_end(struct turn *t);
 
+/*
+ * Whether something can be written now: false while another process (an
+ * administrator's sqlite3) holds the database's lock, for 2 s at most. Who is
+ * told so leaves what it has where it is, and is called again when that is
+ * over: api_server_resume(), links_resume(). What is written after 2 s all the
+ * same fails with -EBUSY. api_handlers.ready, the cookie is the manager.
+ */
+bool turn_ready(void *cookie);
+
 /* Whether answers must wait; api_handlers.held, the cookie is the manager. */
 bool turn_held(void *cookie);
 

@@ -248,14 +248,20 @@ static void not_found(struct manager *m, const char *name, struct error *e)
 
 struct vm *vm_find(struct manager *m, const char *name, struct error *e)
 {
-	int64_t id;
-	int r = store_vm_id(m->store, name, &id, e);
+	struct store_vm row = {0};
+	struct vm *vm;
+	int r = store_vm_get(m->store, name, &row, e);
 
-	if (r == 0)
-		return vm_by_id(m, id, e);
-	if (r == -ENOENT)
-		not_found(m, name, e);
-	return NULL;
+	if (r < 0) {
+		if (r == -ENOENT)
+			not_found(m, name, e);
+		return NULL;
+	}
+	vm = vm_in_memory(m, row.id);
+	if (!vm && vm_load(m, &row, &vm, e) < 0)
+		vm = NULL;
+	store_vm_done(&row);
+	return vm;
 }
 
 /* The state as rows: what lists show, the event, and the end of a run. */

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "daemon/scope.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/vm_fs.h"
 #include "lib/base/fd.h"
@@ -281,6 +282,7 @@ static void replaced_cb(struct vm *vm, void *cookie, json_object *reply,
 	if (e)
 		log_vm(LOG_LEVEL_WARNING, vm->config.name, "filesystem: %s",
 		       e->message);
+	scopes_join(vm);
 }
 
 static int replace(struct vm *vm, const struct filesystem_config *fs,
@@ -331,6 +333,16 @@ void vm_fs_lost(struct vm *vm, json_object *message)
 			 "mount after armvmctl reset",
 			 detail ? json_object_get_string(detail) : "");
 	vm_event(vm, "filesystem-lost", text);
+}
+
+size_t vm_fs_pids(const struct vm *vm, pid_t *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (struct fs_server *s = vm->manager->fs_servers; s; s = s->next)
+		if (s->vm_id == vm->id && n < max)
+			ret[n++] = s->pid;
+	return n;
 }
 
 void vm_fs_ended(struct vm *vm)

@@ -23,6 +23,9 @@ int vm_fs_open(struct vm *vm, const struct filesystem_config *fs, int *ret,
  * that happened too often. */
 void vm_fs_lost(struct vm *vm, json_object *message);
 
+/* The servers of this VM that are our children: at most `max`, how many. */
+size_t vm_fs_pids(const struct vm *vm, pid_t *ret, size_t max);
+
 /* The VM has ended. */
 void vm_fs_ended(struct vm *vm);
 

@@ -5,10 +5,12 @@
 
 #include "daemon/job.h"
 #include "daemon/resource.h"
+#include "daemon/scope.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
 #include "daemon/vm_live.h"
 #include "daemon/vm_log.h"
+#include "daemon/vm_processes.h"
 #include "daemon/vm_run.h"
 #include "lib/wire/messages.h"
 
@@ -87,6 +89,9 @@ static void started_cb(struct vm *vm, void *cookie, json_object *reply,
 static void start_guest(struct start_op *op)
 {
 	job_step(op->vm, "guest", 80);
+	/* Whoever serves it is there by now. */
+	if (vm_is_served(&op->vm->config))
+		scopes_join(op->vm);
 	link_request(op->vm->supervisor, "start", NULL, NULL, 0,
 		     CONFIGURE_TIMEOUT_MS, started_cb, op);
 }

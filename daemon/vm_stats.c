@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "daemon/nic_host.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/tap_stats.h"
 #include "daemon/vm_live.h"
@@ -88,17 +89,13 @@ static int take_part(struct ask *a, json_object *reply, uint64_t *ret_next,
  * names after it, and those it got live. */
 static bool has_tap(const struct vm *vm, const char *name)
 {
-	char made[16];
-
 	if (strchr(name, '/'))
 		return false;
 	for (size_t i = 0; i < vm->config.n_nics; i++)
 		if (vm->config.nics[i].tap &&
 		    streq(vm->config.nics[i].tap, name))
 			return true;
-	snprintf(made, sizeof(made), "avm%xn", (unsigned)(vm->id & 0xffffff));
-	return strncmp(name, made, strlen(made)) == 0 ||
-	       vm_live_has_tap(vm, name);
+	return nic_host_made(vm, name) || vm_live_has_tap(vm, name);
 }
 
 static void read_taps(const struct vm *vm, struct vm_stats *s)
@@ -229,7 +226,15 @@ int vm_stats_list(struct manager *m, const struct vm_stats_filter *filter,
 	return gather_run(vms, more ? filter->limit : n, more, done, cookie, e);
 }
 
-json_object *vm_stats_to_json(struct vm_stats_row *row)
+static json_object *totals_json(const struct vm_stats *s)
+{
+	struct vm_stats_totals t;
+
+	vm_stats_sum(s, &t);
+	return json_encode(vm_stats_totals_fields, &t);
+}
+
+json_object *vm_stats_to_json(struct vm_stats_row *row, bool totals)
 {
 	json_object *o = json_object_new_object();
 
@@ -242,7 +247,9 @@ json_object *vm_stats_to_json(struct vm_stats_row *row)
 			       json_object_new_uint64(row->memory));
 	json_object_object_add(o, "resident",
 			       json_object_new_uint64(row->resident));
-	if (row->answered)
+	if (row->answered && totals)
+		json_object_object_add(o, "totals", totals_json(&row->stats));
+	else if (row->answered)
 		json_object_object_add(
 			o, "stats", json_encode(vm_stats_fields, &row->stats));
 	else

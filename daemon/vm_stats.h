@@ -42,7 +42,8 @@ int vm_stats_of(struct vm *vm, vm_stats_fn done, void *cookie,
 int vm_stats_list(struct manager *m, const struct vm_stats_filter *filter,
 		  vm_stats_fn done, void *cookie, struct error *e) must_check;
 
-/* As api/api.h documents it; owned by the caller. */
-json_object *vm_stats_to_json(struct vm_stats_row *row);
+/* As api/api.h documents it, or with "totals" instead of "stats"; owned by the
+ * caller. */
+json_object *vm_stats_to_json(struct vm_stats_row *row, bool totals);
 
 #endif

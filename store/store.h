@@ -60,6 +60,12 @@ void store_rollback(struct store *s);
  */
 void store_batch(struct store *s);
 bool store_dirty(const struct store *s);
+/*
+ * False when another process holds the lock that the next write takes: it would
+ * fail with -EBUSY, soon. Does not wait. When it is true, nobody else gets that
+ * lock before the next flush.
+ */
+bool store_ready(struct store *s);
 int store_flush(struct store *s, struct error *e) must_check;
 
 struct store_vm {

@@ -27,8 +27,10 @@
 /* What is larger is checked after it was opened (store_check). */
 #define STORE_LARGE_PAGES 2048
 
-/* How long another process (an administrator's sqlite3) may hold the lock. */
-#define STORE_BUSY_TIMEOUT_MS 2000
+/* How long another process (an administrator's sqlite3) may hold the lock; and
+ * how long for who batches, and should have asked store_ready(). */
+#define STORE_BUSY_TIMEOUT_MS	    2000
+#define STORE_BATCH_BUSY_TIMEOUT_MS 50
 
 #define STORE_VM_COLUMNS                                                \
 	"id, uuid, name, config, revision, created_ms, state, reason, " \
@@ -86,10 +88,12 @@
 		     "labels, autostart, vsock_cid) = (" STORE_VM_SUMMARY ") " \
 		     "WHERE id = ?2 RETURNING revision")                       \
 	X(VM_GET, "SELECT " STORE_VM_COLUMNS " FROM vm "                       \
-		  "WHERE (name = ?1 OR uuid = ?1) AND kept_ms = 0")            \
+		  "WHERE name = ?1 AND kept_ms = 0")                           \
+	X(VM_GET_UUID, "SELECT " STORE_VM_COLUMNS " FROM vm "                  \
+		       "WHERE uuid = ?1 AND kept_ms = 0")                      \
 	X(VM_GET_ID, "SELECT " STORE_VM_COLUMNS " FROM vm WHERE id = ?1")      \
-	X(VM_ID, "SELECT id FROM vm "                                          \
-		 "WHERE (name = ?1 OR uuid = ?1) AND kept_ms = 0")             \
+	X(VM_ID, "SELECT id FROM vm WHERE name = ?1 AND kept_ms = 0")          \
+	X(VM_ID_UUID, "SELECT id FROM vm WHERE uuid = ?1 AND kept_ms = 0")     \
 	X(VM_REVISION, "SELECT revision FROM vm WHERE id = ?1")                \
 	X(VM_EACH, "SELECT " STORE_VM_COLUMNS " FROM vm WHERE kept_ms = 0 "    \
 		   "ORDER BY name")                                            \
@@ -203,6 +207,7 @@ struct store {
 	bool in_transaction; /* between store_begin and commit or rollback */
 	bool batching;	     /* store_batch() is on */
 	bool in_batch;	     /* its transaction is open */
+	bool locked;	     /* by another process, when last we looked */
 	int lost;	     /* why the batch was undone whole; 0: it was not */
 	int damaged;	     /* why nothing is written any more; 0: it is */
 	int flush_err;	     /* injected, for the next flush */

@@ -145,17 +145,30 @@ static void batch_judge(struct store *s)
 	s->lost = errno_of(s->db, sqlite3_extended_errcode(s->db));
 }
 
-static int batch_open(struct store *s, struct error *e)
+/* Nobody waits again for a lock that was not given lately. */
+static int batch_begin(struct store *s, int wait_ms, struct error *e)
 {
 	int r;
 
-	if (s->lost)
-		return batch_lost(s, e);
-	if (s->in_batch)
-		return 0;
+	sqlite3_busy_timeout(s->db, s->locked ? 0 : wait_ms);
 	r = run(s, STMT_BEGIN, "begin a transaction", e);
 	s->in_batch = r == 0;
+	s->locked = r == -EBUSY;
 	return r;
+}
+
+static int batch_open(struct store *s, struct error *e)
+{
+	if (s->lost)
+		return batch_lost(s, e);
+	return s->in_batch ? 0 : batch_begin(s, STORE_BATCH_BUSY_TIMEOUT_MS, e);
+}
+
+bool store_ready(struct store *s)
+{
+	if (!s->batching || s->in_batch || s->damaged)
+		return true;
+	return batch_begin(s, 0, NULL) != -EBUSY;
 }
 
 void store_refuse(struct store *s)
@@ -289,6 +302,7 @@ void store_rollback(struct store *s)
 void store_batch(struct store *s)
 {
 	s->batching = true;
+	sqlite3_busy_timeout(s->db, STORE_BATCH_BUSY_TIMEOUT_MS);
 }
 
 bool store_dirty(const struct store *s)

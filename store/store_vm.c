@@ -3,6 +3,8 @@
  */
 #include "store/store_internal.h"
 
+#include "lib/base/parse.h"
+
 void store_vm_done(struct store_vm *vm)
 {
 	free(vm->uuid);
@@ -268,8 +270,8 @@ int store_vm_copy(const struct store_vm *from, struct store_vm *ret,
 	return 0;
 }
 
-/* The row of a statement that looks a VM up by ?1, its name or uuid. */
-static int row_by_name(struct store *s, enum store_stmt_id id, const char *name,
+/* The row of a statement that looks a VM up by ?1. */
+static int row_by_text(struct store *s, enum store_stmt_id id, const char *name,
 		       sqlite3_stmt **ret, struct error *e)
 {
 	int r = store_stmt(s, id, ret, e), rc;
@@ -284,12 +286,32 @@ static int row_by_name(struct store *s, enum store_stmt_id id, const char *name,
 				: store_error(s->db, rc, "look for the VM", e);
 }
 
+/* One index is looked into, not two: what is no uuid is nobody's, and a name
+ * is never another VM's uuid (check_free). */
+static int row_by_name(struct store *s, enum store_stmt_id by_name,
+		       enum store_stmt_id by_uuid, const char *name,
+		       sqlite3_stmt **ret, struct error *e)
+{
+	struct error why = ERROR_INIT;
+	int r = -ENOENT;
+
+	if (uuid_valid(name))
+		r = row_by_text(s, by_uuid, name, ret, &why);
+	if (r == -ENOENT) {
+		store_stmt_resetp(ret);
+		return row_by_text(s, by_name, name, ret, e);
+	}
+	if (r < 0 && e)
+		*e = why;
+	return r;
+}
+
 int store_vm_get(struct store *s, const char *name, struct store_vm *ret,
 		 struct error *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
 	struct store_vm row;
-	int r = row_by_name(s, STMT_VM_GET, name, &q, e);
+	int r = row_by_name(s, STMT_VM_GET, STMT_VM_GET_UUID, name, &q, e);
 
 	if (r < 0)
 		return r;
@@ -314,7 +336,7 @@ int store_vm_id(struct store *s, const char *name, int64_t *ret_id,
 		struct error *e)
 {
 	_cleanup_stmt_ sqlite3_stmt *q = NULL;
-	int r = row_by_name(s, STMT_VM_ID, name, &q, e);
+	int r = row_by_name(s, STMT_VM_ID, STMT_VM_ID_UUID, name, &q, e);
 
 	if (r == 0)
 		*ret_id = sqlite3_column_int64(q, 0);

@@ -11,7 +11,8 @@ struct null_devices {
 	const struct vmm_events *events;
 	void *cookie;
 	struct vmm_device_status slots[VM_SLOTS_MAX]; /* no id: empty */
-	int disks[VM_SLOTS_MAX]; /* with their images' locks; -1: none */
+	/* What a real device would keep open: images with their locks, taps. */
+	struct fd_list held[VM_SLOTS_MAX];
 	unsigned n_slots;
 	bool deaf;
 	uv_timer_t timer;
@@ -32,11 +33,21 @@ static void plug(struct null_devices *n, uint32_t slot,
 	snprintf(s->driver, sizeof(s->driver), "null");
 }
 
+/* A disk's descriptor, or those of a network interface. */
+static void hold(struct null_devices *n, uint32_t slot, int disk_fd,
+		 const struct vmm_nic *nic)
+{
+	struct fd_list *held = &n->held[slot - 1];
+
+	if (nic)
+		*held = nic->fds;
+	else
+		*held = (struct fd_list){.n = 1, .fds = {disk_fd}};
+}
+
 static void empty(struct null_devices *n, struct vmm_device_status *s)
 {
-	int *disk = &n->disks[s - n->slots];
-
-	*disk = fd_close(*disk);
+	fd_list_done(&n->held[s - n->slots]);
 	*s = (struct vmm_device_status){0};
 }
 
@@ -70,7 +81,7 @@ static void on_timer(uv_timer_t *timer)
 	}
 }
 
-void null_devices_close(const struct vmm_params *params, bool disks_taken)
+void null_devices_close(const struct vmm_params *params, bool slots_taken)
 {
 	fd_close(params->hypervisor_fd);
 	fd_close(params->firmware_fd);
@@ -83,11 +94,12 @@ void null_devices_close(const struct vmm_params *params, bool disks_taken)
 	fd_close(params->nvram_fd);
 	fd_close(params->snapshot_fd);
 	for (size_t i = 0; i < params->config->n_disks; i++)
-		if (!disks_taken || !params->config->disks[i].slot)
+		if (!slots_taken || !params->config->disks[i].slot)
 			fd_close(params->disks[i].fd);
 	for (size_t i = 0; i < params->config->n_nics; i++)
-		vmm_device_close(&(struct vmm_device){
-			.fd = -1, .nic_host = params->nics[i]});
+		if (!slots_taken || !params->config->nics[i].slot)
+			vmm_device_close(&(struct vmm_device){
+				.fd = -1, .nic_host = params->nics[i]});
 }
 
 int null_devices_new(const struct vmm_params *params, struct null_devices **ret,
@@ -101,18 +113,18 @@ int null_devices_new(const struct vmm_params *params, struct null_devices **ret,
 	n->events = params->events;
 	n->cookie = params->cookie;
 	n->n_slots = MIN(vm_config_slots(c), (unsigned)VM_SLOTS_MAX);
-	for (size_t i = 0; i < VM_SLOTS_MAX; i++)
-		n->disks[i] = -1;
 	for (size_t i = 0; i < c->n_disks; i++)
 		if (c->disks[i].slot) {
 			plug(n, c->disks[i].slot, VM_DEVICE_DISK,
 			     c->disks[i].id, VM_DEVICE_ACTIVE);
-			n->disks[c->disks[i].slot - 1] = params->disks[i].fd;
+			hold(n, c->disks[i].slot, params->disks[i].fd, NULL);
 		}
 	for (size_t i = 0; i < c->n_nics; i++)
-		if (c->nics[i].slot)
+		if (c->nics[i].slot) {
 			plug(n, c->nics[i].slot, VM_DEVICE_NIC, c->nics[i].id,
 			     VM_DEVICE_ACTIVE);
+			hold(n, c->nics[i].slot, -1, &params->nics[i]);
+		}
 	uv_timer_init(params->loop, &n->timer);
 	n->timer.data = n;
 	*ret = n;
@@ -129,7 +141,7 @@ struct null_devices *null_devices_free(struct null_devices *n)
 	if (!n)
 		return NULL;
 	for (size_t i = 0; i < VM_SLOTS_MAX; i++)
-		n->disks[i] = fd_close(n->disks[i]);
+		fd_list_done(&n->held[i]);
 	uv_close((uv_handle_t *)&n->timer, on_closed);
 	return NULL;
 }
@@ -182,12 +194,11 @@ int null_devices_attach(struct null_devices *n, const struct vmm_device *device,
 
 	int r = attach_check(n, id, slot, e);
 
-	if (r < 0 || !disk)
+	if (r < 0) {
 		vmm_device_close(device);
-	if (r < 0)
 		return r;
-	if (disk)
-		n->disks[slot - 1] = device->fd;
+	}
+	hold(n, slot, device->fd, disk ? NULL : &device->nic_host);
 	plug(n, slot, device->kind, id, VM_DEVICE_OFFERED);
 	*ret_slot = slot;
 	tell(n, &n->slots[slot - 1], VM_DEVICE_OFFERED);

@@ -12,11 +12,12 @@
 struct null_devices;
 
 /* No hypervisor, no devices: the backend wants none of the descriptors, but,
- * when null_devices_new() took them, those of disks with a slot. */
-void null_devices_close(const struct vmm_params *params, bool disks_taken);
+ * when null_devices_new() took them, those of what has a slot. */
+void null_devices_close(const struct vmm_params *params, bool slots_taken);
 
-/* `params` is borrowed during the call; of its descriptors those of disks with
- * a slot are taken over, on success: they hold the locks of the images. */
+/* `params` is borrowed during the call; of its descriptors those of what has a
+ * slot are taken over, on success: they hold the locks of images and keep taps
+ * there, as those of a real device do. */
 int null_devices_new(const struct vmm_params *params, struct null_devices **ret,
 		     struct error *e) must_check;
 /* NULL is fine. Memory goes when the loop has run. */

@@ -104,6 +104,15 @@ extern const struct json_field vm_stats_fields[];
 
 void vm_stats_done(struct vm_stats *s);
 
+/* What a list of many VMs needs of each: sums over vCPUs, disks and NICs. */
+struct vm_stats_totals {
+	uint64_t time_ns, cpu_ns, exits;
+	uint64_t disk_read, disk_written, disk_requests; /* bytes, bytes, - */
+	uint64_t net_received, net_sent; /* bytes, as the guest sees it */
+};
+extern const struct json_field vm_stats_totals_fields[];
+void vm_stats_sum(const struct vm_stats *s, struct vm_stats_totals *ret);
+
 /* Room for one more element, zeroed; `name` is copied. NULL: no memory, or as
  * many as may be. */
 struct vm_stats_mmio *vm_stats_add_mmio(struct vm_stats *s, const char *name);

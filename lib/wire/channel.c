@@ -30,6 +30,7 @@ struct channel {
 	struct outgoing *first, **last;
 	size_t queued;
 	bool ended, freed;
+	bool waiting; /* for channel_resume(); nothing is read */
 	char buffer[CHANNEL_MESSAGE_MAX];
 };
 
@@ -147,12 +148,19 @@ static bool read_one(struct channel *c)
 	return !c->ended && !c->freed;
 }
 
+static bool may_read(struct channel *c)
+{
+	if (!c->waiting && c->events->ready)
+		c->waiting = !c->events->ready(c->cookie);
+	return !c->waiting;
+}
+
 /* How many were read, at most READS_PER_WAKEUP. */
 static int read_some(struct channel *c)
 {
 	int n = 0;
 
-	while (n < READS_PER_WAKEUP && read_one(c))
+	while (n < READS_PER_WAKEUP && may_read(c) && read_one(c))
 		n++;
 	return n;
 }
@@ -181,7 +189,8 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 
 static int update_poll(struct channel *c)
 {
-	int wanted = UV_READABLE | (c->first ? UV_WRITABLE : 0);
+	int wanted = (c->waiting ? 0 : UV_READABLE) |
+		     (c->first ? UV_WRITABLE : 0);
 	int r = 0;
 
 	if (c->polled != wanted)
@@ -201,6 +210,17 @@ static void end_after_last_words(struct channel *c, int err)
 		end_errno(c, err);
 }
 
+/* A peer that has gone may have left its last words, which are not read yet. */
+static void failed(struct channel *c, int err)
+{
+	if (!c->waiting) {
+		end_after_last_words(c, err);
+		return;
+	}
+	uv_poll_stop(&c->poll);
+	c->polled = 0;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct channel *c = container_of(poll, struct channel, poll);
@@ -217,7 +237,15 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	if (r == 0 || r == -EAGAIN)
 		r = update_poll(c);
 	if (r < 0)
-		end_after_last_words(c, r);
+		failed(c, r);
+}
+
+void channel_resume(struct channel *c)
+{
+	if (!c->waiting || c->ended || c->freed)
+		return;
+	c->waiting = false;
+	on_poll(&c->poll, 0, UV_READABLE);
 }
 
 static int check_socket(int fd)

@@ -30,6 +30,9 @@ struct channel_events {
 	 * protocol (EBADRQC) or the socket failed. The owner frees the channel,
 	 * here or later. */
 	void (*closed)(void *cookie, const struct error *why);
+	/* May be NULL. Asked before each message: false leaves it, and all
+	 * behind it, in the socket until channel_resume(). */
+	bool (*ready)(void *cookie);
 };
 
 /* Messages waiting for a peer that does not read. */
@@ -48,6 +51,9 @@ int channel_new(uv_loop_t *loop, int fd, const struct channel_events *events,
  */
 struct channel *channel_free(struct channel *c);
 DEFINE_CLEANUP(channel_free, struct channel *)
+
+/* Read on, at once, after ready() said no; else nothing happens. */
+void channel_resume(struct channel *c);
 
 /*
  * Queue a message (reference consumed, also on failure) with descriptors

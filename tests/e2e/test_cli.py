@@ -175,6 +175,17 @@ def test_life():
     fails("stop of a stopped VM", 5, "web is stopped", "stop", "web")
 
 
+def connected(proc):
+    """It has its connection to the daemon."""
+    def there():
+        try:
+            return any(os.readlink(f"/proc/{proc.pid}/fd/{fd}").startswith(
+                "socket:") for fd in os.listdir(f"/proc/{proc.pid}/fd"))
+        except OSError:
+            return False
+    return wait_for("a connection", there)
+
+
 def test_wait():
     equal("wait for what rests", ok("wait", "wait", "web"), "")
     ok("start", "start", "web")
@@ -184,21 +195,21 @@ def test_wait():
     waiting = subprocess.Popen([CTL, "--socket", host.socket, "wait", "web"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                text=True)
-    time.sleep(0.5)
+    connected(waiting)
     host.kill()
     host.start()
     time.sleep(1)
     check("it waits on over a killed daemon", waiting.poll() is None)
     ok("stop", "stop", "web")
-    equal("and sees the end", (waiting.communicate(timeout=20),
+    equal("and sees the end", (waiting.communicate(timeout=60),
                                waiting.returncode), (("", ""), 0))
     ok("start", "start", "web")
     waiting = subprocess.Popen([CTL, "--socket", host.socket, "wait", "web"],
                                stderr=subprocess.PIPE, text=True)
-    time.sleep(0.5)
+    connected(waiting)
     os.kill(host.vm("web")["pid"], signal.SIGKILL)
     match("a crash is told", "web crashed: ",
-          waiting.communicate(timeout=20)[1])
+          waiting.communicate(timeout=60)[1])
     equal("and its status", waiting.returncode, 5)
     fails("wait for nobody", 3, 'no VM named "nobody"', "wait", "nobody")
 
@@ -250,11 +261,11 @@ def test_console_on_a_terminal():
         t.expect("null: VM web started")
         check("the terminal is raw", t.raw())
         t.type(b"hello\x03\r")
-        time.sleep(0.2)
+        t.expect("hello\x03")
         check("Ctrl-C goes to the guest", t.proc.poll() is None)
         t.type(b"\x1d.")
         t.expect("Left the console of web")
-        equal("Ctrl-] . leaves", t.proc.wait(10), 0)
+        equal("Ctrl-] . leaves", t.proc.wait(60), 0)
         check("the terminal is as before", t.restored())
     equal("the VM goes on", host.vm("web")["state"], "running")
     for sig in (signal.SIGTERM, signal.SIGHUP):
@@ -262,23 +273,44 @@ def test_console_on_a_terminal():
             t.expect("Connected to the console of web. Ctrl-] . leaves")
             wait_for("raw mode", t.raw)
             t.proc.send_signal(sig)
-            equal(f"{sig.name} ends it", t.proc.wait(10), -sig)
+            equal(f"{sig.name} ends it", t.proc.wait(60), -sig)
             check(f"the terminal is as before, after {sig.name}",
                   t.restored())
     with Terminal(host, "console", "web") as t:
         wait_for("raw mode", t.raw)
         host.ctl("stop", "web")
         t.expect("The console of web was closed: it is stopped")
-        equal("console at stop", t.proc.wait(10), 0)
+        equal("console at stop", t.proc.wait(60), 0)
         check("the terminal is as before, after stop", t.restored())
 
 
-def test_progress_on_a_terminal():
+def test_progress():
+    """Of what takes long: the guest does not listen to its power button."""
     host.ctl("start", "web")
-    with Terminal(host, "shutdown", "web") as t:
-        t.expect("web: waiting for the guest to shut down ... 0 s")
+    console = host.console("web")
+    console.send("ignore\n")
+    console.expect("ignore\n")
+    with Terminal(host, "shutdown", "web", columns=100) as t:
+        t.expect("web: waiting for the guest to shut down [######")
+        t.expect(" ... 0 s")
+        host.call("vm.stop", name="web")
         t.expect("web: stopped")
-        equal("shutdown with progress", t.proc.wait(10), 0)
+        equal("shutdown with progress", t.proc.wait(60), 0)
+    host.ctl("start", "web")
+    console = host.console("web")
+    console.send("ignore\n")
+    console.expect("ignore\n")
+    status, out, err = host.ctl("shutdown", "web", "--wait", "--timeout", "1s")
+    equal("too long: its status", (status, out), (8, ""))
+    match("plain lines elsewhere", r"^web: waiting for the guest to shut down:"
+          r" (asked|heard)\narmvmctl: ", err)
+    status, out, err = host.ctl("shutdown", "web", "--timeout", "1s")
+    match("without --wait none", "^armvmctl: ", err)
+    out = ok("shutdown --no-wait", "shutdown", "web", "--no-wait",
+             "--timeout", "10m")
+    match("--no-wait tells the job", r"^job \d+ began", out)
+    ok("stop", "stop", "web")
+    ok("the job saw it", "job", "wait", out.split()[1])
 
 
 def test_output_that_cannot_be_written():
@@ -307,7 +339,7 @@ def test_daemon_that_goes_away():
     p.stdout.readline()
     time.sleep(0.2)
     host.stop()
-    _, err = p.communicate(timeout=10)
+    _, err = p.communicate(timeout=60)
     check("a follower is told that the daemon went", p.returncode == 11 and
           "closed the connection" in err, f"[{p.returncode}] {err}")
 
@@ -317,6 +349,6 @@ host.start()
 guarded(test_help, test_define_and_look, test_definition_from_json,
         test_bad_definitions, test_life, test_wait, test_events,
         test_console_through_pipes, test_console_on_a_terminal,
-        test_progress_on_a_terminal, test_output_that_cannot_be_written,
+        test_progress, test_output_that_cannot_be_written,
         test_delete, test_daemon_that_goes_away)
 report.end()

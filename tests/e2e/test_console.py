@@ -91,11 +91,11 @@ def test_follow():
 def test_a_terminal_is_safe():
     console = host.console("web")
     console.send("\033]0;owned\007\033[31mred\033[0m\033c\a\302\2332J.\n")
-    console.expect("red.*\n", 10)
+    console.expect("red.*\n", 60)
     console.close()
     with Terminal(host, "log", "web", "-n", "1") as t:
         t.expect("red")
-        equal("log on a terminal", t.proc.wait(10), 0)
+        equal("log on a terminal", t.proc.wait(60), 0)
         t.expect("\n")
         equal("nothing but text", t.seen.strip(), "red\u00c2.")
     check("a pipe gets all of it", "\033]0;owned\007" in log("-n", "1"))
@@ -126,11 +126,11 @@ def test_without_the_daemon():
     console = host.console("web")
     host.kill()
     console.send("nobody listens\n")
-    console.expect("nobody listens", 10)
+    console.expect("nobody listens", 60)
     console.send("flood 2000\n")
-    console.expect("flood 0*2000\n", 10)
+    console.expect("flood 0*2000\n", 60)
     console.send("still here\n")
-    console.expect("still here", 10)
+    console.expect("still here", 60)
     host.start(*OPTIONS)
     wait_for("adopted", lambda: host.vm("web")["state"] == "running")
     match("logged while the daemon was away", r"still here\n$", log())
@@ -174,7 +174,7 @@ def test_one_types():
     equal("the second knows who", two.seat["writer"], one.seat["writer"])
     two.console.send("not typed\n")
     one.console.send("typed\n")
-    two.console.expect("typed\n", 10)
+    two.console.expect("typed\n", 60)
     check("the second only reads", "not typed" not in two.console.seen)
     two.take()
     event = [events_of(one.rpc, "console") for _ in range(2)][-1]
@@ -183,7 +183,7 @@ def test_one_types():
           (two.seat["session"], one.seat["writer"], "pl011"))
     one.console.send("no more\n")
     two.console.send("my turn\n")
-    one.console.expect("my turn", 10)
+    one.console.expect("my turn", 60)
     check("and reads on", "no more" not in one.console.seen)
     try:
         one.take(session=999)
@@ -241,7 +241,7 @@ def test_on_two_terminals():
     with Terminal(host, "console", "web", "--escape", "^A") as t:
         wait_for("raw", t.raw)
         t.type(b"\x01.")
-        equal("another escape character", t.proc.wait(10), 0)
+        equal("another escape character", t.proc.wait(60), 0)
 
 
 def on_two_terminals(one):
@@ -261,11 +261,11 @@ def on_two_terminals(one):
         one.expect("leave")
         one.type(b"\x1d]\x1d\x1d")
         one.expect("Left the console of web")
-        equal("Ctrl-] Ctrl-] leaves", one.proc.wait(10), 0)
+        equal("Ctrl-] Ctrl-] leaves", one.proc.wait(60), 0)
         two.type(b"\x1d]")
         two.expect("\x1d")
         two.type(b"\r\x1d.")
-        equal("Ctrl-] . leaves", two.proc.wait(10), 0)
+        equal("Ctrl-] . leaves", two.proc.wait(60), 0)
 
 
 def test_through_pipes():
@@ -278,7 +278,7 @@ def test_through_pipes():
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     p.stdin.write(b"by force\n")
     p.stdin.flush()
-    held.expect("by force", 10)
+    held.expect("by force", 60)
     p.terminate()
     p.wait(10)
     held.close()

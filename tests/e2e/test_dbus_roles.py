@@ -169,9 +169,8 @@ def test_polkit_is_silent():
              asked)
     equal("others are served meanwhile", json.loads(own.call(
         NAME, web, VM, "Get"))["name"], "web")
-    before = time.monotonic()
     equal("on the socket, too", host.vm("web")["state"], "stopped")
-    check("at once", time.monotonic() - before < 1)
+    check("and does not wait for it", waiting.poll() is None)
     while waiting.poll() is None:
         bus.receive(time.monotonic() + 0.1)
     match("without an answer: no", "Error.Denied: .*it did not answer",

@@ -212,7 +212,7 @@ def test_transient_and_restart():
     host.call("vm.start", name="r1")
     console = host.console("r1")
     console.send("reboot\n")
-    host.wait_state("r1", "stopped", 10)
+    host.wait_state("r1", "stopped", 60)
     check("on_reboot stop", True)
     console.close()
     host.call("vm.update", name="r1", config=dict(
@@ -221,7 +221,7 @@ def test_transient_and_restart():
     host.call("vm.reset", name="r1")
     console = host.console("r1")
     console.send("panic\n")
-    host.wait_state("r1", "paused", 10)
+    host.wait_state("r1", "paused", 60)
     check("on_crash preserve pauses a panicked guest", True)
     console.close()
     host.call("vm.stop", name="r1")
@@ -230,7 +230,7 @@ def test_transient_and_restart():
     host.call("vm.start", name="r1")
     console = host.console("r1")
     console.send("panic\n")
-    vm = host.wait_state("r1", "crashed", 10)
+    vm = host.wait_state("r1", "crashed", 60)
     match("on_crash stop: a panic is a crash", "panicked", vm["reason"])
     console.close()
     host.call("vm.delete", name="r1")
@@ -295,7 +295,7 @@ def test_states_survive():
     events = host.call("event.subscribe", since=last)["events"]
     equal("nothing happened to it", events, [])
     os.kill(pid, signal.SIGKILL)
-    vm = host.wait_state("s1", "crashed", 5)
+    vm = host.wait_state("s1", "crashed", 30)
     host.stop()
     host.start()
     equal("why it crashed is still known", host.vm("s1")["reason"],

@@ -47,7 +47,7 @@ def defined(name="web"):
 def say(text, want=None):
     console = host.console("web")
     console.send(text + "\n")
-    console.expect(re.escape(want or text), 10)
+    console.expect(re.escape(want or text), 60)
     console.close()
 
 

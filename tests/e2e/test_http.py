@@ -282,7 +282,7 @@ def test_hostile():
         s.sock.sendall(b"GET /heal")
     begin = time.monotonic()
     equal("with 100 half requests open", ask("GET", "/healthz").status, 200)
-    check("others are not slower", time.monotonic() - begin < 2)
+    check("others are not slower", time.monotonic() - begin < 10)
     slow[0].sock.sendall(b"thz HTTP/1.1\r\nHost: x\r\n\r\n")
     equal("a slow one is answered", slow[0].response().status, 200)
     deep = Http(SOCK)
@@ -431,7 +431,7 @@ def test_end():
             (["--http-listen", "127.0.0.1:1"], "takes tls-cert"),
             (["--config", "/nonexistent"], "cannot read /nonexistent")):
         r = host.start(*options, wait=False)
-        r.proc.wait(20)
+        r.proc.wait(60)
         check(f"{options}: does not start", r.proc.returncode not in (0, -6))
         match("and says why", pattern, host.log_text())
         host.proc = None

@@ -4,7 +4,10 @@
 strace kills the daemon as it enters its Nth call of each system call that leaves
 a mark outside of it. After a restart every acknowledged operation is there, the
 one under way is there whole or not at all, running VMs are the same processes,
-and nothing is left over: no process, no socket, no directory.
+and nothing is left over: no process, no socket, no tap, no directory.
+
+It runs in a network namespace of its own, where every interface is one of ours
+and every process one that a daemon started.
 
 ARMVM_KILL_EVERY=K takes every Kth point alone.
 """
@@ -19,9 +22,17 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "lib"))
-from armvm import BIN, Host, RpcError, report, wait_for          # noqa: E402
+import armvm                                                    # noqa: E402
+from armvm import Host, RpcError, report, wait_for              # noqa: E402
 from bootable import make_image                                 # noqa: E402
+from network import BRIDGE, interfaces, own_network, processes  # noqa: E402
 
+# Each point is the whole life of two daemons, and there are more than a
+# hundred: the plain build gets through all of them, where there is one.
+PLAIN = armvm.ROOT + "/build/native/bin"
+if os.path.exists(PLAIN + "/armvmd"):
+    armvm.BIN = PLAIN
+NETWORK = own_network()
 CALLS = ("fdatasync", "sendmsg", "bind", "connect", "listen", "unlink",
          "rmdir", "mkdir", "vfork", "clone", "clone3", "pidfd_open",
          "pidfd_send_signal", "ftruncate", "memfd_create")
@@ -38,14 +49,27 @@ def config(name, number, **more):
 
 
 def without(model, name):
-    return {k: v for k, v in model.items() if k != name}
+    """Less a device, or less a VM and its devices."""
+    return {k: v for k, v in model.items()
+            if k != name and not k.startswith(name + "+")}
+
+
+# A tap that the daemon makes, and a process that it starts for the guest.
+NICS = [{"bridge": BRIDGE}, {"user": True}]
+PASST = """#!/bin/sh
+cat <&3 >/dev/null 2>&1 &
+"""
+
+
+def with_nics(model, name):
+    return {**model, **{f"{name}+nic{i}": "there" for i in range(len(NICS))}}
 
 
 # (what, method, params, what it does to the model: {name: "running"|...},
 # with "~name" for a variable store that was kept and "name+id" for a device)
 SCRIPT = [
-    ("define", "vm.define", {"config": config("ka", 1)},
-     lambda m: {**m, "ka": "stopped"}),
+    ("define", "vm.define", {"config": config("ka", 1, nics=NICS)},
+     lambda m: with_nics({**m, "ka": "stopped"}, "ka")),
     ("start", "vm.start", {"name": "ka"}, lambda m: {**m, "ka": "running"}),
     ("pause", "vm.pause", {"name": "ka"}, lambda m: {**m, "ka": "paused"}),
     ("resume", "vm.resume", {"name": "ka"}, lambda m: {**m, "ka": "running"}),
@@ -58,9 +82,9 @@ SCRIPT = [
     ("detach that", "nic.remove", {"name": "ka", "id": "n1"},
      lambda m: without(m, "ka+n1")),
     ("clone", "vm.clone", {"name": "ka", "new_name": "kb"},
-     lambda m: {**m, "kb": "stopped"}),
+     lambda m: with_nics({**m, "kb": "stopped"}, "kb")),
     ("rename", "vm.rename", {"name": "kb", "new_name": "kc"},
-     lambda m: {**without(m, "kb"), "kc": "stopped"}),
+     lambda m: with_nics({**without(m, "kb"), "kc": "stopped"}, "kc")),
     ("start the clone", "vm.start", {"name": "kc"},
      lambda m: {**m, "kc": "running"}),
     ("stop", "vm.stop", {"name": "ka"}, lambda m: {**m, "ka": "stopped"}),
@@ -75,15 +99,6 @@ SCRIPT = [
     ("delete the last", "vm.delete", {"name": "ka"},
      lambda m: without(m, "ka")),
 ]
-
-
-def can_tap():
-    """Taps take root and /dev/net/tun, and a kernel that lets us."""
-    made = subprocess.run(["ip", "tuntap", "add", TAP, "mode", "tap"],
-                          stderr=subprocess.DEVNULL, check=False)
-    if made.returncode == 0:
-        subprocess.run(["ip", "link", "delete", TAP], check=True)
-    return made.returncode == 0
 
 
 def supervisors(runtime):
@@ -180,10 +195,15 @@ class Run:
                  if len(f) == 41 and f[:36] not in running]
         left += [f for f in os.listdir(self.host.state + "/vms")
                  if f not in vms]
-        if os.path.exists("/sys/class/net/" + TAP) and not any(
-                n["state"] != "defined" for v in vms.values()
-                for n in self.host.call("nic.list", name=v["name"])["nics"]):
-            left.append("tap " + TAP)
+        nics = [n for v in vms.values() for n in self.host.call(
+            "nic.list", name=v["name"])["nics"] if n["state"] != "defined"]
+        have, users = interfaces(), sum(1 for n in nics if n.get("user"))
+        if len(have) != len(nics) - users:
+            left.append(f"taps {have} for {nics}")
+        mine = {os.getpid(), self.strace.pid, self.host.proc.pid}
+        others = {p: c for p, c in processes().items() if p not in mine}
+        if len(others) != users:
+            left.append(f"processes {others} for {nics}")
         return left
 
     def judge(self):
@@ -191,10 +211,10 @@ class Run:
         allowed = [self.model]
         if self.doing:
             allowed.append(self.doing[1](self.model))
-        self.host.proc.wait(10)
+        self.host.proc.wait(60)
         self.host.proc = None
         self.host.start()
-        found, = wait_for("settled", self.settled, 25)
+        found, = wait_for("settled", self.settled, 60)
         # An end that was asked for is finished after the restart.
         if found not in allowed:
             return f"have {found}\nwant one of {allowed}"
@@ -203,7 +223,7 @@ class Run:
                     self.host.vm(name)["pid"] != pid:
                 return f"{name} is another process"
         try:
-            wait_for("no leftovers", lambda: not self.leftovers(), 5)
+            wait_for("no leftovers", lambda: not self.leftovers(), 60)
         except TimeoutError:
             return f"left over: {self.leftovers()}"
         return None
@@ -239,11 +259,12 @@ def one(call, point):
 
 def main():
     every = int(os.environ.get("ARMVM_KILL_EVERY",
-                               "5" if "san" in BIN else "1"))
+                               "5" if "san" in armvm.BIN else "1"))
     points, seen, began = 0, set(), time.monotonic()
-    if not can_tap():
-        report.skip("killed during nics", "no tap can be made here")
-        SCRIPT[:] = [s for s in SCRIPT if not s[1].startswith("nic.")]
+    with open(IMAGES + "/passt", "w", encoding="ascii") as f:
+        f.write(PASST)
+    os.chmod(IMAGES + "/passt", 0o755)
+    os.environ["PATH"] = IMAGES + ":" + os.environ["PATH"]
     for call in CALLS:
         point = 1
         while time.monotonic() - began < 240:
@@ -261,5 +282,8 @@ def main():
 
 if not shutil.which("strace"):
     report.skip("kill -9 at every step", "strace is not here")
+    report.end()
+if not NETWORK:
+    report.skip("kill -9 at every step", "no tap can be made here")
     report.end()
 main()

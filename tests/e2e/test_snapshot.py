@@ -39,7 +39,7 @@ def say(name, *lines):
     console = host.console(name)
     for line in lines:
         console.send(line + "\n")
-        console.expect(line + "\n", 5)
+        console.expect(line + "\n", 60)
     console.close()
 
 
@@ -100,7 +100,7 @@ def test_restore():
     equal("restored", (status, err), (0, ""))
     match("says so", r"^a: running after \d", out)
     console = host.console("a")
-    console.expect("null: VM a goes on: remember me", 5)
+    console.expect("null: VM a goes on: remember me", 60)
     console.close()
     equal("with the definition of then", host.vm("a")["config"].get(
         "description"), None)
@@ -300,11 +300,11 @@ def test_cancel_and_deadline():
     gone = host.call("job.cancel", id=job["id"])
     equal("cancelled", (gone["state"], gone["error"]["code"]),
           ("cancelled", "cancelled"))
-    host.wait_state("a", "running", 5)
+    host.wait_state("a", "running", 60)
     check("and it runs on, and no file is left", not os.path.exists(path))
     refused("a deadline", "timeout", "snapshot.save", "in time", name="a",
             path=path, deadline_ms=300)
-    host.wait_state("a", "running", 5)
+    host.wait_state("a", "running", 60)
     equal("nothing is left", [f for f in os.listdir(host.dir)
                               if "never" in f or "other" in f], [])
 
@@ -313,10 +313,10 @@ def test_supervisor_killed():
     slow()
     path = host.dir + "/never"
     job = host.call("snapshot.save", name="a", path=path, **{"async": True})
-    host.wait_state("a", "paused", 5)
+    host.wait_state("a", "paused", 60)
     os.kill(host.vm("a")["pid"], signal.SIGKILL)
     equal("the job fails", settled(job)["state"], "failed")
-    host.wait_state("a", "crashed", 5)
+    host.wait_state("a", "crashed", 60)
     check("no file", not os.path.exists(path))
     host.call("snapshot.restore", path=FILE, changed_disks=True)
 
@@ -327,14 +327,14 @@ def test_daemon_killed():
         path = host.dir + "/never"
         job = host.call("snapshot.save", name="a", path=path, stop=stop,
                         **{"async": True})
-        host.wait_state("a", "paused", 5)
+        host.wait_state("a", "paused", 60)
         pid = host.vm("a")["pid"]
         host.kill()
         host.start()
         done = settled(job)
         equal("the job is undone", (done["state"], done["step"]),
               ("failed", "undone"))
-        host.wait_state("a", "running", 5)
+        host.wait_state("a", "running", 60)
         equal("the VM ran on", host.vm("a")["pid"], pid)
         equal("nothing is left", [f for f in os.listdir(host.dir)
                                   if "never" in f], [])
@@ -353,7 +353,7 @@ def test_daemon_killed():
         if there:
             host.call("snapshot.show", path=path)
             os.unlink(path)
-        host.wait_state("a", "running", 5)
+        host.wait_state("a", "running", 60)
 
 
 def test_restore_killed():
@@ -390,7 +390,7 @@ def test_full_disk():
         refused("a full disk", "no-space", "snapshot.save", "No space",
                 name="a", path=small + "/x")
         equal("no file", os.listdir(f"/proc/{host.proc.pid}/root{small}"), [])
-        host.wait_state("a", "running", 5)
+        host.wait_state("a", "running", 60)
         refused("no such directory", "not-found", "snapshot.save", "nowhere",
                 name="a", path=host.dir + "/nowhere/x")
     finally:

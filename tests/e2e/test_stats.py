@@ -51,7 +51,7 @@ def test_one():
     with_input = host.console("web")
     with_input.expect("started")
     with_input.send("12345\n")
-    time.sleep(0.3)
+    with_input.expect("12345\n")
     b = host.call("vm.stats", name="web")["stats"]
     equal("counters grow", b["vcpus"][0]["exits"] - s["vcpus"][0]["exits"], 6)
     equal("accesses by device", b["mmio"],

@@ -1,15 +1,21 @@
 #!/usr/bin/python3
 """armvmctl top on the null backend: on a terminal with its keys and sizes, in
 batches, for programs, and with many VMs."""
+import atexit
 import fcntl
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
+import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "lib"))
@@ -105,7 +111,7 @@ def test_terminal():
         equal("a VM that stops is gone", fresh(t)[3].split()[0], "vm01")
         check("nothing is wiped: no flicker", "\033[2J" not in t.seen)
         t.type(b"q")
-        equal("q leaves", t.proc.wait(10), 0)
+        equal("q leaves", t.proc.wait(60), 0)
         t.read()
         check("the screen from before is back",
               t.seen.endswith("\033[?25h\033[?1049l"), t.seen[-40:])
@@ -114,7 +120,7 @@ def test_terminal():
         with Terminal(host, "top") as t:
             t.expect("vm01")
             t.proc.send_signal(sig)
-            equal(f"{sig.name} ends it", t.proc.wait(10), -sig)
+            equal(f"{sig.name} ends it", t.proc.wait(60), -sig)
             check(f"the terminal is as before, after {sig.name}",
                   t.restored())
 
@@ -123,10 +129,75 @@ def test_daemon_goes():
     with Terminal(host, "top", "-d", "200ms") as t:
         t.expect("vm01")
         host.kill()
-        equal("no daemon", t.proc.wait(10), 11)
+        equal("no daemon", t.proc.wait(60), 11)
         t.expect("armvmctl: ")
         check("the terminal is as before", t.restored())
     host.start()
+
+
+class Thousands:
+    """In armvmd's place: 10,000 VMs that run. It counts what it is asked."""
+    COUNT = 10000
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="armvm-many-")
+        atexit.register(shutil.rmtree, self.dir)
+        self.socket = self.dir + "/s"
+        self.calls = []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.socket)
+        self.listener.listen(4)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def page(self, params):
+        n, at = len(self.calls), time.monotonic_ns()
+        first = int(params["cursor"][2:]) + 1 if "cursor" in params else 0
+        last = min(self.COUNT, first + params["limit"])
+        page = {"vms": [{
+            "name": f"vm{i:05}", "uuid": f"{i:08x}-0000-4000-8000-0",
+            "state": "running", "vcpus": 2, "memory": 1 << 30,
+            "resident": 1 << 29, "totals": {
+                "time_ns": at, "cpu_ns": n * i * 10 ** 6, "exits": n * 7,
+                "disk_read": n << 20, "disk_written": 5, "disk_requests": 1,
+                "net_received": 0, "net_sent": n}} for i in
+            range(first, last)]}
+        if last < self.COUNT:
+            page["cursor"] = f"vm{last - 1:05}"
+        return page
+
+    def serve(self):
+        while True:
+            s = self.listener.accept()[0]
+            for line in s.makefile("rb"):
+                call = json.loads(line)
+                self.calls.append((call["method"], call["params"]))
+                s.sendall(json.dumps({
+                    "jsonrpc": "2.0", "id": call["id"],
+                    "result": self.page(call["params"])}).encode() + b"\n")
+
+
+def test_ten_thousand():
+    many = Thousands()
+    r = subprocess.run([BIN + "/armvmctl", "--socket", many.socket, "top",
+                        "-b", "-n", "3", "-d", "100ms"], text=True,
+                       capture_output=True, timeout=120, check=False)
+    equal("top of 10,000 VMs", (r.returncode, r.stderr), (0, ""))
+    equal("one call for each look at them", [m for m, _ in many.calls],
+          ["stats.list"] * 4)
+    check("for sums alone", all(p["totals"] for _, p in many.calls))
+    table = r.stdout.split("\n\n")[-1].splitlines()
+    equal("all of them", len(table), 1 + many.COUNT)
+    match("who works most first", "^vm09999 ", table[1])
+    many.calls.clear()
+    with Terminal(many, "top", "-d", "300ms", rows=20) as t:
+        t.expect("vm09999")
+        t.type(b"a\033[6~")
+        wait_for("the second page by name", lambda: t.read() or
+                 "\nvm00016" in t.seen, 60)
+        t.type(b"q")
+        equal("keys are heard", t.proc.wait(60), 0)
+    check("and never a call for one VM",
+          {m for m, _ in many.calls} == {"stats.list"}, many.calls)
 
 
 host.start()
@@ -135,5 +206,6 @@ for name in NAMES:
         "name": name, "memory": "128MiB", "hypervisor": "null",
         "labels": {"k": "v" if name == "vm07" else "w"}})
     host.call("vm.start", name=name)
-guarded(test_batch, test_cpu_is_seen, test_terminal, test_daemon_goes)
+guarded(test_batch, test_cpu_is_seen, test_terminal, test_ten_thousand,
+        test_daemon_goes)
 report.end()

@@ -30,6 +30,7 @@ struct fixture {
 	size_t n_held;
 	unsigned n_large; /* vm.list calls */
 	int console_peer; /* the other end of the last vm.console */
+	bool locked;	  /* nothing can be written */
 };
 
 struct raw {
@@ -104,7 +105,15 @@ static void on_subscribe(void *cookie, struct api_call *c)
 	api_call_reply(c, json_object_new_object(), -1);
 }
 
+static bool on_ready(void *cookie)
+{
+	const struct fixture *f = cookie;
+
+	return !f->locked;
+}
+
 static const struct api_handlers fixture_handlers = {
+	.ready = on_ready,
 	.handle = {[API_VM_GET] = on_get,
 		   [API_VM_START] = on_start,
 		   [API_VM_LIST] = on_list,

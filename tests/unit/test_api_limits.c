@@ -122,6 +122,41 @@ static void test_calls_under_way_are_bounded(void **state)
 	fixture_stop(&f);
 }
 
+/* What changes something waits in order, what reads does not; and it runs
+ * after its client has gone. */
+static void test_changes_wait_for_the_database(void **state)
+{
+	struct fixture f;
+	struct raw r, gone;
+
+	fixture_start(&f);
+	raw_connect(&f, &r);
+	raw_connect(&f, &gone);
+	f.locked = true;
+	raw_say(&r, CALL("1", "vm.start"));
+	raw_say(&gone, CALL("2", "vm.start"));
+	raw_say(&r, GET("3", "web"));
+	raw_expect(&r, GOT("3", "web"));
+	assert_int_equal(f.n_held, 0);
+	raw_close(&gone);
+	f.locked = false;
+	raw_say(&r, CALL("4", "vm.start"));
+	assert_int_equal(f.n_held, 0);
+	api_server_resume(f.server);
+	assert_int_equal(f.n_held, 3);
+	for (size_t i = 0; i < f.n_held; i++)
+		api_call_reply(f.held[i], json_object_new_int((int)i), -1);
+	raw_expect(&r, "{\"jsonrpc\":\"2.0\",\"result\":0,\"id\":1}");
+	raw_expect(&r, "{\"jsonrpc\":\"2.0\",\"result\":2,\"id\":4}");
+	/* The server's end is one for them, too. */
+	f.locked = true;
+	raw_say(&r, CALL("5", "vm.start"));
+	fixture_stop(&f);
+	assert_int_equal(f.n_held, 3);
+	fd_close(r.sock);
+	buf_done(&r.in);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +165,7 @@ int main(void)
 		cmocka_unit_test(test_slow_subscriber_is_told_and_dropped),
 		cmocka_unit_test(test_client_that_does_not_read),
 		cmocka_unit_test(test_calls_under_way_are_bounded),
+		cmocka_unit_test(test_changes_wait_for_the_database),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

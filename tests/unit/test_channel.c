@@ -21,6 +21,7 @@ struct end {
 	size_t last_fds;
 	int taken;	    /* a descriptor kept from the last message */
 	bool take, free_in; /* what the callbacks do */
+	bool full;	    /* it is not ready for more */
 	struct error why;
 };
 
@@ -55,7 +56,14 @@ static void on_closed(void *cookie, const struct error *why)
 		end->channel = channel_free(end->channel);
 }
 
-static const struct channel_events events = {on_message, on_closed};
+static bool on_ready(void *cookie)
+{
+	const struct end *end = cookie;
+
+	return !end->full;
+}
+
+static const struct channel_events events = {on_message, on_closed, on_ready};
 
 static int setup(void **state)
 {
@@ -372,6 +380,42 @@ static void test_catalogue(void **state)
 	assert_int_equal(wire_message_fds_max(WIRE_CONFIGURE), FD_PASS_MAX);
 }
 
+/* What is not taken stays where it is, and is still heard at the end. */
+static void test_not_ready(void **state)
+{
+	struct fixture *f = *state;
+
+	channel_resume(f->end.channel);
+	f->end.full = true;
+	peer_says(f, "{\"type\":\"start\",\"id\":1}");
+	turn(f);
+	turn(f);
+	assert_int_equal(f->end.messages, 0);
+	peer_says(f, "{\"type\":\"stop\",\"id\":2}");
+	f->end.full = false;
+	turn(f);
+	assert_int_equal(f->end.messages, 0);
+	channel_resume(f->end.channel);
+	assert_int_equal(f->end.messages, 2);
+	peer_says(f, "{\"type\":\"start\",\"id\":3}");
+	turn(f);
+	assert_int_equal(f->end.messages, 3);
+	f->end.full = true;
+	peer_says(f, "{\"type\":\"stop\",\"id\":4}");
+	f->peer = fd_close(f->peer);
+	turn(f);
+	assert_int_equal(
+		channel_send(f->end.channel, message("stop", 1), NULL, 0), 0);
+	turn(f);
+	turn(f);
+	assert_int_equal(f->end.closed, 0);
+	f->end.full = false;
+	channel_resume(f->end.channel);
+	turn(f);
+	assert_int_equal(f->end.messages, 4);
+	assert_int_equal(f->end.closed, 1);
+}
+
 #define CHANNEL_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -392,6 +436,7 @@ int main(void)
 		CHANNEL_TEST(test_free_inside_message),
 		CHANNEL_TEST(test_free_inside_closed),
 		CHANNEL_TEST(test_only_seqpacket),
+		CHANNEL_TEST(test_not_ready),
 		cmocka_unit_test(test_catalogue),
 	};
 

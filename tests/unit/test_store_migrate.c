@@ -279,6 +279,8 @@ static void test_large_is_checked_later(void **state)
 	store_close(s);
 }
 
+#define UUID_DB "22222222-2222-4222-8222-222222222222"
+
 /* A database as schema 1 left it, with a VM, its variables and its run. */
 static void test_from_schema_1(void **state)
 {
@@ -286,7 +288,7 @@ static void test_from_schema_1(void **state)
 		"INSERT INTO vm (uuid, name, config, created_ms) VALUES "
 		"('u-1', 'web', '{\"hypervisor\":\"kvm\",\"vcpus\":3,"
 		"\"memory\":134217728,\"disks\":[{},{}]}', 5), "
-		"('u-2', 'db', '{}', 6);"
+		"('" UUID_DB "', 'db', '{}', 6);"
 		"INSERT INTO variable VALUES (1, 'g', 'Boot0000', 7, x'00', 0, "
 		"0, x'01', 1);"
 		"INSERT INTO run VALUES (1, 4711, 99, 'boot')";
@@ -301,7 +303,7 @@ static void test_from_schema_1(void **state)
 	assert_int_equal(store_vm_get(s, "web", &vm, NULL), 0);
 	assert_string_equal(vm.state, "starting"); /* its run decides */
 	store_vm_done(&vm);
-	assert_int_equal(store_vm_get(s, "u-2", &vm, NULL), 0);
+	assert_int_equal(store_vm_get(s, UUID_DB, &vm, NULL), 0);
 	assert_string_equal(vm.state, "stopped");
 	store_vm_done(&vm);
 	store_close(s);

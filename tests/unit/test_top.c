@@ -25,12 +25,9 @@ static void add_vm(struct top_list *l, const char *name, unsigned t,
 	snprintf(text, sizeof(text),
 		 "{\"name\":\"%s\",\"uuid\":\"u-%s\",\"state\":\"running\","
 		 "\"vcpus\":2,\"memory\":1073741824,\"resident\":%u,"
-		 "\"stats\":{\"time_ns\":%u000000000,\"cpu_ns\":%u000000000,"
-		 "\"vcpus\":[{\"exits\":%u,\"kvm_exits\":5}],"
-		 "\"disks\":[{\"id\":\"a\",\"read\":{\"requests\":1,\"bytes\":"
-		 "%u}},{\"id\":\"b\",\"write\":{\"bytes\":1000}}],"
-		 "\"nics\":[{\"id\":\"n\",\"rx\":{\"bytes\":%u},\"tx\":{"
-		 "\"bytes\":7}}]}}",
+		 "\"totals\":{\"time_ns\":%u000000000,\"cpu_ns\":%u000000000,"
+		 "\"exits\":%u,\"disk_read\":%u,\"disk_written\":1000,"
+		 "\"disk_requests\":1,\"net_received\":%u,\"net_sent\":7}}",
 		 name, name, 1000 - cpu, t, cpu, 100 * cpu, read, 10 * cpu);
 	add(l, text);
 }
@@ -175,7 +172,7 @@ static void test_hostile_answers(void **state)
 
 	add(&l, "{\"name\":\"a\\u001b[2Jb\",\"state\":3}");
 	assert_string_equal(l.vms[0].name, "a?[2Jb");
-	json_object_object_add(o, "stats", json_object_new_string("none"));
+	json_object_object_add(o, "totals", json_object_new_string("none"));
 	assert_int_equal(top_list_add(&l, o, &e), -EINVAL);
 	json_object_put(o);
 	add(&l, "[]");

@@ -216,9 +216,35 @@ static void test_bounds(void **state)
 	vm_stats_done(&s);
 }
 
+static void test_totals(void **state)
+{
+	struct vm_stats s = {.time_ns = 5, .cpu_ns = 6};
+	struct vm_stats_nic *nic = vm_stats_add_nic(&s, "n");
+	struct vm_stats_totals t;
+
+	assert_non_null(nic);
+	nic->rx.bytes = 8;
+	nic->tx.bytes = 9;
+	add_vcpus(&s, 2, 3);
+	s.vcpus[0].exits = 10;
+	s.vcpus[0].kvm_exits = 11;
+	add_disks(&s, 2, 7);
+	vm_stats_sum(&s, &t);
+	assert_int_equal(t.time_ns, 5);
+	assert_int_equal(t.cpu_ns, 6);
+	assert_int_equal(t.exits, 11 + 3);
+	assert_int_equal(t.disk_read, 2 * 7);
+	assert_int_equal(t.disk_written, 2 * 7);
+	assert_int_equal(t.disk_requests, 2 * 4 * 7);
+	assert_int_equal(t.net_received, 8);
+	assert_int_equal(t.net_sent, 9);
+	vm_stats_done(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_totals),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_parts),

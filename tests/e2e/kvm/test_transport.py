@@ -125,7 +125,9 @@ def frames_pass():
     report.match("1 MiB came in whole", hashlib.md5(FILL).hexdigest(),
                  guest.expect("in=done\n"))
     n = frames_to_guest() - before
-    report.check(f"in {n} frames: the guest takes them large", n < 300)
+    # How large depends on how fast the guest is; of Ethernet's own size there
+    # would be more than 720.
+    report.check(f"in {n} frames: the guest takes them large", n < 600, n)
     server.close()
     guest.run("true")
 

@@ -60,8 +60,14 @@ class Report:
 report = Report()
 
 
-def wait_for(what, predicate, timeout=20, interval=0.05):
+# Waits end when what is awaited is there; how long that may take is for
+# machines that are slow, or busy with something else.
+PATIENCE = 60
+
+
+def wait_for(what, predicate, timeout=PATIENCE, interval=0.05):
     """The predicate's first true value; a failure says what was awaited."""
+    timeout = max(timeout, PATIENCE)
     deadline = time.monotonic() + timeout
     while True:
         value = predicate()

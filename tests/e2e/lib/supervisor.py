@@ -48,7 +48,7 @@ class Daemon:
 
     def __init__(self, path, hello=True):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.sock.settimeout(10)
+        self.sock.settimeout(60)
         self.sock.connect(path)
         self.id, self.seen, self.fds = 0, [], []
         if hello:
@@ -92,7 +92,7 @@ class Daemon:
                 return message
             self.seen.append(message)
 
-    def await_message(self, message_type, timeout=10, **fields):
+    def await_message(self, message_type, timeout=60, **fields):
         """The first message of that type with those fields."""
         deadline = time.monotonic() + timeout
         at = 0
@@ -109,7 +109,7 @@ class Daemon:
                 message = self.receive()
             except socket.timeout:
                 message = None
-            self.sock.settimeout(10)
+            self.sock.settimeout(60)
             if message is None:
                 raise TimeoutError(f"no {message_type} {fields}; seen: {self.seen}")
             self.seen.append(message)

@@ -40,7 +40,7 @@ class Terminal:
             self.read()
             return text in self.seen
         try:
-            wait_for(repr(text), there, 10)
+            wait_for(repr(text), there, 60)
         except TimeoutError as e:
             raise TimeoutError(f"{e}; seen: {self.seen!r}") from e
 
