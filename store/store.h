@@ -236,6 +236,9 @@ int store_run_set_live(struct store *s, int64_t vm_id, const char *live,
 		       struct error *e) must_check;
 int store_run_live(struct store *s, int64_t vm_id, char **ret,
 		   struct error *e) must_check;
+/* A VM with `text` somewhere in that array; 0 when there is none. */
+int store_run_live_find(struct store *s, const char *text, int64_t *ret_vm_id,
+			struct error *e) must_check;
 int store_run_clear(struct store *s, int64_t vm_id, struct error *e) must_check;
 int store_run_each(struct store *s,
 		   int (*each)(void *cookie, const struct store_run *run),

@@ -164,6 +164,8 @@
 		   "boot_id) VALUES (?1, ?2, ?3, ?4)")                         \
 	X(RUN_SET_LIVE, "UPDATE run SET live = ?2 WHERE vm_id = ?1")           \
 	X(RUN_LIVE, "SELECT live FROM run WHERE vm_id = ?1")                   \
+	X(RUN_LIVE_FIND, "SELECT vm_id FROM run WHERE instr(live, ?1) "        \
+			 "LIMIT 1")                                            \
 	X(RUN_CLEAR, "DELETE FROM run WHERE vm_id = ?1")                       \
 	X(RUN_EACH, "SELECT vm_id, pid, start_time, boot_id FROM run "         \
 		    "ORDER BY vm_id")                                          \

@@ -69,6 +69,22 @@ int store_run_live(struct store *s, int64_t vm_id, char **ret, struct error *e)
 	return *ret ? 0 : error_set(e, -ENOMEM, "out of memory");
 }
 
+int store_run_live_find(struct store *s, const char *text, int64_t *ret_vm_id,
+			struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, STMT_RUN_LIVE_FIND, &q, e), rc;
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_text(q, 1, text, -1, SQLITE_STATIC);
+	rc = sqlite3_step(q);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		return store_error(s->db, rc, "look through running VMs", e);
+	*ret_vm_id = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : 0;
+	return 0;
+}
+
 int store_run_clear(struct store *s, int64_t vm_id, struct error *e)
 {
 	_cleanup_txn_ struct store_txn t = {0};
