@@ -156,9 +156,12 @@ struct api_balloon_params {
 	char *name;
 	uint64_t target_bytes;
 };
+enum api_fallback { API_FALLBACK_NONE, API_FALLBACK_STOP };
+extern const char *const api_fallback_names[];
 struct api_shutdown_params {
 	char *name;
 	uint64_t timeout_ms; /* 0: do not wait for the guest's end */
+	int fallback;	     /* enum api_fallback */
 };
 struct api_device_add_params {
 	char *name;

@@ -151,6 +151,8 @@ static const struct json_field balloon_params[] = {
 	JSON_END,
 };
 
+const char *const api_fallback_names[] = {"none", "stop", NULL};
+
 static const struct json_field shutdown_params[] = {
 	VM_NAME_FIELD(api_shutdown_params),
 	{
@@ -159,6 +161,14 @@ static const struct json_field shutdown_params[] = {
 		.offset = offsetof(struct api_shutdown_params, timeout_ms),
 		.doc = "Milliseconds to wait for the guest; 0 (the default) "
 		       "replies once the guest was told.",
+	},
+	{
+		.name = "fallback",
+		.kind = JSON_ENUM,
+		.offset = offsetof(struct api_shutdown_params, fallback),
+		.names = api_fallback_names,
+		.doc = "When it did not follow in time: none (the default: it "
+		       "goes on running, error \"timeout\"), or stop it.",
 	},
 	JSON_END,
 };
@@ -236,7 +246,7 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "Press the guest's power button, and ask its agent if there is "
 	       "one. The reply comes when the VM is "
 	       "stopped, or as error \"timeout\" when the guest did not follow "
-	       "in time (it is not forced)."),
+	       "in time and is not to be forced."),
 	METHOD(VM_STOP, name, false, "the VM",
 	       "Stop a VM at once, like pulling its plug."),
 	METHOD(VM_RESET, name, false, "the VM",

@@ -39,9 +39,8 @@ struct vm {
 	int64_t started_ms;		/* Unix time; 0 when not active */
 	int hypervisor; /* it runs on; VM_HYPERVISOR_AUTO while not known */
 	struct supervisor *supervisor;
-	/* The deadline of a shutdown that waits for the guest. */
+	/* The next deadline of a shutdown that waits for the guest. */
 	uv_timer_t shutdown_timer;
-	uint64_t shutdown_timeout_ms;
 	bool button_heard, agent_heard; /* by whom in the guest */
 	bool scoped;	      /* its process is in a scope of its own */
 	bool adopted;	      /* nobody is told how its process ended */

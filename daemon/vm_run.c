@@ -88,6 +88,12 @@ static void stopped_cb(struct vm *vm, void *cookie, json_object *reply,
 
 void vm_stop(struct vm *vm, vm_done_fn done, void *cookie)
 {
+	vm_stop_because(vm, "", done, cookie);
+}
+
+void vm_stop_because(struct vm *vm, const char *why, vm_done_fn done,
+		     void *cookie)
+{
 	struct simple_op *op = calloc(1, sizeof(*op));
 	struct error e = ERROR_INIT;
 
@@ -100,7 +106,7 @@ void vm_stop(struct vm *vm, vm_done_fn done, void *cookie)
 	op->done = done;
 	op->cookie = cookie;
 	vm->stop_requested = true;
-	vm_set_state(vm, VM_STOPPING, "");
+	vm_set_state(vm, VM_STOPPING, why);
 	link_request(vm->supervisor, "stop", NULL, NULL, 0, REQUEST_TIMEOUT_MS,
 		     stopped_cb, op);
 }
@@ -353,8 +359,9 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 	if (vm_nvram_replay(vm, &e) < 0)
 		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
 	snprintf(reason, sizeof(reason), "%s",
-		 vm->end_reason[0] ? vm->end_reason
-		 : cut_off	   ? "armvmd ended while it was being started"
+		 vm->state == VM_STOPPING && vm->reason[0] ? vm->reason
+		 : vm->end_reason[0]			   ? vm->end_reason
+		 : cut_off ? "armvmd ended while it was being started"
 		 : vm->stop_requested ? "stopped by request"
 				      : how);
 	vm->end_reason[0] = '\0';

@@ -36,6 +36,9 @@ void vm_shutdown(struct vm *vm, vm_done_fn done, void *cookie);
 /* End it at once: asks the supervisor, kills it when it does not answer. Done
  * when the process is gone is told by the state. */
 void vm_stop(struct vm *vm, vm_done_fn done, void *cookie);
+/* The same, with a reason that is the VM's when it has stopped. */
+void vm_stop_because(struct vm *vm, const char *why, vm_done_fn done,
+		     void *cookie);
 
 /* "reset", "pause" or "resume". */
 void vm_simple(struct vm *vm, const char *type, vm_done_fn done, void *cookie);
