@@ -199,9 +199,12 @@ static int load_and_adopt(struct manager *m, struct error *e)
 	struct run_list runs = {0};
 	int r = store_run_each(m->store, collect_run, &runs, e);
 
+	service_kept_load(&m->kept);
 	if (r == 0)
 		for (size_t i = 0; i < runs.count; i++)
 			adopt_one(m, &runs.runs[i]);
+	if (r == 0)
+		service_kept_done(&m->kept, LINK_KEPT_PREFIX);
 	free(runs.runs);
 	if (r == 0)
 		r = store_vm_each(m->store, STORE_VM_LEFT, left_one, m, e);

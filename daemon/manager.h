@@ -12,6 +12,7 @@
 
 #include "api/api.h"
 #include "daemon/access.h"
+#include "daemon/service.h"
 #include "lib/model/host_caps.h"
 #include "store/store.h"
 
@@ -47,6 +48,7 @@ struct manager {
 	struct dbus_api *dbus_api; /* NULL when it is switched off */
 	struct scopes *scopes;	   /* NULL without systemd */
 	struct store *store;
+	struct service_kept kept; /* while runs are taken over */
 	struct api_server *server;
 	/* The VMs in memory: those that are active, and those that are being
 	 * worked with now. All others are rows of the store. */

@@ -154,6 +154,7 @@ static void link_finish(struct supervisor *s)
 	char how[128];
 
 	describe_end(s, how, sizeof(how));
+	link_drop(s);
 	vm->supervisor = NULL;
 	link_free(s);
 	vm_supervisor_ended(vm, how);

@@ -15,6 +15,10 @@
 
 struct link_request;
 
+/* Before a VM's uuid: how systemd calls the pidfd it keeps of its supervisor.
+ */
+#define LINK_KEPT_PREFIX "supervisor-"
+
 struct supervisor {
 	struct vm *vm;
 	pid_t pid;
@@ -49,9 +53,9 @@ typedef void (*link_done_fn)(struct vm *vm, void *cookie, json_object *reply,
 int link_spawn(struct vm *vm, struct error *e) must_check;
 
 /*
- * Take over a process recorded by an earlier daemon: verified by start time
- * and boot id, never by pid alone. The VM goes on in the state its row has.
- * -ESRCH when the process is gone.
+ * Take over a process recorded by an earlier daemon: known by the pidfd that
+ * systemd kept, or verified by start time and boot id, never by pid alone. The
+ * VM goes on in the state its row has. -ESRCH when the process is gone.
  */
 int link_adopt(struct vm *vm, const struct store_run *run,
 	       const struct store_vm *row, struct error *e) must_check;
