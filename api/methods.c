@@ -319,6 +319,7 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(DISK_LIST, name, false, "{disks: an array of disks}",
 	       "The disks of a VM, those of its definition and those added "
 	       "live."),
+	METHOD(DISK_GET, device, false, "the disk", "One disk of a VM."),
 	METHOD(DISK_RESIZE, disk_resize, false, "{id, size, previous}: bytes",
 	       "Give a disk's image another size, or take the one it was "
 	       "given; a running guest is told. Not smaller without force."),
@@ -331,6 +332,8 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "sees it at once, and keeps what it has configured."),
 	METHOD(NIC_LIST, name, false, "{nics: an array of nics}",
 	       "The network interfaces of a VM."),
+	METHOD(NIC_GET, device, false, "the nic",
+	       "One network interface of a VM."),
 	METHOD(SNAPSHOT_SAVE, snapshot_save, false,
 	       "{name, path, bytes, created_ms}",
 	       "Save a running or paused VM to a file: memory, CPUs, devices, "
