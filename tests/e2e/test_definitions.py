@@ -167,6 +167,8 @@ def test_set_and_edit():
     equal("set took", (vm["memory"], vm["labels"], vm["autostart"],
                        vm["config"]["description"]),
           (256 << 20, {"role": "db"}, True, "the database"))
+    match("set of nothing", "needs what to change", ctl(
+        "set of nothing is a mistake", "set", "e1", status=2))
     ctl("set takes away", "set", "e1", "--label", "role=", "--autostart", "no")
     vm = host.vm("e1")
     equal("set took away", (vm["labels"], vm["autostart"]), ({}, False))
