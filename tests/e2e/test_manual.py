@@ -75,6 +75,13 @@ def test_armvmctl_page():
         match(f"{name} --help has examples", r"Examples:\n  .*armvmctl", usage)
         equal(f"{name} --help fits a terminal", [
             line for line in usage.splitlines() if len(line) > 110], [])
+    with open(ROOT + "/api/API.md", encoding="utf-8") as f:
+        used = {int(n) for n in re.findall(r"^\| `[a-z-]+` \| -\d+ \| \d+ \| "
+                                           r"(\d+) \|$", f.read(), re.M)}
+    with open(ROOT + "/cli/armvmctl.1", encoding="utf-8") as f:
+        told = f.read().split(".SH EXIT STATUS\n")[1].split("\n.SH ")[0]
+    equal("armvmctl(1) has the exit statuses of all errors",
+          {int(n) for n in re.findall(r"\b(\d+) ", told)}, used | {0})
     equal("armvmctl(1) has no other commands", [
         e for e in entries if not any(
             e == n or e.startswith(n + " ") for n in known)], [])
