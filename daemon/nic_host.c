@@ -2,6 +2,7 @@
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -10,6 +11,7 @@
 #include "daemon/nic_mac.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/vm.h"
+#include "lib/base/parse.h"
 
 /* virtio 1.x always has the 12-byte header (VIRTIO 1.1, 5.1.6). */
 #define VNET_HEADER_SIZE 12
@@ -101,6 +103,29 @@ static int fit_mtu(int sock, const char *name, bool fresh,
 	return r;
 }
 
+/*
+ * The guest's own address with another first byte: the same at every start, so
+ * that what a restored guest remembers of its neighbour is still true; and so
+ * high that a bridge, which takes the lowest of its ports, never takes it.
+ */
+static int interface_set_mac(int sock, const char *name, const char *guest,
+			     struct error *e)
+{
+	struct ifreq ifr = {.ifr_hwaddr.sa_family = ARPHRD_ETHER};
+	uint8_t mac[6];
+	int r = parse_mac(guest, "mac", mac, e);
+
+	if (r < 0)
+		return r;
+	mac[0] = mac[0] == 0xfe ? 0xfa : 0xfe;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	memcpy(ifr.ifr_hwaddr.sa_data, mac, sizeof(mac));
+	if (ioctl(sock, SIOCSIFHWADDR, &ifr) < 0)
+		return error_set(e, -errno, "cannot set the address of %s: %m",
+				 name);
+	return 0;
+}
+
 static int set_iff(int fd, char name[IFNAMSIZ], short flags)
 {
 	struct ifreq ifr = {.ifr_flags = flags};
@@ -190,6 +215,8 @@ static int tap_open(const struct nic_config *nic, int64_t vm_id,
 		return error_set(e, -errno, "cannot make a socket: %m");
 	for (unsigned i = 0; r == 0 && i < queues; i++)
 		r = tap_attach(name, queues, ret, e);
+	if (r == 0 && fresh)
+		r = interface_set_mac(sock, name, nic->mac, e);
 	if (r == 0)
 		r = fit_mtu(sock, name, fresh, nic, e);
 	if (r == 0 && nic->bridge)

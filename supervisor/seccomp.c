@@ -58,8 +58,9 @@ static const int plain[] = {
 	SCMP_SYS(fdatasync),
 	SCMP_SYS(fallocate),
 	SCMP_SYS(ftruncate),
-	/* blockdev on io_uring: it opens nothing either in an empty root
-	 * without capabilities, where no path leads anywhere */
+	/* blockdev and the loop's waiting on io_uring: it opens nothing either
+	 * in an empty root without capabilities, where no path leads
+	 * anywhere */
 	SCMP_SYS(io_uring_setup),
 	SCMP_SYS(io_uring_enter),
 	SCMP_SYS(io_uring_register),

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "lib/base/log.h"
+#include "lib/host/io_ring.h"
 #include "supervisor/handlers.h"
 #include "supervisor/handlers_internal.h"
 #include "supervisor/signals.h"
@@ -379,7 +380,7 @@ int supervisor_run(const char *name, int control_fd, uid_t owner)
 		log_vm(LOG_LEVEL_ERROR, name, "%s", e.message);
 		return EXIT_FAILURE;
 	}
-	uv_run(&s.loop, UV_RUN_DEFAULT);
+	io_ring_run(&s.loop);
 	vm_config_done(&s.config);
 	uv_loop_close(&s.loop);
 	return s.exit_status;

@@ -5,9 +5,10 @@
  * the host forbids io_uring.
  *
  * Requests wait until blockdev_submit(); callbacks come from the loop, never
- * from inside these calls, blockdev_free() excepted. The ring is made at the
- * first request, so that a process that limits itself first is limited there
- * too. ARMVM_BLOCKDEV=threads in the environment forces the thread pool.
+ * from inside these calls, blockdev_free() excepted. The ring (io_ring.h), one
+ * for all disks of the loop, is made at the first request, so that a process
+ * that limits itself first is limited there too. ARMVM_BLOCKDEV=threads in the
+ * environment forces the thread pool.
  *
  * Thread: all calls and callbacks on the loop thread.
  */

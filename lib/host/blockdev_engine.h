@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "lib/host/blockdev.h"
+#include "lib/host/io_ring.h"
 
 enum blockdev_op {
 	BLOCKDEV_READ,
@@ -36,6 +37,7 @@ struct blockdev_request {
 	uint64_t bytes, asked_ns;
 	blockdev_done_fn done;
 	void *cookie;
+	struct io_ring_op op_in_ring; /* io_uring's */
 	struct iovec storage[];
 };
 
@@ -62,8 +64,10 @@ struct blockdev {
 	unsigned accepted; /* queued or started */
 	struct blockdev_stats stats;
 	const struct blockdev_engine *engine; /* NULL before the first one */
-	struct blockdev_ring *ring;	      /* io_uring's */
-	struct {			      /* the thread pool's */
+	struct io_ring *ring;		      /* io_uring's */
+	unsigned in_ring;
+	struct io_ring_op in_ring_later; /* starts what waits */
+	struct {			 /* the thread pool's */
 		pthread_mutex_t lock;
 		pthread_cond_t executed;
 		struct blockdev_job *jobs;

@@ -6,3 +6,5 @@ SRCS += lib/host/vhost_kernel.c lib/host/vhost_net.c
 TESTS += tests/unit/test_vhost_kernel.c tests/unit/test_vhost_net.c
 SRCS += lib/host/vhost_user.c lib/host/vhost_user_talk.c lib/host/vhost_user_wire.c
 TESTS += tests/unit/test_vhost_user.c
+SRCS += lib/host/io_ring.c lib/host/io_ring_loop.c lib/host/loop_event.c
+TESTS += tests/unit/test_io_ring.c tests/unit/test_loop_event.c

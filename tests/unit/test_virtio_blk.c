@@ -176,15 +176,18 @@ static void count_fences(void *cookie, bool up)
 static void test_reset_with_request_under_way(void **state)
 {
 	struct fixture *f = *state;
-	int fences = 0;
+	int fences = 0, under_way;
 
 	bus_use_fence(f->m.bus, &(struct bus_fence){count_fences, &fences});
 	post(f, IN, 0, 512);
-	uv_run(&f->m.loop, UV_RUN_NOWAIT); /* kicked; not completed */
+	uv_run(&f->m.loop, UV_RUN_NOWAIT);
+	/* io_uring may have ended it at once; a thread has not told us yet. */
+	under_way = status(f) == 0xee;
+	assert_true(under_way || !getenv("ARMVM_BLOCKDEV"));
 	driver_set_status(&f->d, 0);
-	assert_int_equal(fences, 1);
+	assert_int_equal(fences, under_way);
 	driver_set_status(&f->d, 0);
-	assert_int_equal(fences, 1);
+	assert_int_equal(fences, under_way);
 	while (fences)
 		uv_run(&f->m.loop, UV_RUN_ONCE);
 	memset(ram_at(&f->m.ram, BUFFER_GPA), 0xcc, 512);

@@ -218,6 +218,13 @@ int msix_fd(const struct msix *m, unsigned vector)
 	return vector < m->n_vectors ? m->vectors[vector].fd : -1;
 }
 
+int msix_open_fd(const struct msix *m, unsigned vector)
+{
+	return vector < m->n_vectors && m->vectors[vector].open
+		       ? m->vectors[vector].fd
+		       : -1;
+}
+
 void msix_notify(struct msix *m, unsigned vector)
 {
 	if (vector >= m->n_vectors)

@@ -50,6 +50,8 @@ bool msix_enabled(const struct msix *m);
 /* The eventfd that raises a vector; what is written to it while the vector is
  * not open is pending. -1 for one that does not exist. */
 int msix_fd(const struct msix *m, unsigned vector);
+/* Likewise, but -1 for one that is not open: what msix_notify() writes to. */
+int msix_open_fd(const struct msix *m, unsigned vector);
 /* Vectors that do not exist are ignored. */
 void msix_notify(struct msix *m, unsigned vector);
 /* To be called by the owner's config_written and reset. */

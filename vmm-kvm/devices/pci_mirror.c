@@ -24,33 +24,42 @@ static uint32_t *page(const struct pci_mirror *m, unsigned bus, unsigned devfn)
 			    devfn * PAGE_BYTES);
 }
 
-/* Whole words, for vCPUs read them meanwhile, and only those that differ:
- * what is not touched need not be cleaned. */
-static void words_show(uint32_t *to, const uint8_t *config, unsigned size)
+/* Whole words, for vCPUs read them meanwhile. */
+static void word_show(uint32_t *to, uint32_t word)
 {
-	for (unsigned i = 0; i < size / 4; i++) {
-		uint32_t word = config ? pci_get32(config, 4 * i) : UINT32_MAX;
+	__atomic_store_n(to, word, __ATOMIC_RELAXED);
+}
+
+/* Only what differs: what is not touched need not be cleaned. */
+static void config_show(uint32_t *to, const uint8_t *config)
+{
+	for (unsigned i = 0; i < PCI_CONFIG_SIZE / 4; i++) {
+		uint32_t word = pci_get32(config, 4 * i);
 
 		if (to[i] == word)
 			continue;
-		__atomic_store_n(&to[i], word, __ATOMIC_RELAXED);
+		word_show(&to[i], word);
 		guest_mem_publish(&to[i], sizeof(to[i]));
 	}
 }
 
-/* The function, or NULL for none. Beyond the registers there is are zeroes. */
+/* All of a page: the function, or NULL for none. Beyond its registers it reads
+ * as zero. */
 static void page_show(uint32_t *to, const struct pci_dev *d)
 {
-	static const uint8_t beyond[PAGE_BYTES - PCI_CONFIG_SIZE];
+	unsigned i = 0;
 
-	words_show(to, d ? d->config : NULL, PCI_CONFIG_SIZE);
-	words_show(to + PCI_CONFIG_SIZE / 4, d ? beyond : NULL, sizeof(beyond));
+	for (; d && i < PCI_CONFIG_SIZE / 4; i++)
+		word_show(&to[i], pci_get32(d->config, 4 * i));
+	for (; i < PAGE_BYTES / 4; i++)
+		word_show(&to[i], d ? 0 : UINT32_MAX);
+	guest_mem_publish(to, PAGE_BYTES);
 }
 
 void pci_mirror_update(struct pci_mirror *m, const struct pci_dev *d)
 {
 	if (m && d->shown)
-		words_show(d->shown, d->config, PCI_CONFIG_SIZE);
+		config_show(d->shown, d->config);
 }
 
 /* First what went, since bus numbers may be exchanged. */

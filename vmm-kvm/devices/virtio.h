@@ -84,7 +84,8 @@ struct virtio_dev_ops {
 
 /* What a transport implements. Called with the device lock held. */
 struct virtio_transport_ops {
-	/* Raise the interrupt of a queue, or of a configuration change. */
+	/* Raise the interrupt of a queue (loop thread), or of a configuration
+	 * change (any thread). */
 	void (*notify_queue)(void *transport, unsigned index);
 	void (*notify_config)(void *transport);
 	/* Have ops->kick called for the queue, soon, on the loop thread. */
@@ -146,7 +147,7 @@ bool virtio_again(struct virtio_dev *d, unsigned index, uint16_t head,
 		  struct virtq_chain *ret);
 void virtio_push(struct virtio_dev *d, unsigned index, uint16_t head,
 		 uint32_t written);
-/* Interrupt the driver if it wants to hear of what was pushed. */
+/* Interrupt the driver if it wants to hear of what was pushed. Loop thread. */
 void virtio_notify(struct virtio_dev *d, unsigned index);
 /* The device stopped before the queue was empty: kick it again. */
 void virtio_kick_later(struct virtio_dev *d, unsigned index);

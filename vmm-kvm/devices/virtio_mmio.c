@@ -8,12 +8,10 @@ void virtio_mmio_kick(struct virtio_mmio *v, unsigned index)
 	eventfd_write(v->kicks[index].fd, 1);
 }
 
-static void on_kick(uv_poll_t *poll, int status, int events)
+static void on_kick(void *cookie)
 {
-	struct virtio_mmio_kick *k = poll->data;
-	eventfd_t count;
+	struct virtio_mmio_kick *k = cookie;
 
-	eventfd_read(k->fd, &count);
 	virtio_enter(k->v->device);
 	virtio_kick(k->v->device, k->index);
 	virtio_leave(k->v->device);
@@ -93,13 +91,8 @@ static int kick_fd(void *transport, unsigned index)
 static void kick_watch(void *transport, unsigned index, bool watch)
 {
 	struct virtio_mmio *v = transport;
-	uv_poll_t *poll = &v->kicks[index].poll;
 
-	/* Neither fails for a handle that was started before. */
-	if (watch)
-		(void)uv_poll_start(poll, UV_READABLE, on_kick);
-	else
-		(void)uv_poll_stop(poll);
+	loop_event_watch(v->kicks[index].heard, watch);
 }
 
 /* The wire also needs the interrupt status, which only we can set. */
@@ -138,15 +131,14 @@ static int kicks_init(struct virtio_mmio *v, struct error *e)
 		if (k->fd < 0)
 			return error_set(e, -errno, "no eventfd for %s: %s",
 					 name, strerror(errno));
-		r = uv_poll_init(v->params.loop, &k->poll, k->fd);
+		r = loop_event_new(v->params.loop, k->fd, on_kick, k,
+				   &k->heard);
 		if (r < 0) {
 			k->fd = fd_close(k->fd);
 			return error_set(e, r, "cannot poll for %s: %s", name,
-					 uv_strerror(r));
+					 strerror(-r));
 		}
-		v->open_handles++;
-		k->poll.data = k;
-		uv_poll_start(&k->poll, UV_READABLE, on_kick);
+		loop_event_watch(k->heard, true);
 	}
 	return 0;
 }
@@ -195,24 +187,14 @@ int virtio_mmio_new(const struct virtio_mmio_params *params,
 	return 0;
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-	struct virtio_mmio_kick *k = handle->data;
-
-	if (--k->v->open_handles == 0)
-		free(k->v);
-}
-
 static void close_kicks(struct virtio_mmio *v)
 {
 	for (unsigned i = 0; i < v->n_kicks; i++) {
 		struct virtio_mmio_kick *k = &v->kicks[i];
 
-		uv_close((uv_handle_t *)&k->poll, on_closed);
+		k->heard = loop_event_free(k->heard);
 		k->fd = fd_close(k->fd);
 	}
-	if (v->n_kicks == 0)
-		free(v);
 }
 
 struct virtio_mmio *virtio_mmio_free(struct virtio_mmio *v)
@@ -227,5 +209,6 @@ struct virtio_mmio *virtio_mmio_free(struct virtio_mmio *v)
 	if (v->on_bus)
 		bus_remove(v->params.bus, &v->region);
 	close_kicks(v);
+	free(v);
 	return NULL;
 }

@@ -5,6 +5,7 @@
 #ifndef VMM_KVM_DEVICES_VIRTIO_MMIO_INTERNAL_H
 #define VMM_KVM_DEVICES_VIRTIO_MMIO_INTERNAL_H
 
+#include "lib/host/loop_event.h"
 #include "vmm-kvm/devices/virtio_mmio.h"
 
 #define VIRTIO_MMIO_QUEUE_NOTIFY 0x050
@@ -19,7 +20,7 @@ struct virtio_mmio_kick {
 	struct virtio_mmio *v;
 	unsigned index;
 	int fd; /* eventfd */
-	uv_poll_t poll;
+	struct loop_event *heard;
 };
 
 struct virtio_mmio {
@@ -31,7 +32,6 @@ struct virtio_mmio {
 	uint32_t irq_status;
 	struct virtio_mmio_kick kicks[VIRTIO_QUEUES_MAX];
 	unsigned n_kicks;
-	unsigned open_handles; /* of uv; the last to close frees */
 };
 
 extern const struct mmio_ops virtio_mmio_ops;

@@ -1,3 +1,4 @@
+#include "lib/host/io_ring.h"
 #include "vmm-kvm/devices/virtio_pci_internal.h"
 
 #define VIRTIO_PCI_VENDOR   0x1af4
@@ -37,11 +38,16 @@ static void interrupt(struct virtio_pci *v, uint16_t vector, uint8_t isr)
 	pci_intx_set(&v->pci, true);
 }
 
+/* One write for all that ends in a turn of the loop. Should a vCPU reset the
+ * device before it is made, that is an interrupt too many, which drivers
+ * take. */
 static void notify_queue(void *transport, unsigned index)
 {
 	struct virtio_pci *v = transport;
+	int fd = msix_open_fd(&v->msix, v->queue_vectors[index]);
 
-	interrupt(v, v->queue_vectors[index], VIRTIO_ISR_QUEUE);
+	if (fd < 0 || !io_ring_signal(v->params.loop, fd))
+		interrupt(v, v->queue_vectors[index], VIRTIO_ISR_QUEUE);
 }
 
 static void notify_config(void *transport)
@@ -315,9 +321,12 @@ struct virtio_pci *virtio_pci_free(struct virtio_pci *v)
 	virtio_reset(v->device);
 	bus_unlock(v->params.bus);
 	v->device = virtio_dev_free(v->device);
+	/* Signals on their way to the vectors. */
+	io_ring_flush(v->params.loop);
 	bus_lock(v->params.bus);
 	msix_done(&v->msix);
 	virtio_pci_kicks_close(v);
 	bus_unlock(v->params.bus);
+	free(v);
 	return NULL;
 }

@@ -5,6 +5,7 @@
 #ifndef VMM_KVM_DEVICES_VIRTIO_PCI_INTERNAL_H
 #define VMM_KVM_DEVICES_VIRTIO_PCI_INTERNAL_H
 
+#include "lib/host/loop_event.h"
 #include "vmm-kvm/devices/msix.h"
 #include "vmm-kvm/devices/virtio_pci.h"
 
@@ -37,7 +38,7 @@ struct virtio_pci_kick {
 	int fd;		       /* eventfd */
 	bool doorbell;	       /* registered with the doorbell sink */
 	uint64_t doorbell_gpa; /* where */
-	uv_poll_t poll;
+	struct loop_event *heard;
 };
 
 struct virtio_pci {
@@ -53,8 +54,7 @@ struct virtio_pci {
 	uint8_t isr;
 	struct virtio_pci_kick kicks[VIRTIO_QUEUES_MAX];
 	unsigned n_kicks;
-	unsigned open_handles; /* of uv; the last to close frees */
-	uint64_t delayed_gpa;  /* where writes are kept back; 0: nowhere */
+	uint64_t delayed_gpa; /* where writes are kept back; 0: nowhere */
 };
 
 extern const struct mmio_ops virtio_pci_bar_ops;

@@ -12,12 +12,10 @@ void virtio_pci_kick(struct virtio_pci *v, unsigned index)
 	eventfd_write(v->kicks[index].fd, 1);
 }
 
-static void on_kick(uv_poll_t *poll, int status, int events)
+static void on_kick(void *cookie)
 {
-	struct virtio_pci_kick *k = poll->data;
-	eventfd_t count;
+	struct virtio_pci_kick *k = cookie;
 
-	eventfd_read(k->fd, &count);
 	virtio_enter(k->v->device);
 	virtio_kick(k->v->device, k->index);
 	virtio_leave(k->v->device);
@@ -26,13 +24,8 @@ static void on_kick(uv_poll_t *poll, int status, int events)
 void virtio_pci_kick_watch(void *transport, unsigned index, bool watch)
 {
 	struct virtio_pci *v = transport;
-	uv_poll_t *poll = &v->kicks[index].poll;
 
-	/* Neither fails for a handle that was started before. */
-	if (watch)
-		(void)uv_poll_start(poll, UV_READABLE, on_kick);
-	else
-		(void)uv_poll_stop(poll);
+	loop_event_watch(v->kicks[index].heard, watch);
 }
 
 static void doorbell_remove(struct virtio_pci *v, struct virtio_pci_kick *k)
@@ -100,25 +93,16 @@ int virtio_pci_kicks_init(struct virtio_pci *v, struct error *e)
 		if (k->fd < 0)
 			return error_set(e, -errno, "no eventfd for %s: %s",
 					 v->pci.name, strerror(errno));
-		r = uv_poll_init(v->params.loop, &k->poll, k->fd);
+		r = loop_event_new(v->params.loop, k->fd, on_kick, k,
+				   &k->heard);
 		if (r < 0) {
 			k->fd = fd_close(k->fd);
 			return error_set(e, r, "cannot poll for %s: %s",
-					 v->pci.name, uv_strerror(r));
+					 v->pci.name, strerror(-r));
 		}
-		v->open_handles++;
-		k->poll.data = k;
-		uv_poll_start(&k->poll, UV_READABLE, on_kick);
+		loop_event_watch(k->heard, true);
 	}
 	return 0;
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	struct virtio_pci_kick *k = handle->data;
-
-	if (--k->v->open_handles == 0)
-		free(k->v);
 }
 
 void virtio_pci_kicks_close(struct virtio_pci *v)
@@ -128,9 +112,7 @@ void virtio_pci_kicks_close(struct virtio_pci *v)
 		struct virtio_pci_kick *k = &v->kicks[i];
 
 		doorbell_remove(v, k);
-		uv_close((uv_handle_t *)&k->poll, on_closed);
+		k->heard = loop_event_free(k->heard);
 		k->fd = fd_close(k->fd);
 	}
-	if (v->n_kicks == 0)
-		free(v);
 }

@@ -6,6 +6,7 @@ Usage: inside.py SECTION OUT    adds {row: {machine: [figures]}} to OUT (JSON)
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from perf import Counter, First, mount_tracing, syscalls_of  # noqa: E402
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "1"))
 IDLE = float(os.environ.get("BENCH_IDLE", "60"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
+DISK_TURNS = 3
 figures = {}
 
 
@@ -98,7 +100,7 @@ def section_uefi(machines):
 
 
 def load(machine, *words):
-    """Requests, bytes, seconds; exits and system calls per request."""
+    """Requests, bytes, seconds; exits and system calls."""
     leaving = Counter("kvm/kvm_userspace_exit")
     calls = syscalls_of(machine.pid)
     out, status = machine.console.run(
@@ -108,42 +110,53 @@ def load(machine, *words):
     calls.close()
     m = re.search(r"requests (\d+) bytes (\d+) seconds ([\d.]+)", out)
     assert status == 0 and m, out
-    requests = int(m[1])
-    return (requests, int(m[2]), float(m[3]), exits / requests,
-            (all_calls - exits) / requests)
+    return int(m[1]), int(m[2]), float(m[3]), exits, all_calls - exits
 
 
-def disk_rows(machine, depth):
-    requests, _, seconds, exits, calls = load(
-        machine, "/dev/vda", "randread", 4096, depth, SECONDS)
-    note(f"read-4k-{depth}", machine, requests / seconds)
-    note(f"exits-4k-{depth}", machine, exits)
-    note(f"calls-4k-{depth}", machine, calls)
-    requests, _, seconds, _, _ = load(
-        machine, "/dev/vda", "randwrite", 4096, depth, SECONDS)
-    note(f"write-4k-{depth}", machine, requests / seconds)
+def counts(machine, depth):
+    """Of a request, without what the command itself costs: the console's
+    characters and the program's start are those of a run that ends at once."""
+    what = ("/dev/vda", "randread", 4096, depth)
+    few, many = load(machine, *what, 0), load(machine, *what, SECONDS / 2)
+    requests = many[0] - few[0]
+    note(f"exits-4k-{depth}", machine, (many[3] - few[3]) / requests)
+    note(f"calls-4k-{depth}", machine, (many[4] - few[4]) / requests)
+
+
+def rates(machines, row, *words):
+    """In turns, so that what else the machine does meets all alike."""
+    for _ in range(DISK_TURNS):
+        for machine in machines:
+            requests, _, seconds, _, _ = load(machine, "/dev/vda", *words,
+                                              SECONDS / 2)
+            note(row, machine, requests / seconds)
 
 
 def section_disk(machines):
-    """A disk under load, in a guest that has nothing else to do."""
-    disk = blank("load-disk", 256)
-    for machine in machines:
-        machine.define("disk", [disk, WORK + "/load.raw"], direct=True)
+    """A disk under load, in guests that have nothing else to do. Each has a
+    disk of its own: the peer locks it."""
+    for i, machine in enumerate(machines):
+        program = f"{WORK}/load{i}.raw"
+        shutil.copyfile(WORK + "/load.raw", program)
+        machine.define("disk", [blank(f"disk{i}", 128), program], direct=True)
+        machine.start("disk")
+        ready(machine)
+        machine.console.run("dd if=/dev/vdb of=/tmp/load bs=64k 2>/dev/null; "
+                            "chmod 755 /tmp/load")
+        load(machine, "/dev/vda", "read", 1 << 20, 4, 1)    # warm up
     for _ in range(ROUNDS):
-        for machine in machines:
-            machine.start("disk")
-            ready(machine)
-            machine.console.run("dd if=/dev/vdb of=/tmp/load bs=64k "
-                                "2>/dev/null; chmod 755 /tmp/load")
-            load(machine, "/dev/vda", "read", 1 << 20, 4, 2)    # warm up
-            for depth in (1, 32):
-                disk_rows(machine, depth)
+        for depth in (1, 32):
+            for machine in machines:
+                counts(machine, depth)
             for what in ("read", "write"):
-                _, size, seconds, _, _ = load(machine, "/dev/vda", what,
-                                              1 << 20, 4, SECONDS)
-                note(f"{what}-1m", machine, size / seconds / (1 << 20))
+                rates(machines, f"{what}-4k-{depth}", "rand" + what, 4096,
+                      depth)
+        for what in ("read", "write"):
+            rates(machines, what + "-1m", what, 1 << 20, 4)
+        for machine in machines:
             flushes(machine)
-            machine.stop()
+    for machine in machines:
+        machine.stop()
 
 
 def flushes(machine):

@@ -89,6 +89,12 @@ def boot(host, name, timeout=BOOT_S):
     return console
 
 
+def address_of(interface):
+    shown = subprocess.run(["ip", "-o", "link", "show", interface],
+                           check=True, capture_output=True, text=True).stdout
+    return re.search(r"link/ether (\S+)", shown)[1]
+
+
 def save_tree(guest, name):
     """The guest's device tree in build/check, for tests/e2e/device_tree."""
     text, status = guest.run("base64 /sys/firmware/fdt", 60)

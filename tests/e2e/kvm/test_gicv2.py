@@ -5,7 +5,7 @@ a GICv2m frame (PL-3). `make check` makes such a host:
 import subprocess
 import time
 
-from scene import Host, boot, define, guarded, image, report, \
+from scene import Host, address_of, boot, define, guarded, image, report, \
     save_tree, shell_again
 
 host = Host().start()
@@ -54,6 +54,7 @@ def saved_and_restored(guest):
     """With each CPU at work and interrupts of every kind on their way."""
     guest.run(SUMS + "; ping -i 0.05 10.78.1.1 >/dev/null & sleep 1")
     path = host.dir + "/v2.snapshot"
+    neighbour = address_of("tap-v2")
     began = time.monotonic()
     host.call("snapshot.save", name="v2", path=path, stop=True)
     host.call("snapshot.restore", path=path)
@@ -61,6 +62,8 @@ def saved_and_restored(guest):
     guest.close()
     subprocess.run(["ip", "addr", "replace", "10.78.1.1/24", "dev", "tap-v2"],
                    check=True)
+    report.equal("the guest's neighbour has the address it had",
+                 address_of("tap-v2"), neighbour)
     guest = shell_again(host.console("v2"))
     out, _ = guest.run("wc -l /tmp/sums.? | head -n 8 >/tmp/then; sleep 3; "
                        "wc -l /tmp/sums.? | head -n 8 | paste /tmp/then - | "

@@ -9,8 +9,8 @@ import subprocess
 import time
 import zlib
 
-from scene import BOOT_S, GUEST, Host, RpcError, boot, define, guarded, \
-    image, report
+from scene import BOOT_S, GUEST, Host, RpcError, address_of, boot, \
+    define, guarded, image, report
 
 FIRST, SECOND = Host(), Host()
 FILE = FIRST.dir + "/vm.snapshot"
@@ -112,6 +112,9 @@ def back(host, what):
     report.note(out.strip())
     subprocess.run(["ip", "addr", "replace", "10.79.1.1/24", "dev", TAP],
                    check=True)
+    report.equal(f"{what}: the guest's neighbour has the address it had",
+                 address_of(TAP),
+                 "fe" + host.vm("vm")["config"]["nics"][0]["mac"][2:])
     attach(host)
     report.equal(f"{what}: memory is there",
                  guest.run("cat /tmp/mark")[0], "in-memory\n")
