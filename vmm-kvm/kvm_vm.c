@@ -55,6 +55,21 @@ static void enable_nisv(int fd)
 	(void)ioctl(fd, KVM_ENABLE_CAP, &cap);
 }
 
+/*
+ * Registering with the memory management (mm_take_all_locks()) gives up for any
+ * signal, also for the one by which the kernel takes down an io_uring of ours
+ * after its descriptor was closed, and which nobody else ever sees.
+ */
+static int create_vm(int kvm_fd, unsigned long type)
+{
+	int fd;
+
+	do
+		fd = ioctl(kvm_fd, KVM_CREATE_VM, type);
+	while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
 int kvm_vm_new(int kvm_fd, unsigned ipa_bits, struct kvm_vm **ret,
 	       struct error *e)
 {
@@ -62,7 +77,7 @@ int kvm_vm_new(int kvm_fd, unsigned ipa_bits, struct kvm_vm **ret,
 	unsigned long type = ipa_bits == IPA_BITS_FIXED
 				     ? 0
 				     : KVM_VM_TYPE_ARM_IPA_SIZE(ipa_bits);
-	_cleanup_close_ int fd = ioctl(kvm_fd, KVM_CREATE_VM, type);
+	_cleanup_close_ int fd = create_vm(kvm_fd, type);
 	struct kvm_vm *vm;
 
 	if (fd < 0)
