@@ -3,7 +3,8 @@
 # Every folder names its sources in its own sources.mk:
 #   SRCS      built for every machine, into libarmvm.a
 #   ARM_SRCS  only for AArch64 (the KVM API of that architecture)
-#   TESTS     unit tests, one program each
+#   XEN_SRCS  only where Xen's libraries are (libxen-dev)
+#   TESTS     unit tests, one program each; XEN_TESTS likewise
 # and `make lint` checks that no source is left out.
 MAKEFLAGS += --no-builtin-rules
 # Objects of tests are kept: the next run builds only what changed.
@@ -15,10 +16,13 @@ VARIANT ?= native
 
 SRCS :=
 ARM_SRCS :=
+XEN_SRCS :=
 TESTS :=
+XEN_TESTS :=
 TOOLS :=
 include $(sort $(wildcard lib/*/sources.mk)) \
 	$(sort $(wildcard vmm-kvm/sources.mk vmm-kvm/devices/sources.mk)) \
+	$(sort $(wildcard vmm-xen/sources.mk)) \
 	$(sort $(wildcard supervisor/sources.mk store/sources.mk)) \
 	$(sort $(wildcard api/sources.mk daemon/sources.mk cli/sources.mk))
 
@@ -55,6 +59,13 @@ LDFLAGS += -Wl,-rpath-link,$(SYSROOT)/usr/lib/aarch64-linux-gnu \
 	-Wl,-rpath-link,$(SYSROOT)/lib/aarch64-linux-gnu
 endif
 endif
+ifeq ($(shell $(PKG_CONFIG) --exists xenlight xenstore 2>/dev/null && echo y),y)
+SRCS += $(XEN_SRCS)
+TESTS += $(XEN_TESTS)
+LIBS_test += xenlight xenstore
+XEN_VERSION := $(shell $(PKG_CONFIG) --modversion xenlight | cut -d. -f1-2)
+XEN_FLAGS := -DARMVM_XEN_VERSION=\"$(XEN_VERSION)\"
+endif
 ifeq ($(TARGET_ARCH),aarch64)
 SRCS += $(ARM_SRCS)
 # Developer's tools on the KVM API; not installed.
@@ -80,6 +91,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes \
 HARDEN += -fstack-protector-strong -fstack-clash-protection -fPIE
 VERSION := 0.1.0
 CPPFLAGS := -D_GNU_SOURCE -DARMVM_VERSION=\"$(VERSION)\" -I. -I$(O)/gen
+CPPFLAGS += $(XEN_FLAGS)
 CFLAGS := -std=gnu11 -g $(WARN) -MMD -MP
 CPPFLAGS += -DARMVM_LIBEXEC_DIR=\"$(or $(PREFIX),/usr/local)/libexec/armvmd\"
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
@@ -105,7 +117,7 @@ ALL_LIBS := libuv json-c sqlite3 libsystemd liburing libseccomp \
 # Silent where pkg-config is missing: `make deps` must work then, too.
 CPPFLAGS += $(shell $(PKG_CONFIG) --cflags $(ALL_LIBS) 2>/dev/null)
 
-MAINS := $(foreach p,$(PROGRAMS),$(MAIN_$(p)))
+MAINS := $(foreach p,$(PROGRAMS),$(MAIN_$(p)) $(MORE_$(p)))
 OBJS := $(SRCS:%.c=$(O)/%.o)
 BINS = $(PROGRAMS:%=$(O)/bin/%)
 TEST_BINS := $(TESTS:tests/unit/%.c=$(O)/tests/%)
@@ -133,10 +145,12 @@ $(O)/%.o: %.c
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 define program
-$(O)/bin/$(1): $(O)/$(MAIN_$(1):.c=.o) $(O)/libarmvm.a
+$(O)/bin/$(1): $(O)/$(MAIN_$(1):.c=.o) $(patsubst %.c,$(O)/%.o,$(MORE_$(1))) \
+		$(O)/libarmvm.a
 	$$(call say,LINK,$$@)
 	$$(Q)mkdir -p $$(@D) && $$(CC) $$(LDFLAGS) -o $$@ $$^ \
-		$$(shell $$(PKG_CONFIG) --libs $$(LIBS_$(1))) -lfdt -lpthread
+		$$(shell $$(PKG_CONFIG) --libs $$(LIBS_$(1))) -lfdt -lpthread \
+		$$(LINK_$(1))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
