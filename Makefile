@@ -203,9 +203,11 @@ help:
 	@echo "make              build for this machine (build/native/bin)"
 	@echo "make VARIANT=aarch64   cross build (build/aarch64/bin)"
 	@echo "make demo         the main job, shown: an image boots, a variable stays"
+	@echo "                  (HYPERVISOR=xen: a kernel, as a Xen domain)"
 	@echo "make check        all tests; check-unit: the quick loop, under a minute"
 	@echo "make bench-api    figures of the control plane (build/bench/api.json)"
 	@echo "make bench-vm     the VM beside QEMU, in the ARM host; ROWS= chooses"
+	@echo "make bench-xen    the Xen backend beside xl; SECTIONS= chooses"
 	@echo "make fuzz         all fuzz targets, FUZZ_SECONDS (60) each; check has a brief run"
 	@echo "make lint         the project's own rules"
 	@echo "make install      into DESTDIR and PREFIX (/usr/local)"
@@ -314,13 +316,20 @@ bench-vm: deps
 	@$(MAKE) --no-print-directory VARIANT=aarch64
 	@tests/bench/vm --out build/bench/vm.json $(ROWS)
 
+# SECTIONS="create attach" chooses.
+.PHONY: bench-xen
+bench-xen: deps
+	@$(MAKE) --no-print-directory VARIANT=aarch64
+	@tests/bench/xen --out build/bench/xen.json $(SECTIONS)
+
+# HYPERVISOR=xen: the same in the emulated Xen host.
 .PHONY: demo shell
 demo: deps
-	@tests/demo
+	@tests/demo $(HYPERVISOR)
 
 shell: deps
 	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=aarch64 all
-	@tests/host/run
+	@tests/host/run $(if $(filter xen,$(HYPERVISOR)),--xen)
 
 PREFIX ?= /usr/local
 # The bus and polkit look for these below /usr alone, whatever PREFIX is.
