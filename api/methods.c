@@ -227,8 +227,9 @@ API_METHOD_TABLE(X)
 const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(HOST_INFO, empty, false,
 	       "{version, machine, kernel, cpus, memory, hypervisors: [{name, "
-	       "available, reason}], firmware: {path, found}, state_dir, "
-	       "boot_id, vms}",
+	       "available, reason, version, guest}], guest, firmware: {path, "
+	       "found}, state_dir, boot_id, vms}; guest: what guests may have, "
+	       "on KVM, and of \"xen\" on Xen",
 	       "What this host and this daemon are and can do."),
 	METHOD(VM_DEFINE, define, false, "the VM",
 	       "Define a VM. Its disks and firmware are judged now; nothing "

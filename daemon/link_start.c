@@ -71,11 +71,18 @@ static void spawn_attributes(posix_spawnattr_t *attr)
 static int spawn_process(const struct vm *vm, int control_fd, pid_t *ret_pid,
 			 struct error *e)
 {
-	const char *program = vm->manager->supervisor_path;
+	bool xen = vm->hypervisor == VM_HYPERVISOR_XEN;
+	const char *program = xen ? vm->manager->supervisor_xen_path
+				  : vm->manager->supervisor_path;
 	char uid[16], fd_text[16];
-	const char *argv[] = {
-		"armvm-supervisor", "--control-fd",  fd_text, "--uid", uid,
-		"--name",	    vm->config.name, NULL};
+	const char *argv[] = {xen ? "armvm-supervisor-xen" : "armvm-supervisor",
+			      "--control-fd",
+			      fd_text,
+			      "--uid",
+			      uid,
+			      "--name",
+			      vm->config.name,
+			      NULL};
 	const char *envp[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", NULL, NULL};
 	_cleanup_free_ char *journal = NULL;
 	posix_spawn_file_actions_t actions;
@@ -127,7 +134,11 @@ static int process_start_time(pid_t pid, uint64_t *ret)
 
 static int record_run(struct vm *vm, pid_t pid, struct error *e)
 {
-	struct store_run run = {.vm_id = vm->id, .pid = pid};
+	struct store_run run = {
+		.vm_id = vm->id,
+		.pid = pid,
+		.goes_on = vm_state_active(vm->state),
+	};
 	int r = pid ? process_start_time(pid, &run.start_time) : 0;
 
 	if (r < 0)

@@ -14,6 +14,7 @@
 #include "daemon/access.h"
 #include "daemon/service.h"
 #include "lib/model/host_caps.h"
+#include "lib/model/xen_caps.h"
 #include "store/store.h"
 
 struct vm;
@@ -40,7 +41,7 @@ struct manager_params {
 
 struct manager {
 	uv_loop_t *loop;
-	char *state_dir, *runtime_dir, *supervisor_path;
+	char *state_dir, *runtime_dir, *supervisor_path, *supervisor_xen_path;
 	char boot_id[40];
 	const struct conf *conf;
 	struct access *access;
@@ -64,6 +65,9 @@ struct manager {
 	struct turn *turn;     /* NULL only in manager_new and manager_free */
 	bool caps_known;       /* there was KVM, and it could be asked */
 	struct host_caps caps; /* of KVM */
+	bool xen_known;	       /* there was Xen, and it could be asked */
+	struct xen_caps xen;
+	struct error xen_why; /* it could not */
 };
 
 int manager_new(uv_loop_t *loop, const struct manager_params *params,
@@ -72,10 +76,10 @@ int manager_startup(struct manager *m, struct error *e) must_check;
 struct manager *manager_free(struct manager *m);
 
 /*
- * host_probe.c: fills m->caps, by a supervisor that asks KVM. It waits for
- * that, so only before the loop runs. Without KVM, -ENOENT.
+ * host_probe.c: fills m->caps and m->xen, by supervisors that ask. It waits for
+ * that, so only before the loop runs. What is not there is logged.
  */
-int manager_probe_host(struct manager *m, struct error *e) must_check;
+void manager_probe_host(struct manager *m);
 
 /* Paths below the two directories; the result is owned by the caller. */
 char *manager_socket_path(const struct manager *m, const char *uuid);

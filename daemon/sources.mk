@@ -1,4 +1,4 @@
-SRCS += daemon/host_probe.c daemon/link_start.c daemon/manager.c \
+SRCS += daemon/host_probe.c daemon/link_hold.c daemon/link_start.c daemon/manager.c \
 	daemon/resource.c daemon/resource_boot.c daemon/rpc.c \
 	daemon/rpc_guest.c daemon/device_op.c daemon/rpc_device.c \
 	daemon/rpc_event.c daemon/rpc_host.c daemon/rpc_var.c daemon/rpc_vm.c \

@@ -49,6 +49,12 @@ struct vm {
 	bool reset_requested; /* the next reset is not the guest's */
 	/* What the supervisor said of its end, until the process is gone. */
 	bool ended_well;
+	bool end_told; /* it said anything of it: all is given back */
+	/* Another supervisor takes over, or ends, what the last one left
+	 * behind; vm_adopt.c. */
+	bool reaping;
+	unsigned adoptions; /* since then, on the loop's clock */
+	uint64_t adoptions_since;
 	char end_reason[ERROR_MESSAGE_MAX];
 	enum error_code end_code;
 	/* Calls that wait for the process to be gone (vm.stop). */

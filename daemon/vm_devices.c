@@ -26,9 +26,10 @@ static int device_open(struct vm *vm, const struct vm_config *next,
 	int r;
 
 	if (kind != VM_DEVICE_DISK)
-		return use ? nic_host_open(&next->nics[next->n_nics - 1], vm,
-					   ret, e)
-			   : 0;
+		return use && vm->hypervisor != VM_HYPERVISOR_XEN
+			       ? nic_host_open(&next->nics[next->n_nics - 1],
+					       vm, ret, e)
+			       : 0;
 	r = resources_disk_open(&next->disks[next->n_disks - 1], use,
 				&ret->fds.fds[0], e);
 	ret->fds.n = r == 0;

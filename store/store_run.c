@@ -22,6 +22,7 @@ int store_run_set(struct store *s, const struct store_run *run, struct error *e)
 	sqlite3_bind_text(q, 4, run->boot_id,
 			  (int)strnlen(run->boot_id, sizeof(run->boot_id)),
 			  SQLITE_STATIC);
+	sqlite3_bind_int(q, 5, run->goes_on);
 	r = store_step_done(s, q, "record the running VM", e);
 	return r < 0 ? r : store_txn_commit(&t, e);
 }

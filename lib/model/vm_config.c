@@ -77,7 +77,8 @@ const struct json_field vm_config_fields[] = {
 	 .kind = JSON_ENUM,
 	 .offset = VM(hypervisor),
 	 .names = vm_hypervisor_names,
-	 .doc = "auto takes what the host has"},
+	 .doc = "auto takes what the host has: KVM, or Xen in its "
+		"control domain"},
 	{.name = "arch",
 	 .kind = JSON_ENUM,
 	 .offset = VM(arch),
@@ -103,7 +104,7 @@ const struct json_field vm_config_fields[] = {
 	 .flags = JSON_OMIT_EMPTY,
 	 .names = consoles,
 	 .doc = "default pl011; with both, pl011 is the one named to the "
-		"guest"},
+		"guest; on Xen, virtio stands for its paravirtual console"},
 	{.name = "ring",
 	 .kind = JSON_ENUM,
 	 .offset = VM(ring),

@@ -167,7 +167,12 @@ static void test_run(void **state)
 	assert_int_equal(found, run.vm_id);
 	assert_int_equal(store_run_live_find(d->store, "2]", &found, NULL), 0);
 	assert_int_equal(found, 0);
-	/* Another run begins without. */
+	run.goes_on = true; /* with another supervisor, not another run */
+	assert_int_equal(store_run_set(d->store, &run, NULL), 0);
+	assert_int_equal(store_run_live(d->store, run.vm_id, &live, NULL), 0);
+	assert_string_equal(live, "[1]");
+	free(live);
+	run.goes_on = false;
 	assert_int_equal(store_run_set(d->store, &run, NULL), 0);
 	assert_int_equal(store_run_live(d->store, run.vm_id, &live, NULL), 0);
 	assert_string_equal(live, "[]");
