@@ -34,6 +34,7 @@ static const struct cli_option options[] = {
 	 .repeatable = true, .complete = COMPLETE_FILE},
 	{"memory", "SIZE", "as 2G or 512M"},
 	{"vcpus", "N", "number of virtual CPUs"},
+	{"host-cpus", "LIST", "CPUs of the host it may run on, as 0-3,8"},
 	{"max-hotplug", "N", "disks and nics to add while it runs (default 8)"},
 	{"nic", "tap=IF|bridge=IF|user", "a network card", .repeatable = true},
 	{"fs", "TAG=PATH", "a folder of this host", .repeatable = true,

@@ -269,6 +269,8 @@ static int apply_option(json_object *config, const char *name,
 		return set_vsock(config, value, e);
 	if (streq(name, "memory-backing"))
 		name = "memory_backing";
+	if (streq(name, "host-cpus"))
+		name = "host_cpus";
 	if (streq(name, "memory")) {
 		r = parse_size(value, "--memory", &number, e);
 		return r < 0 ? r : set_number(config, name, number);

@@ -1,8 +1,10 @@
+#include "lib/base/cpu_list.h"
 #include "lib/model/vm_config_internal.h"
 
 #define DESCRIPTION_BYTES_MAX  1024
 #define AUTOSTART_ORDER_MAX    1000
 #define AUTOSTART_DELAY_MAX_MS 3600000
+#define HOST_CPUS_BYTES_MAX    4096
 
 const char *const vm_hypervisor_names[] = {"auto", "kvm", "xen", "null", NULL};
 static const char *const crash_policies[] = {"stop", "restart", "preserve",
@@ -32,6 +34,15 @@ const char *vm_name_check(const char *name)
 const char *vm_path_check(const char *path)
 {
 	return *path == '/' ? NULL : "an absolute path";
+}
+
+static const char *host_cpus_check(const char *text)
+{
+	struct cpu_list list;
+
+	return cpu_list_parse(text, &list) == 0
+		       ? NULL
+		       : "a list of CPUs as \"0-3,8\", below 1024";
 }
 
 #define VM(member) offsetof(struct vm_config, member)
@@ -145,6 +156,14 @@ const struct json_field vm_config_fields[] = {
 	 .max = 10000,
 	 .doc = "its share of busy CPUs beside others', as CPUWeight of "
 		"systemd.resource-control(5); default 100"},
+	{.name = "host_cpus",
+	 .kind = JSON_STRING,
+	 .offset = VM(host_cpus),
+	 .flags = JSON_OMIT_EMPTY,
+	 .max = HOST_CPUS_BYTES_MAX,
+	 .check = host_cpus_check,
+	 .doc = "the host's CPUs it may run on; default all",
+	 .example = "\"0-3,8\""},
 	{.name = "memory",
 	 .kind = JSON_SIZE,
 	 .offset = VM(memory_bytes),

@@ -170,6 +170,7 @@ struct vm_config {
 	struct vm_features features;
 	uint32_t vcpus;
 	uint32_t cpu_weight; /* 1 to 10000; 0: systemd's own default */
+	char *host_cpus;     /* as lib/base/cpu_list.h; NULL: any */
 	uint64_t memory_bytes;
 	int memory_backing; /* enum vm_memory_backing */
 	bool free_page_reporting;

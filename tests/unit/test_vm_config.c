@@ -169,6 +169,8 @@ static const struct bad_case bad_cases[] = {
 	 "cpu_weight: 0 is not a whole number from 1 to 10000"},
 	{"\"cpu_weight\":10001",
 	 "cpu_weight: 10001 is not a whole number from 1 to 10000"},
+	{"\"host_cpus\":\"2-1\"",
+	 "host_cpus: \"2-1\" is not a list of CPUs as \"0-3,8\", below 1024"},
 	{"\"vcpus\":513", "vcpus: 513 is not a whole number from 1 to 512"},
 	{"\"vcpu\":2", "vcpu: unknown field; did you mean \"vcpus\"?"},
 	{"\"hypervisor\":\"kmv\"",
