@@ -31,6 +31,7 @@ static const struct cli_option options[] = {
 	CLI_POLICY_OPTIONS,
 	{"memory", "SIZE", "as 2G or 512M"},
 	{"vcpus", "N", "number of virtual CPUs"},
+	{"host-cpus", "LIST", "CPUs of the host it may run on, as 0-3,8"},
 	{"max-hotplug", "N", "disks and nics to add while it runs"},
 	{NULL},
 };

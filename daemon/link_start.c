@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "daemon/link_internal.h"
 #include "daemon/scope.h"
+#include "lib/base/cpu_list.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/wire/messages.h"
@@ -132,6 +134,28 @@ static int process_start_time(pid_t pid, uint64_t *ret)
 	return 0;
 }
 
+/* Before it has other threads, which inherit it. On Xen the domain's own CPUs
+ * are meant, which are not dom0's. */
+static int keep_on_cpus(const struct vm *vm, pid_t pid, struct error *e)
+{
+	struct cpu_list list;
+	cpu_set_t set;
+
+	if (!vm->config.host_cpus || vm->hypervisor == VM_HYPERVISOR_XEN ||
+	    cpu_list_parse(vm->config.host_cpus, &list) < 0)
+		return 0;
+	CPU_ZERO(&set);
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (cpu_list_has(&list, cpu))
+			CPU_SET(cpu, &set);
+	if (sched_setaffinity(pid, sizeof(set), &set) == 0)
+		return 0;
+	return error_set(e, -errno,
+			 "host_cpus: \"%.200s\": this host has none of these "
+			 "CPUs",
+			 vm->config.host_cpus);
+}
+
 static int record_run(struct vm *vm, pid_t pid, struct error *e)
 {
 	struct store_run run = {
@@ -219,6 +243,8 @@ int link_spawn(struct vm *vm, struct error *e)
 		r = record_run(vm, 0, e);
 	if (r == 0)
 		r = spawn_process(vm, control_fd, &pid, e);
+	if (r == 0)
+		r = keep_on_cpus(vm, pid, e);
 	if (r == 0)
 		r = record_run(vm, pid, e);
 	if (r == 0) {

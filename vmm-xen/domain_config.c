@@ -1,6 +1,9 @@
 #include "vmm-xen/domain_config.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include "lib/base/cpu_list.h"
 
 #define XEN_WEIGHT_USUAL   256
 #define XEN_WEIGHT_MAX	   65535
@@ -52,6 +55,34 @@ static int all_vcpus(libxl_bitmap *map, uint32_t n)
 	return 0;
 }
 
+/* Each of its CPUs on any of these. */
+static int fill_affinity(const struct vm_config *c, libxl_domain_build_info *b)
+{
+	struct cpu_list list;
+
+	if (!c->host_cpus)
+		return 0;
+	if (cpu_list_parse(c->host_cpus, &list) < 0)
+		return -EINVAL;
+	/* libxl would choose other CPUs by itself. */
+	libxl_defbool_set(&b->numa_placement, false);
+	b->vcpu_hard_affinity = calloc(c->vcpus, sizeof(libxl_bitmap));
+	if (!b->vcpu_hard_affinity)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < c->vcpus; i++) {
+		libxl_bitmap *map = &b->vcpu_hard_affinity[i];
+
+		b->num_vcpu_hard_affinity = (int)i + 1;
+		libxl_bitmap_init(map);
+		map->map = malloc(sizeof(list.bits));
+		if (!map->map)
+			return -ENOMEM;
+		memcpy(map->map, list.bits, sizeof(list.bits));
+		map->size = sizeof(list.bits);
+	}
+	return 0;
+}
+
 static int fill_build(const struct vm_config *c, const struct domain_boot *boot,
 		      libxl_domain_build_info *b)
 {
@@ -77,7 +108,8 @@ static int fill_build(const struct vm_config *c, const struct domain_boot *boot,
 		b->ramdisk = fd_path(boot->initrd_fd);
 	if (!b->kernel || !b->cmdline || (boot->initrd_fd >= 0 && !b->ramdisk))
 		return -ENOMEM;
-	return all_vcpus(&b->avail_vcpus, c->vcpus);
+	return fill_affinity(c, b) < 0 ? -ENOMEM
+				       : all_vcpus(&b->avail_vcpus, c->vcpus);
 }
 
 int domain_config_fill(const struct vm_config *c,

@@ -194,6 +194,22 @@ def test_set_and_edit():
         ctl("delete " + name, "delete", name)
 
 
+def test_host_cpus():
+    one = max(os.sched_getaffinity(0))
+    define("c1", host_cpus=str(one))
+    host.call("vm.start", name="c1")
+    pid = host.vm("c1")["pid"]
+    equal("all its threads stay on that CPU of the host",
+          {frozenset(os.sched_getaffinity(int(tid)))
+           for tid in os.listdir(f"/proc/{pid}/task")}, {frozenset({one})})
+    match("show has it", rf"Host CPUs +{one}\n", ctl("show", "show", "c1"))
+    host.call("vm.stop", name="c1")
+    ctl("another CPU", "set", "c1", "--host-cpus", "1023")
+    refused("a CPU the host has not", "invalid", "vm.start", name="c1")
+    equal("has not started", host.vm("c1")["state"], "stopped")
+    ctl("delete c1", "delete", "c1")
+
+
 def test_transient_and_restart():
     define("t1", transient=True)
     host.call("vm.start", name="t1")
@@ -381,6 +397,6 @@ if len(sys.argv) == 3 and sys.argv[1] == "--touch":
 
 host.start()
 guarded(test_update, test_vsock, test_clone_and_kept, test_lists, test_set_and_edit,
-        test_transient_and_restart, test_restart_limit, test_autostart,
+        test_host_cpus, test_transient_and_restart, test_restart_limit, test_autostart,
         test_states_survive, test_events_replay, test_events_trimmed)
 report.end()

@@ -18,6 +18,8 @@ struct fake_domain {
 	libxl_uuid uuid;
 	uint64_t memory_kb;
 	int weight;
+	unsigned pinned; /* vCPUs */
+	uint8_t cpus;	 /* of the first of them: 0 to 7 */
 	char kernel[64], ramdisk[64], cmdline[128];
 	libxl_vuart_type vuart;
 	libxl_gic_version gic;
@@ -176,6 +178,10 @@ static int fake_create(libxl_ctx *ctx, libxl_domain_config *config,
 		.weight = b->sched_params.weight,
 		.vuart = b->arch_arm.vuart,
 		.gic = b->arch_arm.gic_version,
+		.pinned = (unsigned)b->num_vcpu_hard_affinity,
+		.cpus = b->num_vcpu_hard_affinity
+				? b->vcpu_hard_affinity[0].map[0]
+				: 0xff,
 	};
 	libxl_uuid_copy(ctx, &d->uuid, &config->c_info.uuid);
 	snprintf(d->kernel, sizeof(d->kernel), "%s", b->kernel);

@@ -155,11 +155,14 @@ static void test_a_definition_becomes_a_domain(void **state)
 	const struct fake_domain *d = &xen.domains[0];
 
 	f->config.cpu_weight = 200;
+	f->config.host_cpus = (char *)"0,2-3";
 	f->config.gic = VM_GIC_V3;
 	assert_int_equal(create(f, NULL), 0);
 	assert_true(d->exists && d->paused);
 	assert_int_equal(d->memory_kb, FAKE_KB);
 	assert_int_equal(d->weight, 512);
+	assert_int_equal(d->pinned, f->config.vcpus);
+	assert_int_equal(d->cpus, 0x0d);
 	assert_int_equal(d->gic, LIBXL_GIC_VERSION_V3);
 	assert_int_equal(d->vuart, LIBXL_VUART_TYPE_SBSA_UART);
 	assert_string_equal(d->cmdline, "quiet console=ttyAMA0");
@@ -176,6 +179,7 @@ static void test_the_paravirtual_console_needs_no_name(void **state)
 	f->config.console = VM_CONSOLE_VIRTIO;
 	assert_int_equal(create(f, NULL), 0);
 	assert_string_equal(xen.domains[0].cmdline, "quiet");
+	assert_int_equal(xen.domains[0].pinned, 0);
 	assert_int_equal(xen.domains[0].vuart, LIBXL_VUART_TYPE_UNKNOWN);
 }
 

@@ -24,13 +24,17 @@ def paravirtual_console():
     subprocess.run(["zstd", "-q", "-1", f"{GUEST}/vmlinuz", "-o", packed],
                    check=True)
     define(host, "pv", console="virtio", kernel=packed, vcpus=4,
-           cpu_weight=300)
+           cpu_weight=300, host_cpus="1")
     console = boot(host, "pv")
     out, _ = console.run("cat /sys/class/tty/console/active; nproc")
     report.match("hvc0 alone, and 4 CPUs", r"hvc0\r?\n4", out)
     report.match("its weight", r"pv +\d+ +768",
                  subprocess.run(["xl", "sched-credit2"], check=True, text=True,
                                 stdout=subprocess.PIPE).stdout)
+    rows = subprocess.run(["xl", "vcpu-list", "pv"], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout.strip().split("\n")
+    report.equal("the CPU it is kept on (hard affinity)",
+                 [row.split()[6] for row in rows[1:]], ["1"] * 4)
     host.call("vm.stop", name="pv")
 
 
