@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Features of the CPU in a guest: seen exactly when they were asked for, and
 refused where the host has none. Says most on a host with a CPU that has all:
---cpu max,pauth-impdef=on,sve=off --mte."""
+--cpu max,pauth-impdef=on --mte."""
 import os
 
 from scene import GUEST, Host, RpcError, boot, guarded, report, shell_again
