@@ -275,7 +275,7 @@ check-host: deps
 		--mte --timeout 300 -- tests/e2e/kvm/all features
 	@echo "On Xen:"
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
-		--timeout 900 tests/host/run --xen --timeout 800 -- \
+		--timeout 2000 tests/host/run --xen --timeout 1900 -- \
 		tests/e2e/xen/all
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 600 tests/host/run --systemd --timeout 500 -- \
