@@ -271,13 +271,13 @@ check-host: deps
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 900 tests/host/run --cpu cortex-a57 --timeout 800 \
 		--env ARMVM_MATRIX=aarch32 -- tests/e2e/kvm/all aarch32 matrix
-	@echo "On a host with pointer authentication and memory tagging:"
+	@echo "On a host with SVE, pointer authentication and memory tagging:"
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
-		--timeout 400 tests/host/run --cpu max,pauth-impdef=on,sve=off \
+		--timeout 400 tests/host/run --cpu max,pauth-impdef=on \
 		--mte --timeout 300 -- tests/e2e/kvm/all features
 	@echo "On Xen:"
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
-		--timeout 900 tests/host/run --xen --timeout 800 -- \
+		--timeout 2000 tests/host/run --xen --timeout 1900 -- \
 		tests/e2e/xen/all
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 600 tests/host/run --systemd --timeout 500 -- \

@@ -6,6 +6,6 @@ TESTS += tests/unit/test_jsonrpc.c tests/unit/test_api_client.c \
 	tests/unit/test_api_limits.c tests/unit/test_api_server.c \
 	tests/unit/test_jsonrpc_examples.c \
 	tests/unit/test_http_route.c
-SRCS += api/inner.c api/call_options.c api/outer.c api/parked.c
+SRCS += api/events.c api/inner.c api/call_options.c api/outer.c api/parked.c
 SRCS += api/manual.c api/params_console.c
 TESTS += tests/unit/test_manual.c

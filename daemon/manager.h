@@ -86,7 +86,8 @@ char *manager_socket_path(const struct manager *m, const char *uuid);
 char *manager_vm_dir(const struct manager *m, const char *uuid);
 
 /*
- * Store an event and announce it once it is durable; `fields` (may be NULL) is
+ * Store an event and announce it once it is durable; `kind` is one of those in
+ * api/events.h; `fields` (may be NULL) is
  * consumed. Without a VM they have a "name" of their own. When it cannot be
  * stored that is logged and nobody is told; the error is returned for those who
  * can try again.

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/events.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
 #include "daemon/vm_console.h"
@@ -149,16 +150,15 @@ static void handle_state(struct vm *vm, json_object *message)
 static void handle_event(struct vm *vm, json_object *message)
 {
 	json_object *kind = NULL, *detail = NULL;
+	const struct api_event_kind *known;
 	const char *text;
 
 	json_object_object_get_ex(message, "kind", &kind);
 	json_object_object_get_ex(message, "detail", &detail);
 	text = kind ? json_object_get_string(kind) : "";
 	/* Only the kinds we know; a supervisor does not invent events. */
-	if (streq(text, "reset") || streq(text, "panic") ||
-	    streq(text, "balloon") || streq(text, "watchdog") ||
-	    streq(text, "console-log") || streq(text, "device-failed") ||
-	    streq(text, "nic-failed") || streq(text, "io-error"))
+	known = api_event_kind_by_name(text);
+	if (known && known->of_guest)
 		vm_event(vm, text,
 			 detail ? json_object_get_string(detail) : "");
 	if (streq(text, "reset") && vm->state == VM_SHUTTING_DOWN)

@@ -64,6 +64,18 @@ static const struct json_field feature_fields[] = {
 	JSON_END,
 };
 
+#define BUS(member)                                                 \
+	{                                                           \
+		.name = #member, .kind = JSON_ENUM,                 \
+		.offset = offsetof(struct vm_buses, member),        \
+		.flags = JSON_OMIT_EMPTY, .names = vm_device_buses, \
+		.doc = "default pcie"                               \
+	}
+
+static const struct json_field bus_fields[] = {
+	BUS(rng), BUS(console), BUS(balloon), BUS(vsock), JSON_END,
+};
+
 const struct json_field vm_config_fields[] = {
 	{.name = "name",
 	 .kind = JSON_STRING,
@@ -122,6 +134,14 @@ const struct json_field vm_config_fields[] = {
 	 .flags = JSON_OMIT_EMPTY,
 	 .names = rings,
 	 .doc = "what virtio drivers are offered; default split"},
+	{.name = "buses",
+	 .kind = JSON_OBJECT,
+	 .offset = VM(buses),
+	 .flags = JSON_OMIT_EMPTY,
+	 .sub = bus_fields,
+	 .doc = "how virtio devices that are built in are reached; disks, nics "
+		"and filesystems have a bus of their own",
+	 .example = "{ \"console\": \"mmio\" }"},
 	{.name = "vcpus",
 	 .kind = JSON_U32,
 	 .offset = VM(vcpus),

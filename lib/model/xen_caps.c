@@ -68,6 +68,10 @@ static int check_machine(const struct vm_config *c, struct error *e)
 	if (c->ring != VM_RING_SPLIT)
 		return refuse(e, "ring",
 			      "Xen's devices are not virtio; leave it out");
+	if (c->buses.rng || c->buses.console || c->buses.balloon ||
+	    c->buses.vsock)
+		return refuse(e, "buses",
+			      "Xen's devices are on its own bus; leave it out");
 	if (c->vsock.cid)
 		return refuse(e, "vsock",
 			      "Xen on ARM has no virtio devices; use a "

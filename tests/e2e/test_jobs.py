@@ -50,6 +50,8 @@ def test_async():
           ("failed", "wrong-state"))
     host.call("vm.stop", name="a")
     listed = host.call("job.list")["jobs"]
+    refused("a VM that is not there", "not-found", "vm.start", name="nobody")
+    equal("which is no job", host.call("job.list")["jobs"], listed)
     equal("all are listed, newest first",
           [(j["method"], j["state"]) for j in listed],
           [("vm.stop", "done"), ("vm.start", "failed"), ("vm.start", "done")])

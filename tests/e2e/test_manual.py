@@ -105,6 +105,36 @@ def test_armvmd_pages():
     equal("armvmd.conf(5) has them all", have, keys)
 
 
+def test_event_kinds():
+    """All that the daemon announces stand in the API's description."""
+    with open(ROOT + "/api/API.md", encoding="utf-8") as f:
+        table = f.read().split("\n## Events\n")[1].split("\n## ")[0]
+    told = set(re.findall(r"^\| `([a-z-]+)` \|", table, re.M))
+    said = set()
+    for name in os.listdir(ROOT + "/daemon"):
+        if name.endswith(".c"):
+            with open(f"{ROOT}/daemon/{name}", encoding="utf-8") as f:
+                text = f.read()
+            said |= set(re.findall(r'\b(?:vm|manager)_event\([^;"]*?"([a-z-]+)"',
+                                   text))
+    check("the daemon announces events", len(said) >= 18, said)
+    equal("each kind is described", sorted(said - told), [])
+    host.call("vm.define", config={"name": "e", "hypervisor": "null"})
+    host.call("vm.start", name="e")
+    console = host.console("e")
+    console.send("panic\n")
+    host.wait_state("e", "crashed")
+    console.close()
+    host.call("vm.rename", name="e", new_name="e2")
+    host.call("vm.delete", name="e2")
+    fields = {k: set(re.split(", ", h)) for k, h in re.findall(
+        r"^\| `([a-z-]+)` \| ([^|]*) \|", table, re.M)}
+    common = {"seq", "time_ms", "kind", "vm", "name", "labels"}
+    wrong = [e for e in host.call("event.subscribe", since=0)["events"]
+             if set(e) - common - fields.get(e["kind"], set())]
+    equal("events have what is told of them", wrong, [])
+
+
 def sh(line, **options):
     return subprocess.run(["bash", "-c", line], cwd=host.dir, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -233,5 +263,6 @@ def test_json():
 host.start()
 ENV = dict(os.environ, ARMVM_SOCKET=host.socket, ARMVM_GUEST=host.dir,
            EDITOR="true", PATH=BIN + ":" + os.environ["PATH"])
-guarded(test_armvmctl_page, test_armvmd_pages, test_readme, test_json)
+guarded(test_armvmctl_page, test_armvmd_pages, test_readme, test_json,
+        test_event_kinds)
 report.end()

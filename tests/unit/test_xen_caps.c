@@ -66,6 +66,9 @@ static void test_what_xen_lacks(void **state)
 	c.ring = VM_RING_PACKED;
 	expect(&c, "ring: Xen's devices are not virtio; leave it out" X);
 	c = plain();
+	c.buses.rng = VM_DEVICE_BUS_MMIO;
+	expect(&c, "buses: Xen's devices are on its own bus; leave it out" X);
+	c = plain();
 	c.vsock.cid = 5;
 	expect(&c, "vsock: Xen on ARM has no virtio devices; use a network "
 		   "interface" X);

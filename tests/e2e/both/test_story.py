@@ -216,8 +216,6 @@ BASE = host_ends()
 guarded(created_and_started, console_and_log, disk_and_network,
         devices_come_and_go, pause_and_balloon, reboots, outlives_the_daemon,
         shut_down, starts_with_the_host)
-if report.failed:
-    report.note(host.log_text()[-6000:])
 host.cleanup()
 sh(f"ip link delete {BRIDGE}")
 shutil.rmtree(WORK)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What a definition asks of the host: CPUs, memory, features; what it gets, and
 how it is told what is not there (PL-1, PL-3)."""
+import os
 import re
 
 from scene import GUEST, Host, boot, guarded, image, report
@@ -68,6 +69,11 @@ def eight_vcpus_and_memory_above_4_gib():
                  can["steal_time"])
     report.equal("a PMU, when the host has one", "pmuv3" in out.lower(),
                  can["pmu"])
+    if can["steal_time"] and os.cpu_count() < 8:
+        out, _ = guest.run("for i in 1 2 3 4 5 6 7 8; do timeout 2 sh -c 'while "
+                           ":; do :; done' & done; wait; "
+                           "awk '/^cpu / { print $9 }' /proc/stat")
+        report.check("stolen is what others had", int(out) > 10, out)
     guest.run("dd if=/dev/zero bs=1M count=64 of=/tmp/a; echo mark > /tmp/b")
     guest.send("reboot -f\n")
     guest.ready(120)
@@ -77,8 +83,21 @@ def eight_vcpus_and_memory_above_4_gib():
     host.call("vm.stop", name="many")
 
 
+def transparent_huge_pages():
+    with open("/sys/kernel/mm/transparent_hugepage/enabled",
+              encoding="ascii") as f:
+        if "[never]" in f.read():
+            report.skip("transparent huge pages", "the host has none")
+            return
+    with open(f"/proc/{host.vm('plain')['pid']}/smaps_rollup",
+              encoding="ascii") as f:
+        kib = int(re.search(r"AnonHugePages: +(\d+)", f.read()).group(1))
+    report.check("memory is in transparent huge pages", kib >= 8192,
+                 f"{kib} KiB")
+
+
 def features_off():
-    define("plain", memory="256MiB",
+    define("plain", memory="256MiB", on_watchdog="pause",
            features={"pmu": "off", "steal_time": "off", "pauth": "off"})
     guest = boot(host, "plain")
     out, _ = guest.run("dmesg | grep -i -c -E 'stolen|perfevents'; "
@@ -86,6 +105,12 @@ def features_off():
                        "grep -c paca /proc/cpuinfo")
     report.equal("no PMU, no stolen time, no pointer authentication",
                  out.split(), ["0", "0", "0"])
+    transparent_huge_pages()
+    guest.run("watchdog -F -T 2 -t 1 /dev/watchdog & sleep 1; kill -9 $!")
+    host.wait_state("plain", "paused")
+    report.check("its watchdog pauses it, by policy", any(
+        e["kind"] == "watchdog" for e in
+        host.call("event.subscribe", since=0)["events"]))
     host.call("vm.stop", name="plain")
 
 

@@ -51,6 +51,17 @@ def test_hardening():
     check("tunables and cgroups cannot be written", status != 0)
 
 
+def test_watchdog():
+    """systemd hears from the daemon that it is alive."""
+    def heard():
+        return (main_pid(), show("armvmd.service",
+                                 "WatchdogTimestampMonotonic"))
+    call("host.info")
+    pid, before = heard()
+    wait_for("the watchdog hears of it again", lambda: heard()[1] != before)
+    equal("of the same daemon", main_pid(), pid)
+
+
 def kept():
     return int(show("armvmd.service", "NFileDescriptorStore")[0])
 

@@ -8,9 +8,9 @@ import tempfile
 import threading
 import time
 
-from xen_scene import (Host, RpcError, alive, boot, define, domains, domid,
-                       finish, guarded, host_ends, nodes, nothing_is_left,
-                       report, settled, sh, wait_for)
+from xen_scene import (Host, RpcError, alive, boot, define, domid, finish,
+                       guarded, guest_reboots, host_ends, nodes,
+                       nothing_is_left, report, settled, sh, wait_for)
 
 BRIDGE = "armvmxbf"
 DELAYS = (0, 0.02, 0.05, 0.1, 0.2, 0.4)
@@ -21,7 +21,9 @@ guest = None
 
 
 def blank(path):
+    """Empty, but for what says which one it is."""
     with open(path, "wb") as f:
+        f.write(os.path.basename(path)[:4].encode() + b"\n")
         f.truncate(16 << 20)
     return path
 
@@ -90,6 +92,15 @@ def agreed():
     state = shown("dev")
     return (state in (None, "active")
             and in_xenstore("dev") == (state is not None))
+
+
+def talk_again():
+    """A console ends with its supervisor; the next one begins with what was
+    printed before."""
+    global guest
+    guest = host.console("pv")
+    guest.send("\necho he''re again\n")
+    guest.expect("here again\n.*guest# ", 60)
 
 
 def settle(when):
@@ -167,6 +178,65 @@ def daemon_is_killed():
         take_away("disk")
         report.equal("nothing is left", settled(before), before)
     report.equal("the supervisor has seen them all", supervisor(), pid)
+    talk_again()
+
+
+def another_file_is_not_its_disk():
+    """A guest that writes nonsense makes dom0's driver let go of its disk; with
+    the supervisor's end nobody holds its loop device, which the next file
+    gets."""
+    front = f"/local/domain/{domid('pv')}/device/vbd/51712/state"
+    subprocess.run(["xenstore-write", "--", front, ""], check=True)
+    wait_for("the disk's end", lambda: shown("disk0") == "failed", 30)
+    pid = supervisor()
+    kill(pid)
+    another(pid)
+    wait_for("the disk's being given up", lambda: shown("disk0") is None, 30)
+    call = add("disk")
+    call.join(60)
+    report.check("another file is added", call.done, call.error)
+    talk_again()
+    guest_reboots(guest)
+    report.equal("after a reboot the guest has that one alone",
+                 guest.run("head -c 4 /dev/xvd?")[0].strip(), "data")
+    host.call("vm.stop", name="pv")
+    boot_again()
+
+
+def boot_again():
+    global guest
+    guest = boot(host, "pv")
+    report.equal("with the next start it has its own",
+                 guest.run("head -c 4 /dev/xvda")[0].strip(), "root")
+
+
+def disk_is_full():
+    """A sparse file on a file system with less room than its size."""
+    full = f"{WORK}/full"
+    sh(f"truncate -s 16M {full}.img && mke2fs -q -F {full}.img && "
+       f"mkdir {full} && mount -o loop {full}.img {full} && "
+       f"truncate -s 64M {full}/big.raw")
+    try:
+        written_until_it_is_full(f"{full}/big.raw")
+    finally:
+        sh(f"umount -l {full}")
+
+
+def written_until_it_is_full(path):
+    before = host_ends()
+    call = Call("disk.add", live=True, disk={"id": "dev", "path": path})
+    call.join(60)
+    report.check("a sparse disk is added", call.done, call.error)
+    name = guest.run("ls /sys/block | grep xvd | tail -n 1")[0].strip()
+    out, status = guest.run(f"dd if=/dev/zero of=/dev/{name} bs=64k count=700 "
+                            "conv=fsync", 120)
+    report.check("a full disk of the host's is the guest's I/O error",
+                 status != 0 and "rror" in out, (status, out))
+    report.equal("and both run on", (host.vm("pv")["state"],
+                                     guest.run("echo here")[0].strip()),
+                 ("running", "here"))
+    take_away("disk")
+    report.equal("nothing is left of it", settled(before), before)
 
 
 def backend_that_never_connects():
@@ -200,7 +270,7 @@ def domain_dies_in_the_middle():
 
 
 guarded(scene, killed_while_attaching, killed_while_detaching,
-        daemon_is_killed, backend_that_never_connects,
+        daemon_is_killed, another_file_is_not_its_disk, disk_is_full, backend_that_never_connects,
         domain_dies_in_the_middle)
 sh(f"ip link delete {BRIDGE}")
 finish(host, WORK)

@@ -4,14 +4,17 @@ any more is cleared up."""
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
 from xen_scene import (Host, RpcError, alive, boot, define, domains, domid,
                        finish, guarded, guest_reboots, nothing_is_left, report,
-                       wait_for)
+                       sh, wait_for)
 
+BRIDGE = "armvmxbs"
 host = Host().start()
+WORK = tempfile.mkdtemp(dir="/var/tmp")
 
 
 def answers(word):
@@ -32,7 +35,11 @@ def another_supervisor(pid):
 
 
 def supervisor_killed():
-    define(host, "web")
+    sh(f"ip link add {BRIDGE} type bridge && ip link set {BRIDGE} up")
+    with open(f"{WORK}/root.raw", "wb") as f:
+        f.truncate(16 << 20)
+    define(host, "web", disks=[{"path": f"{WORK}/root.raw"}],
+           nics=[{"bridge": BRIDGE}])
     boot(host, "web").close()
     before, pid = domid("web"), host.vm("web")["pid"]
     os.kill(pid, signal.SIGKILL)
@@ -79,7 +86,7 @@ def it_can_still_reboot_and_pause():
 def it_died_while_nobody_watched():
     pid = host.vm("web")["pid"]
     console = host.console("web")
-    console.send("(sleep 3; poweroff -f) &\n")
+    console.send("(sleep 8; poweroff -f) &\n")
     time.sleep(1)
     host.kill()
     os.kill(pid, signal.SIGKILL)
@@ -156,4 +163,5 @@ guarded(supervisor_killed, daemon_killed, both_killed,
         it_can_still_reboot_and_pause, it_died_while_nobody_watched,
         somebody_else_destroys_it, killed_while_it_starts,
         killed_while_it_stops)
-finish(host)
+sh(f"ip link delete {BRIDGE}")
+finish(host, WORK)
