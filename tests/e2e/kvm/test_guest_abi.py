@@ -4,7 +4,7 @@ how it is told what is not there (PL-1, PL-3)."""
 import os
 import re
 
-from scene import GUEST, Host, boot, guarded, image, report
+from scene import GUEST, Host, RpcError, boot, guarded, image, report
 
 host = Host().start()
 
@@ -83,6 +83,31 @@ def eight_vcpus_and_memory_above_4_gib():
     host.call("vm.stop", name="many")
 
 
+def as_much_as_there_can_be():
+    """Most of it never touched: the kernel is told to leave it alone."""
+    can = host.call("host.info")["guest"]
+    most = {"vcpus": can["vcpus_max"], "memory": can["memory_max"]}
+    for field, unit in (("vcpus", 1), ("memory", 1 << 20)):
+        try:
+            define("beyond", **{**most, field: most[field] + unit})
+            report.check(f"more {field} are refused", False)
+        except RpcError as e:
+            report.match(f"more {field} are refused, with what there can be",
+                         rf"{field}.*(at most|1 to {can['vcpus_max']})",
+                         str(e))
+    define("most", cmdline="quiet panic=-1 maxcpus=4 mem=512M", **most)
+    guest = boot(host, "most")
+    # Of more CPUs than the kernel was built for it takes note in the tree.
+    out, _ = guest.run("ls -d /proc/device-tree/cpus/cpu@* | wc -l; nproc; "
+                       "od -An -v -tx1 /proc/device-tree/memory@*/reg")
+    cpus, online, reg = out.split("\n", 2)
+    report.equal("as many vCPUs as KVM allows", (cpus, online),
+                 (str(most["vcpus"]), "4"))
+    report.equal("as much memory as there are addresses",
+                 int("".join(reg.split()[8:16]), 16), most["memory"])
+    host.call("vm.stop", name="most")
+
+
 def transparent_huge_pages():
     with open("/sys/kernel/mm/transparent_hugepage/enabled",
               encoding="ascii") as f:
@@ -135,5 +160,6 @@ def huge_pages():
 
 
 guarded(the_host_says_what_it_can, what_it_cannot_is_refused,
-        eight_vcpus_and_memory_above_4_gib, features_off, huge_pages)
+        eight_vcpus_and_memory_above_4_gib, as_much_as_there_can_be,
+        features_off, huge_pages)
 report.end()
