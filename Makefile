@@ -3,7 +3,8 @@
 # Every folder names its sources in its own sources.mk:
 #   SRCS      built for every machine, into libarmvm.a
 #   ARM_SRCS  only for AArch64 (the KVM API of that architecture)
-#   TESTS     unit tests, one program each
+#   XEN_SRCS  only where Xen's libraries are (libxen-dev)
+#   TESTS     unit tests, one program each; XEN_TESTS likewise
 # and `make lint` checks that no source is left out.
 MAKEFLAGS += --no-builtin-rules
 # Objects of tests are kept: the next run builds only what changed.
@@ -15,10 +16,13 @@ VARIANT ?= native
 
 SRCS :=
 ARM_SRCS :=
+XEN_SRCS :=
 TESTS :=
+XEN_TESTS :=
 TOOLS :=
 include $(sort $(wildcard lib/*/sources.mk)) \
 	$(sort $(wildcard vmm-kvm/sources.mk vmm-kvm/devices/sources.mk)) \
+	$(sort $(wildcard vmm-xen/sources.mk)) \
 	$(sort $(wildcard supervisor/sources.mk store/sources.mk)) \
 	$(sort $(wildcard api/sources.mk daemon/sources.mk cli/sources.mk))
 
@@ -27,6 +31,10 @@ PROGRAMS := armvmd armvmctl armvm-supervisor armvm-apidoc
 MAIN_armvmd := daemon/main.c
 MAIN_armvmctl := cli/main.c
 MAIN_armvm-supervisor := supervisor/main.c
+# The same program with another table of backends: one for guests on KVM has
+# no library of Xen's in it.
+MAIN_armvm-supervisor-xen := supervisor/main.c
+MORE_armvm-supervisor-xen := supervisor/backends_xen.c
 # Prints api/API.md from the table of methods; not installed.
 MAIN_armvm-apidoc := api/apidoc_main.c
 LIBS_armvm-apidoc := json-c libuv
@@ -34,6 +42,11 @@ LIBS_armvmd := libuv json-c sqlite3 libsystemd zlib libzstd libwebsockets \
 	openssl
 LIBS_armvmctl := json-c libuv
 LIBS_armvm-supervisor := libuv json-c liburing libseccomp zlib libzstd
+LIBS_armvm-supervisor-xen := $(LIBS_armvm-supervisor) xenlight xenstore
+# libxenstore cancels its thread, for which the C library loads this one: in
+# the sandbox there is no file any more.
+LINK_armvm-supervisor-xen := -Wl,--push-state,--no-as-needed -lgcc_s \
+	-Wl,--pop-state
 LIBS_test := libuv json-c sqlite3 libsystemd liburing libseccomp \
 	zlib libzstd libwebsockets openssl cmocka
 
@@ -54,6 +67,14 @@ PKG_CONFIG := PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) \
 LDFLAGS += -Wl,-rpath-link,$(SYSROOT)/usr/lib/aarch64-linux-gnu \
 	-Wl,-rpath-link,$(SYSROOT)/lib/aarch64-linux-gnu
 endif
+endif
+ifeq ($(shell $(PKG_CONFIG) --exists xenlight xenstore 2>/dev/null && echo y),y)
+SRCS += $(XEN_SRCS)
+TESTS += $(XEN_TESTS)
+PROGRAMS += armvm-supervisor-xen
+LIBS_test += xenlight xenstore
+XEN_VERSION := $(shell $(PKG_CONFIG) --modversion xenlight | cut -d. -f1-2)
+XEN_FLAGS := -DARMVM_XEN_VERSION=\"$(XEN_VERSION)\"
 endif
 ifeq ($(TARGET_ARCH),aarch64)
 SRCS += $(ARM_SRCS)
@@ -80,6 +101,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes \
 HARDEN += -fstack-protector-strong -fstack-clash-protection -fPIE
 VERSION := 0.1.0
 CPPFLAGS := -D_GNU_SOURCE -DARMVM_VERSION=\"$(VERSION)\" -I. -I$(O)/gen
+CPPFLAGS += $(XEN_FLAGS)
 CFLAGS := -std=gnu11 -g $(WARN) -MMD -MP
 CPPFLAGS += -DARMVM_LIBEXEC_DIR=\"$(or $(PREFIX),/usr/local)/libexec/armvmd\"
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed
@@ -105,7 +127,7 @@ ALL_LIBS := libuv json-c sqlite3 libsystemd liburing libseccomp \
 # Silent where pkg-config is missing: `make deps` must work then, too.
 CPPFLAGS += $(shell $(PKG_CONFIG) --cflags $(ALL_LIBS) 2>/dev/null)
 
-MAINS := $(foreach p,$(PROGRAMS),$(MAIN_$(p)))
+MAINS := $(foreach p,$(PROGRAMS),$(MAIN_$(p)) $(MORE_$(p)))
 OBJS := $(SRCS:%.c=$(O)/%.o)
 BINS = $(PROGRAMS:%=$(O)/bin/%)
 TEST_BINS := $(TESTS:tests/unit/%.c=$(O)/tests/%)
@@ -133,10 +155,12 @@ $(O)/%.o: %.c
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 define program
-$(O)/bin/$(1): $(O)/$(MAIN_$(1):.c=.o) $(O)/libarmvm.a
+$(O)/bin/$(1): $(O)/$(MAIN_$(1):.c=.o) $(patsubst %.c,$(O)/%.o,$(MORE_$(1))) \
+		$(O)/libarmvm.a
 	$$(call say,LINK,$$@)
 	$$(Q)mkdir -p $$(@D) && $$(CC) $$(LDFLAGS) -o $$@ $$^ \
-		$$(shell $$(PKG_CONFIG) --libs $$(LIBS_$(1))) -lfdt -lpthread
+		$$(shell $$(PKG_CONFIG) --libs $$(LIBS_$(1))) -lfdt -lpthread \
+		$$(LINK_$(1))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
@@ -179,9 +203,11 @@ help:
 	@echo "make              build for this machine (build/native/bin)"
 	@echo "make VARIANT=aarch64   cross build (build/aarch64/bin)"
 	@echo "make demo         the main job, shown: an image boots, a variable stays"
+	@echo "                  (HYPERVISOR=xen: a kernel, as a Xen domain)"
 	@echo "make check        all tests; check-unit: the quick loop, under a minute"
 	@echo "make bench-api    figures of the control plane (build/bench/api.json)"
 	@echo "make bench-vm     the VM beside QEMU, in the ARM host; ROWS= chooses"
+	@echo "make bench-xen    the Xen backend beside xl; SECTIONS= chooses"
 	@echo "make fuzz         all fuzz targets, FUZZ_SECONDS (60) each; check has a brief run"
 	@echo "make lint         the project's own rules"
 	@echo "make install      into DESTDIR and PREFIX (/usr/local)"
@@ -245,10 +271,14 @@ check-host: deps
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 900 tests/host/run --cpu cortex-a57 --timeout 800 \
 		--env ARMVM_MATRIX=aarch32 -- tests/e2e/kvm/all aarch32 matrix
-	@echo "On a host with pointer authentication and memory tagging:"
+	@echo "On a host with SVE, pointer authentication and memory tagging:"
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
-		--timeout 400 tests/host/run --cpu max,pauth-impdef=on,sve=off \
+		--timeout 400 tests/host/run --cpu max,pauth-impdef=on \
 		--mte --timeout 300 -- tests/e2e/kvm/all features
+	@echo "On Xen:"
+	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
+		--timeout 2000 tests/host/run --xen --timeout 1900 -- \
+		tests/e2e/xen/all
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 600 tests/host/run --systemd --timeout 500 -- \
 		tests/e2e/systemd
@@ -286,13 +316,20 @@ bench-vm: deps
 	@$(MAKE) --no-print-directory VARIANT=aarch64
 	@tests/bench/vm --out build/bench/vm.json $(ROWS)
 
+# SECTIONS="create attach" chooses.
+.PHONY: bench-xen
+bench-xen: deps
+	@$(MAKE) --no-print-directory VARIANT=aarch64
+	@tests/bench/xen --out build/bench/xen.json $(SECTIONS)
+
+# HYPERVISOR=xen: the same in the emulated Xen host.
 .PHONY: demo shell
 demo: deps
-	@tests/demo
+	@tests/demo $(HYPERVISOR)
 
 shell: deps
 	@$(MAKE) --no-print-directory -j$(shell nproc) VARIANT=aarch64 all
-	@tests/host/run
+	@tests/host/run $(if $(filter xen,$(HYPERVISOR)),--xen)
 
 PREFIX ?= /usr/local
 # The bus and polkit look for these below /usr alone, whatever PREFIX is.
@@ -307,6 +344,8 @@ install: all
 	install -D -m 0755 $(O)/bin/armvmctl $(DESTDIR)$(PREFIX)/bin/armvmctl
 	install -D -m 0755 $(O)/bin/armvm-supervisor \
 		$(DESTDIR)$(LIBEXEC)/armvm-supervisor
+	$(if $(XEN_FLAGS),install -m 0755 $(O)/bin/armvm-supervisor-xen \
+		$(DESTDIR)$(LIBEXEC)/armvm-supervisor-xen)
 	install -D -m 0644 daemon/armvmd.8 $(DESTDIR)$(MAN)/man8/armvmd.8
 	install -D -m 0644 daemon/armvmd.conf.5 \
 		$(DESTDIR)$(MAN)/man5/armvmd.conf.5

@@ -62,12 +62,14 @@ enum api_role {
 	X(DISK_REMOVE, "disk.remove", ADMIN,                                   \
 	  "DELETE /v1/vms/{name}/disks/{id}")                                  \
 	X(DISK_LIST, "disk.list", VIEWER, "GET /v1/vms/{name}/disks")          \
+	X(DISK_GET, "disk.get", VIEWER, "GET /v1/vms/{name}/disks/{id}")       \
 	X(DISK_RESIZE, "disk.resize", ADMIN,                                   \
 	  "POST /v1/vms/{name}/disks/{id}/resize")                             \
 	X(NIC_ADD, "nic.add", ADMIN, "POST /v1/vms/{name}/nics")               \
 	X(NIC_REMOVE, "nic.remove", ADMIN, "DELETE /v1/vms/{name}/nics/{id}")  \
 	X(NIC_SET, "nic.set", ADMIN, "PATCH /v1/vms/{name}/nics/{id}")         \
 	X(NIC_LIST, "nic.list", VIEWER, "GET /v1/vms/{name}/nics")             \
+	X(NIC_GET, "nic.get", VIEWER, "GET /v1/vms/{name}/nics/{id}")          \
 	X(SNAPSHOT_SAVE, "snapshot.save", ADMIN,                               \
 	  "POST /v1/vms/{name}/snapshot")                                      \
 	X(SNAPSHOT_RESTORE, "snapshot.restore", ADMIN,                         \
@@ -156,9 +158,12 @@ struct api_balloon_params {
 	char *name;
 	uint64_t target_bytes;
 };
+enum api_fallback { API_FALLBACK_NONE, API_FALLBACK_STOP };
+extern const char *const api_fallback_names[];
 struct api_shutdown_params {
 	char *name;
 	uint64_t timeout_ms; /* 0: do not wait for the guest's end */
+	int fallback;	     /* enum api_fallback */
 };
 struct api_device_add_params {
 	char *name;
@@ -170,6 +175,9 @@ struct api_nic_set_params {
 	char *name, *id;
 	int link; /* enum vm_link */
 	bool live;
+};
+struct api_device_params {
+	char *name, *id;
 };
 struct api_device_remove_params {
 	char *name, *id;

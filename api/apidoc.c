@@ -1,4 +1,5 @@
 #include "api/api.h"
+#include "api/events.h"
 
 static void write_params(FILE *out, const struct json_field *fields)
 {
@@ -138,6 +139,20 @@ static void write_http(FILE *out)
 	      out);
 }
 
+static void write_events(FILE *out)
+{
+	fputs("## Events\n\n"
+	      "Each has `seq`, `time_ms`, `kind`, and of its VM `vm` (the "
+	      "uuid), `name` and, if there are any,\n`labels`; "
+	      "[event.subscribe](#eventsubscribe) replays and follows "
+	      "them.\n\n| kind | has | what happened |\n|---|---|---|\n",
+	      out);
+	for (const struct api_event_kind *k = api_event_kinds; k->name; k++)
+		fprintf(out, "| `%s` | %s | %s |\n", k->name, k->fields,
+			k->doc);
+	fputc('\n', out);
+}
+
 void api_write_markdown(FILE *out)
 {
 	fputs("# The API of armvmd\n\n"
@@ -152,9 +167,7 @@ void api_write_markdown(FILE *out)
 	      "          nc -N -U /run/armvmd/armvmd.sock\n\n"
 	      "A VM is `{name, uuid, state, hypervisor, vcpus, memory, disks, "
 	      "nics, pid,\nstarted_ms, revision, reason}`; an event is `{seq, "
-	      "time_ms, vm, name, kind, ...}`,\nwhere kind `state` has "
-	      "`state`, "
-	      "`previous` and `reason`.\n\n",
+	      "time_ms, vm, name, kind, ...}`\n(see [Events](#events)).\n\n",
 	      out);
 	write_http(out);
 	fputs("## Methods\n\n", out);
@@ -171,5 +184,6 @@ void api_write_markdown(FILE *out)
 	}
 	write_definition(out);
 	write_options(out);
+	write_events(out);
 	write_errors(out);
 }

@@ -151,6 +151,8 @@ static const struct json_field balloon_params[] = {
 	JSON_END,
 };
 
+const char *const api_fallback_names[] = {"none", "stop", NULL};
+
 static const struct json_field shutdown_params[] = {
 	VM_NAME_FIELD(api_shutdown_params),
 	{
@@ -159,6 +161,14 @@ static const struct json_field shutdown_params[] = {
 		.offset = offsetof(struct api_shutdown_params, timeout_ms),
 		.doc = "Milliseconds to wait for the guest; 0 (the default) "
 		       "replies once the guest was told.",
+	},
+	{
+		.name = "fallback",
+		.kind = JSON_ENUM,
+		.offset = offsetof(struct api_shutdown_params, fallback),
+		.names = api_fallback_names,
+		.doc = "When it did not follow in time: none (the default: it "
+		       "goes on running, error \"timeout\"), or stop it.",
 	},
 	JSON_END,
 };
@@ -217,8 +227,9 @@ API_METHOD_TABLE(X)
 const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(HOST_INFO, empty, false,
 	       "{version, machine, kernel, cpus, memory, hypervisors: [{name, "
-	       "available, reason}], firmware: {path, found}, state_dir, "
-	       "boot_id, vms}",
+	       "available, reason, version, guest}], guest, firmware: {path, "
+	       "found}, state_dir, boot_id, vms}; guest: what guests may have, "
+	       "on KVM, and of \"xen\" on Xen",
 	       "What this host and this daemon are and can do."),
 	METHOD(VM_DEFINE, define, false, "the VM",
 	       "Define a VM. Its disks and firmware are judged now; nothing "
@@ -236,7 +247,7 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "Press the guest's power button, and ask its agent if there is "
 	       "one. The reply comes when the VM is "
 	       "stopped, or as error \"timeout\" when the guest did not follow "
-	       "in time (it is not forced)."),
+	       "in time and is not to be forced."),
 	METHOD(VM_STOP, name, false, "the VM",
 	       "Stop a VM at once, like pulling its plug."),
 	METHOD(VM_RESET, name, false, "the VM",
@@ -309,6 +320,7 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	METHOD(DISK_LIST, name, false, "{disks: an array of disks}",
 	       "The disks of a VM, those of its definition and those added "
 	       "live."),
+	METHOD(DISK_GET, device, false, "the disk", "One disk of a VM."),
 	METHOD(DISK_RESIZE, disk_resize, false, "{id, size, previous}: bytes",
 	       "Give a disk's image another size, or take the one it was "
 	       "given; a running guest is told. Not smaller without force."),
@@ -321,6 +333,8 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "sees it at once, and keeps what it has configured."),
 	METHOD(NIC_LIST, name, false, "{nics: an array of nics}",
 	       "The network interfaces of a VM."),
+	METHOD(NIC_GET, device, false, "the nic",
+	       "One network interface of a VM."),
 	METHOD(SNAPSHOT_SAVE, snapshot_save, false,
 	       "{name, path, bytes, created_ms}",
 	       "Save a running or paused VM to a file: memory, CPUs, devices, "

@@ -16,6 +16,7 @@
 
 /* api/params_device.c; each `kind` of methods.c names its structure. */
 extern const struct json_field disk_add_params[], nic_add_params[];
+extern const struct json_field device_params[];
 extern const struct json_field device_remove_params[], nic_set_params[];
 extern const struct json_field job_params[], job_wait_params[];
 extern const struct json_field job_list_params[];

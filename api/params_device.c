@@ -37,17 +37,23 @@ const struct json_field disk_add_params[] = {
 const struct json_field nic_add_params[] = {
 	DEVICE_ADD_PARAMS("nic", vm_nic_fields)};
 
+#define DEVICE_ID_FIELD(type)                                                \
+	{                                                                    \
+		.name = "id", .kind = JSON_STRING,                           \
+		.offset = offsetof(struct type, id), .flags = JSON_REQUIRED, \
+		.min = 1, .max = VM_DEVICE_ID_MAX,                           \
+		.doc = "Of the disk or nic.",                                \
+	}
+
+const struct json_field device_params[] = {
+	VM_NAME_FIELD(api_device_params),
+	DEVICE_ID_FIELD(api_device_params),
+	JSON_END,
+};
+
 const struct json_field device_remove_params[] = {
 	VM_NAME_FIELD(api_device_remove_params),
-	{
-		.name = "id",
-		.kind = JSON_STRING,
-		.offset = offsetof(struct api_device_remove_params, id),
-		.flags = JSON_REQUIRED,
-		.min = 1,
-		.max = VM_DEVICE_ID_MAX,
-		.doc = "Of the disk or nic.",
-	},
+	DEVICE_ID_FIELD(api_device_remove_params),
 	{
 		.name = "timeout_ms",
 		.kind = JSON_U64,

@@ -4,7 +4,8 @@ SRCS += api/apidoc.c api/call.c api/client.c api/connection.c api/discover.c \
 	api/methods.c api/params_device.c api/params_job.c api/params_snapshot.c api/params_stats.c api/server.c
 TESTS += tests/unit/test_jsonrpc.c tests/unit/test_api_client.c \
 	tests/unit/test_api_limits.c tests/unit/test_api_server.c \
+	tests/unit/test_jsonrpc_examples.c \
 	tests/unit/test_http_route.c
-SRCS += api/inner.c api/call_options.c api/outer.c api/parked.c
+SRCS += api/events.c api/inner.c api/call_options.c api/outer.c api/parked.c
 SRCS += api/manual.c api/params_console.c
 TESTS += tests/unit/test_manual.c

@@ -34,6 +34,7 @@ static const struct cli_option options[] = {
 	 .repeatable = true, .complete = COMPLETE_FILE},
 	{"memory", "SIZE", "as 2G or 512M"},
 	{"vcpus", "N", "number of virtual CPUs"},
+	{"host-cpus", "LIST", "CPUs of the host it may run on, as 0-3,8"},
 	{"max-hotplug", "N", "disks and nics to add while it runs (default 8)"},
 	{"nic", "tap=IF|bridge=IF|user", "a network card", .repeatable = true},
 	{"fs", "TAG=PATH", "a folder of this host", .repeatable = true,
@@ -58,6 +59,8 @@ static const struct cli_option options[] = {
 	 .values = backings},
 	{"console", "DEVICE", "pl011, virtio or both", .values = consoles},
 	{"ring", "KIND", "virtio queues: split or packed", .values = rings},
+	{"bus", "DEVICE=pcie|mmio", "of rng, console, balloon or vsock",
+	 .repeatable = true},
 	CLI_POLICY_OPTIONS,
 	{"transient", NULL, "it is deleted when it stops"},
 	{"from", "FILE", "read the definition as JSON; - is standard input",
@@ -78,7 +81,7 @@ const struct cli_command cli_command_create = {
 		  "--nic also takes ,mac=MAC ,id=TEXT and ,bus=mmio; a tap "
 		  "that does not "
 		  "exist is made when the VM starts.\n"
-		  "--fs TAG=PATH also takes ,ro and ,queues=N; --fs "
+		  "--fs TAG=PATH also takes ,ro ,bus=mmio and ,queues=N; --fs "
 		  "TAG,socket=PATH is a folder that another virtiofsd serves."
 		  "\n"
 		  "With --from, options add to or replace what the file says.",

@@ -135,8 +135,8 @@ static int parse_disk(const char *value, json_object *disk, struct error *e)
 
 static int parse_fs(const char *value, json_object *fs, struct error *e)
 {
-	static const char *const accepted[] = {"queues=", "socket=", "ro",
-					       NULL};
+	static const char *const accepted[] = {
+		"queues=", "socket=", "bus=", "ro", NULL};
 	_cleanup_free_ char *copy = strdup(value);
 	char *rest = copy, *tag = copy ? cli_next_part(&rest) : NULL;
 	char *path = tag ? strchr(tag, '=') : NULL;
@@ -158,7 +158,7 @@ static int parse_fs(const char *value, json_object *fs, struct error *e)
 	if (r == 0 && !path && !field_get(fs, "socket"))
 		return error_set(e, -EINVAL,
 				 "--fs \"%s\" names no folder: --fs "
-				 "TAG=PATH[,ro][,queues=N] or --fs "
+				 "TAG=PATH[,ro][,bus=mmio][,queues=N] or --fs "
 				 "TAG,socket=PATH",
 				 value);
 	if (field_get(fs, "ro")) {
@@ -192,17 +192,34 @@ static int set_number(json_object *config, const char *key, uint64_t value)
 	return 0;
 }
 
+/* NAME=VALUE, one of those accepted, into the object under `key`. */
+static int set_member(json_object *config, const char *key, const char *option,
+		      const char *value, const char *const *accepted,
+		      struct error *e)
+{
+	json_object *object = field_get(config, key);
+
+	if (!json_object_is_type(object, json_type_object)) {
+		object = json_object_new_object();
+		json_object_object_add(config, key, object);
+	}
+	return cli_set_part(object, option, value, accepted, e);
+}
+
 static int set_feature(json_object *config, const char *value, struct error *e)
 {
 	static const char *const accepted[] = {
 		"pmu=", "sve=", "pauth=", "mte=", "steal_time=", NULL};
-	json_object *features = field_get(config, "features");
 
-	if (!json_object_is_type(features, json_type_object)) {
-		features = json_object_new_object();
-		json_object_object_add(config, "features", features);
-	}
-	return cli_set_part(features, "feature", value, accepted, e);
+	return set_member(config, "features", "feature", value, accepted, e);
+}
+
+static int set_bus(json_object *config, const char *value, struct error *e)
+{
+	static const char *const accepted[] = {
+		"rng=", "console=", "balloon=", "vsock=", NULL};
+
+	return set_member(config, "buses", "bus", value, accepted, e);
 }
 
 static int set_vsock(json_object *config, const char *value, struct error *e)
@@ -244,12 +261,16 @@ static int apply_option(json_object *config, const char *name,
 		return cli_set_path(config, name, value, e);
 	if (streq(name, "feature"))
 		return set_feature(config, value, e);
+	if (streq(name, "bus"))
+		return set_bus(config, value, e);
 	if (streq(name, "fs"))
 		return add_to_list(config, "filesystems", value, parse_fs, e);
 	if (streq(name, "vsock"))
 		return set_vsock(config, value, e);
 	if (streq(name, "memory-backing"))
 		name = "memory_backing";
+	if (streq(name, "host-cpus"))
+		name = "host_cpus";
 	if (streq(name, "memory")) {
 		r = parse_size(value, "--memory", &number, e);
 		return r < 0 ? r : set_number(config, name, number);

@@ -9,6 +9,14 @@ static int stop_first(struct cli *cli, const char *name, struct error *e)
 	return r < 0 && e->code == ERROR_STATE ? 0 : r;
 }
 
+static int offer_force(struct error *e)
+{
+	const struct error was = *e;
+
+	return error_set_code(e, was.code, "%s; --force stops it first",
+			      was.message);
+}
+
 static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 {
 	_cleanup_json_ json_object *result = NULL;
@@ -26,6 +34,8 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 		r = cli_call(cli, "vm.delete", params, &result, NULL, e);
 	else
 		json_object_put(params);
+	if (r < 0 && e->code == ERROR_STATE && !cli_option(args, "force"))
+		return offer_force(e);
 	if (r < 0)
 		return r;
 	if (cli->format != OUTPUT_TABLE)

@@ -44,25 +44,33 @@ static void print_line(json_object *event)
 		    *state && *reason ? ")" : "");
 }
 
-/* One at a time in every format: "json" prints lines here, too. */
-static int print_event(const struct cli *cli, json_object *event, int64_t *last,
-		       struct error *e)
+struct shown {
+	int64_t last;	/* seq */
+	bool following; /* without end, so "json" is lines, too */
+	size_t count;
+};
+
+/* One at a time in every format. */
+static int print_event(const struct cli *cli, json_object *event,
+		       struct shown *shown, struct error *e)
 {
 	int64_t seq = (int64_t)field_u64(event, "seq");
 
 	/* Seen already: it came while older ones were being replayed. */
-	if (seq > 0 && seq <= *last)
+	if (seq > 0 && seq <= shown->last)
 		return 0;
-	*last = MAX(*last, seq);
+	shown->last = MAX(shown->last, seq);
 	if (cli->format == OUTPUT_TABLE)
 		print_line(event);
-	else
+	else if (cli->format == OUTPUT_JSONL || shown->following)
 		return output_object(OUTPUT_JSONL, event, e);
+	else
+		printf("%s%s", shown->count++ ? ",\n" : "", json_text(event));
 	return output_flush(e);
 }
 
-/* Everything after *last; the subscription is left in place. */
-static int replay(struct cli *cli, int64_t *last, struct error *e)
+/* Everything after the last one; the subscription is left in place. */
+static int replay(struct cli *cli, struct shown *shown, struct error *e)
 {
 	bool more = true;
 	int r = 0;
@@ -73,7 +81,7 @@ static int replay(struct cli *cli, int64_t *last, struct error *e)
 		size_t n;
 
 		json_object_object_add(params, "since",
-				       json_object_new_int64(*last));
+				       json_object_new_int64(shown->last));
 		r = cli_call(cli, "event.subscribe", params, &result, NULL, e);
 		events = field_get(result, "events");
 		if (field_get(result, "gap"))
@@ -87,15 +95,16 @@ static int replay(struct cli *cli, int64_t *last, struct error *e)
 		for (size_t i = 0; i < n && r == 0; i++)
 			r = print_event(cli,
 					json_object_array_get_idx(events, i),
-					last, e);
-		*last = MAX(*last, (int64_t)field_u64(result, "last"));
+					shown, e);
+		shown->last = MAX(shown->last,
+				  (int64_t)field_u64(result, "last"));
 		more = n > 0 &&
 		       json_object_get_boolean(field_get(result, "more"));
 	}
 	return r;
 }
 
-static int follow(struct cli *cli, int64_t *last, struct error *e)
+static int follow(struct cli *cli, struct shown *shown, struct error *e)
 {
 	int r = 0;
 
@@ -104,34 +113,45 @@ static int follow(struct cli *cli, int64_t *last, struct error *e)
 
 		r = api_client_event(cli->client, -1, &event, e);
 		if (r == 0)
-			r = print_event(cli, event, last, e);
+			r = print_event(cli, event, shown, e);
 	}
 	return r;
+}
+
+/* Of a table its heading, of one JSON text its brackets. */
+static int frame(const struct cli *cli, const struct shown *shown, bool begin,
+		 struct error *e)
+{
+	if (cli->format == OUTPUT_TABLE && begin)
+		printf("%-6s  %-19s  %-12s  %-8s  %s\n", "SEQ", "WHEN", "NAME",
+		       "KIND", "WHAT");
+	if (cli->format == OUTPUT_JSON && !shown->following)
+		fputs(begin ? "[\n" : "\n]\n", stdout);
+	return output_flush(e);
 }
 
 static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 {
 	const char *since = cli_option(args, "since");
-	bool following = cli_option(args, "follow");
-	int64_t last = following ? -1 : 0;
+	struct shown shown = {.following = cli_option(args, "follow")};
 	uint64_t number;
 	int r = 0;
 
+	shown.last = shown.following ? -1 : 0;
 	if (since) {
 		r = parse_u64(since, "--since", 0, INT64_MAX, &number, e);
-		last = r == 0 ? (int64_t)number : 0;
+		shown.last = r == 0 ? (int64_t)number : 0;
 	}
 	if (r == 0)
 		r = cli_connect(cli, e);
-	if (r == 0 && cli->format == OUTPUT_TABLE) {
-		printf("%-6s  %-19s  %-12s  %-8s  %s\n", "SEQ", "WHEN", "NAME",
-		       "KIND", "WHAT");
-		r = output_flush(e);
-	}
 	if (r == 0)
-		r = replay(cli, &last, e);
-	if (r == 0 && following)
-		r = follow(cli, &last, e);
+		r = frame(cli, &shown, true, e);
+	if (r == 0)
+		r = replay(cli, &shown, e);
+	if (r == 0)
+		r = frame(cli, &shown, false, e);
+	if (r == 0 && shown.following)
+		r = follow(cli, &shown, e);
 	return r;
 }
 
@@ -146,7 +166,7 @@ const struct cli_command cli_command_events = {
 	.name = "events",
 	.operands = "",
 	.summary = "Show what happened to the VMs, or follow it live",
-	.detail = "With --output json and jsonl: one event a line.",
+	.detail = "With --follow and --output json: one event a line.",
 	.examples = "  armvmctl events\n"
 		    "  armvmctl events --follow --since 4711\n",
 	.options = options,

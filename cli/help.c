@@ -1,5 +1,19 @@
 #include "cli/cli.h"
 
+#define LEFT_COLUMN 26
+#define WIDTH	    90
+
+/* What is too long for its column has a line of its own. */
+static void print_row(FILE *out, const char *left, const char *right,
+		      const char *more)
+{
+	if (strlen(left) > LEFT_COLUMN)
+		fprintf(out, "  %s\n  %-*s %s%s\n", left, LEFT_COLUMN, "",
+			right, more);
+	else
+		fprintf(out, "  %-*s %s%s\n", LEFT_COLUMN, left, right, more);
+}
+
 static void print_options(FILE *out, const struct cli_option *list)
 {
 	char left[40];
@@ -12,8 +26,29 @@ static void print_options(FILE *out, const struct cli_option *list)
 			 list->letter ? letter : "", list->name,
 			 list->arg && !list->implied ? " " : "",
 			 list->arg ? list->arg : "");
-		fprintf(out, "  %-26s %s%s\n", left, list->help,
-			list->repeatable ? " (may be repeated)" : "");
+		print_row(out, left, list->help,
+			  list->repeatable ? " (may be repeated)" : "");
+	}
+}
+
+/* How much of a text goes on one line: up to a break, or to its last blank. */
+static size_t line_length(const char *text)
+{
+	size_t n = strcspn(text, "\n"), at = MIN(n, (size_t)WIDTH);
+
+	while (n > WIDTH && at > 0 && text[at] != ' ')
+		at--;
+	return at ? at : n;
+}
+
+static void print_text(FILE *out, const char *text)
+{
+	while (*text) {
+		size_t n = line_length(text);
+
+		fprintf(out, "%.*s\n", (int)n, text);
+		text += n;
+		text += *text != '\0'; /* the blank or the break */
 	}
 }
 
@@ -28,7 +63,7 @@ void cli_help(FILE *out)
 	for (size_t i = 0; cli_commands[i]; i++) {
 		snprintf(left, sizeof(left), "%s %s", cli_commands[i]->name,
 			 cli_commands[i]->operands);
-		fprintf(out, "  %-26s %s\n", left, cli_commands[i]->summary);
+		print_row(out, left, cli_commands[i]->summary, "");
 	}
 	fputs("\nOptions of every command:\n", out);
 	print_options(out, cli_global_options);
@@ -47,7 +82,7 @@ void cli_help_command(FILE *out, const struct cli_command *c)
 	if (c->alias)
 		fprintf(out, "Also called: armvmctl %s.\n", c->alias);
 	if (c->detail)
-		fprintf(out, "%s\n", c->detail);
+		print_text(out, c->detail);
 	if (c->options && c->options->name) {
 		fputs("\nOptions:\n", out);
 		print_options(out, c->options);

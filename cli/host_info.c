@@ -6,9 +6,12 @@ static void print_hypervisor(json_object *h)
 {
 	bool available = json_object_get_boolean(field_get(h, "available"));
 	const char *reason = field_text(h, "reason");
+	json_object *version = field_get(h, "version");
 
-	output_line(stdout, "%-12s %s%s%s", field_text(h, "name"),
+	output_line(stdout, "%-12s %s%s%s%s%s", field_text(h, "name"),
 		    available ? "available" : "not available",
+		    version ? ", version " : "",
+		    version ? field_text(h, "version") : "",
 		    *reason ? ": " : "", reason);
 }
 
@@ -53,7 +56,11 @@ static void print_info(json_object *info)
 		    format_size(field_u64(info, "memory"), buf, sizeof(buf)));
 	for (size_t i = 0; i < field_count(list); i++)
 		print_hypervisor(json_object_array_get_idx(list, i));
+	/* At most one of them is there. */
 	print_guest(field_get(info, "guest"));
+	for (size_t i = 0; i < field_count(list); i++)
+		print_guest(
+			field_get(json_object_array_get_idx(list, i), "guest"));
 	output_line(stdout, "%-12s %s%s", "firmware",
 		    field_text(firmware, "path"),
 		    found ? "" : " (missing: install qemu-efi-aarch64)");

@@ -27,11 +27,33 @@ static int change(struct cli *cli, const struct cli_args *args,
 	return cli_call(cli, "vm.update", params, ret_vm, NULL, e);
 }
 
+static const struct cli_option options[] = {
+	CLI_POLICY_OPTIONS,
+	{"memory", "SIZE", "as 2G or 512M"},
+	{"vcpus", "N", "number of virtual CPUs"},
+	{"host-cpus", "LIST", "CPUs of the host it may run on, as 0-3,8"},
+	{"max-hotplug", "N", "disks and nics to add while it runs"},
+	{NULL},
+};
+
+static bool sets_anything(const struct cli_args *args)
+{
+	const struct cli_option *o = options;
+
+	while (o->name && !cli_option(args, o->name))
+		o++;
+	return o->name;
+}
+
 static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 {
 	_cleanup_json_ json_object *vm = NULL;
 	int r = -ESTALE;
 
+	if (!sets_anything(args))
+		return error_set(e, -EINVAL,
+				 "set needs what to change (see: armvmctl set "
+				 "--help)");
 	for (int i = 0; i < TRIES && r < 0; i++) {
 		r = change(cli, args, &vm, e);
 		if (r < 0 && e->code != ERROR_CONFLICT)
@@ -45,14 +67,6 @@ static int run(struct cli *cli, const struct cli_args *args, struct error *e)
 		    field_text(vm, "revision"));
 	return output_flush(e);
 }
-
-static const struct cli_option options[] = {
-	CLI_POLICY_OPTIONS,
-	{"memory", "SIZE", "as 2G or 512M"},
-	{"vcpus", "N", "number of virtual CPUs"},
-	{"max-hotplug", "N", "disks and nics to add while it runs"},
-	{NULL},
-};
 
 const struct cli_command cli_command_set = {
 	.name = "set",

@@ -103,6 +103,7 @@ static void print_vm(json_object *vm)
 	print("Hypervisor", field_text(vm, "hypervisor"));
 	print("Architecture", field_text(config, "arch"));
 	print("vCPUs", field_text(vm, "vcpus"));
+	print("Host CPUs", field_text(config, "host_cpus"));
 	print("Memory", format_size(field_u64(vm, "memory"), buf, sizeof(buf)));
 	print("Firmware", field_text(config, "firmware"));
 	print_each(field_get(config, "disks"), print_disk);

@@ -16,7 +16,7 @@
 static int spawn_probe(const char *program, int kvm_fd, int out_fd,
 		       pid_t *ret_pid)
 {
-	const char *argv[] = {"armvm-supervisor", "--probe", NULL};
+	const char *argv[] = {program, "--probe", NULL};
 	const char *envp[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", NULL};
 	posix_spawn_file_actions_t actions;
 	int r;
@@ -51,8 +51,8 @@ static int read_answer(int fd, struct buf *answer)
 	}
 }
 
-static int run_probe(const char *program, int kvm_fd, struct buf *answer,
-		     struct error *e)
+static int run_probe(const char *program, int fd, struct buf *answer,
+		     bool *ret_well, struct error *e)
 {
 	_cleanup_close_ int in = -1, out = -1;
 	int fds[2], status = 0, r;
@@ -62,7 +62,7 @@ static int run_probe(const char *program, int kvm_fd, struct buf *answer,
 		return error_set(e, -errno, "cannot make a pipe: %m");
 	in = fds[0];
 	out = fds[1];
-	r = spawn_probe(program, kvm_fd, out, &pid);
+	r = spawn_probe(program, fd, out, &pid);
 	if (r < 0)
 		return error_set(e, r, "cannot start %s: %s", program,
 				 strerror(-r));
@@ -73,31 +73,79 @@ static int run_probe(const char *program, int kvm_fd, struct buf *answer,
 	waitpid(pid, &status, 0);
 	if (r < 0)
 		return error_set(e, r, "%s --probe: %s", program, strerror(-r));
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return error_set(e, -EOPNOTSUPP,
-				 "%s --probe found nothing usable", program);
+	*ret_well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	return 0;
 }
 
-int manager_probe_host(struct manager *m, struct error *e)
+/* Its reason, if it got as far as giving one. */
+static int refusal(const char *program, json_object *answer, struct error *e)
 {
-	_cleanup_close_ int kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	json_object *text = NULL;
+
+	json_object_object_get_ex(answer, "error", &text);
+	if (text)
+		return error_set(e, -EOPNOTSUPP, "%s",
+				 json_object_get_string(text));
+	return error_set(e, -EOPNOTSUPP,
+			 "%s cannot run here: a library it needs is missing, "
+			 "or of another version",
+			 program);
+}
+
+/* What the program says, decoded by `fields`. */
+static int ask(const char *program, int fd, const struct json_field *fields,
+	       void *ret, struct error *e)
+{
 	_cleanup_json_ json_object *object = NULL;
 	_cleanup_buf_ struct buf answer = {0};
-	int r;
+	bool well;
+	int r = run_probe(program, fd, &answer, &well, e);
 
-	if (kvm_fd < 0)
-		return error_set(e, -errno, "/dev/kvm: %m");
-	r = run_probe(m->supervisor_path, kvm_fd, &answer, e);
 	if (r < 0)
 		return r;
 	while (answer.size && answer.data[answer.size - 1] == '\n')
 		answer.size--;
 	r = json_parse(answer.size ? answer.data : "", answer.size, &object, e);
+	if (!well)
+		return refusal(program, object, e);
 	if (r == 0)
-		r = json_decode(object, host_caps_fields, &m->caps, "", e);
-	if (r < 0)
-		return error_prefix(e, r, "%s --probe", m->supervisor_path);
-	m->caps_known = true;
-	return 0;
+		r = json_decode(object, fields, ret, "", e);
+	return r < 0 ? error_prefix(e, r, "%s --probe", program) : 0;
+}
+
+static int probe_kvm(struct manager *m, struct error *e)
+{
+	_cleanup_close_ int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return error_set(e, -errno, "/dev/kvm: %m");
+	r = ask(m->supervisor_path, fd, host_caps_fields, &m->caps, e);
+	m->caps_known = r == 0;
+	return r;
+}
+
+static int probe_xen(struct manager *m, struct error *e)
+{
+	_cleanup_close_ int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int r;
+
+	if (access(m->supervisor_xen_path, X_OK) < 0)
+		return error_set(e, -ENOENT,
+				 "this armvmd is built without Xen");
+	if (fd < 0)
+		return error_set(e, -errno, "/dev/null: %m");
+	r = ask(m->supervisor_xen_path, fd, xen_caps_fields, &m->xen, e);
+	m->xen_known = r == 0;
+	return r;
+}
+
+void manager_probe_host(struct manager *m)
+{
+	struct error e = ERROR_INIT;
+
+	if (probe_kvm(m, &e) < 0)
+		log_info("no KVM guests: %s", e.message);
+	if (probe_xen(m, &m->xen_why) < 0)
+		log_info("no Xen guests: %s", m->xen_why.message);
 }

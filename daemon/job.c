@@ -273,6 +273,18 @@ static int begin(struct manager *m, struct api_call *call,
 	return 0;
 }
 
+/* A mistyped name, or the beginning of one, is nothing to be journalled. */
+static bool names_nobody(struct manager *m, struct api_call *call,
+			 struct error *e)
+{
+	json_object *name = NULL;
+
+	json_object_object_get_ex(api_call_given(call), "name", &name);
+	return json_object_is_type(name, json_type_string) &&
+	       !vm_find(m, json_object_get_string(name), e) &&
+	       e->code == ERROR_NOT_FOUND;
+}
+
 void job_run(struct manager *m, struct api_call *call)
 {
 	static const struct api_options none;
@@ -290,6 +302,8 @@ void job_run(struct manager *m, struct api_call *call)
 		return;
 	if (!options)
 		options = &none;
+	if (r == 0 && !key && !options->async && names_nobody(m, call, &e))
+		r = -e.err;
 	if (r == 0)
 		r = begin(m, call, options, key, &job, &e);
 	if (r == 0 && !options->async &&

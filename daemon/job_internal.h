@@ -30,7 +30,9 @@ struct job {
 	struct job_waiter *waiters;
 	uint64_t told_ms; /* its last event, by the loop's clock */
 	bool resumed;	  /* an earlier daemon's: its VM's state decides */
-	bool cancelled;	  /* by request, or by its deadline */
+	/* Of a resumed shutdown: the VM is stopped at the job's deadline. */
+	uint64_t then_stop_ms;
+	bool cancelled; /* by request, or by its deadline */
 	enum error_code why_cancelled;
 };
 

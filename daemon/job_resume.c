@@ -115,15 +115,32 @@ void job_vm_changed(struct vm *vm)
 	}
 }
 
-/* A shutdown goes on being waited for as long as was asked. */
-static uint64_t time_left(const struct store_job *row, json_object *params)
+static int64_t number(json_object *params, const char *key)
 {
-	json_object *timeout = NULL;
-	int64_t until = row->deadline_ms;
+	json_object *value = NULL;
 
-	json_object_object_get_ex(params, "timeout_ms", &timeout);
-	if (!until && json_object_get_int64(timeout) > 0)
-		until = row->created_ms + json_object_get_int64(timeout);
+	json_object_object_get_ex(params, key, &value);
+	return json_object_get_int64(value);
+}
+
+/* A shutdown goes on being waited for as long as was asked, and what was to
+ * follow then does: *ret_then_stop is after how long the VM is stopped, or 0.
+ */
+static uint64_t time_left(const struct store_job *row, json_object *params,
+			  uint64_t *ret_then_stop)
+{
+	int64_t until = row->deadline_ms;
+	int64_t timeout = number(params, "timeout_ms");
+	json_object *fallback = NULL;
+
+	*ret_then_stop = 0;
+	if (timeout > 0 && (!until || row->created_ms + timeout < until)) {
+		until = row->created_ms + timeout;
+		json_object_object_get_ex(params, "fallback", &fallback);
+		if (fallback && streq(json_object_get_string(fallback),
+				      api_fallback_names[API_FALLBACK_STOP]))
+			*ret_then_stop = (uint64_t)timeout;
+	}
 	if (!until)
 		return 0;
 	return (uint64_t)MAX(until - job_now_ms(), 1);
@@ -134,15 +151,18 @@ static int resume_row(void *cookie, const struct store_job *row)
 	struct jobs *j = cookie;
 	_cleanup_json_ json_object *params = NULL;
 	enum api_method_id method = api_method_by_name(row->method, NULL);
+	uint64_t then_stop_ms, left_ms;
 	struct job *job;
 
 	if (method == API_METHOD_COUNT ||
 	    json_parse(row->params, strlen(row->params), &params, NULL) < 0)
 		return 0;
-	job = job_new(j, row->id, method, row->vm, params,
-		      time_left(row, params));
+	left_ms = time_left(row, params, &then_stop_ms);
+	job = job_new(j, row->id, method, row->vm, params, left_ms);
 	if (!job)
 		return 0;
+	if (method == API_VM_SHUTDOWN)
+		job->then_stop_ms = then_stop_ms;
 	job->resumed = true;
 	job->created_ms = row->created_ms;
 	job->progress = (int)row->progress;

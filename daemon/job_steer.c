@@ -64,13 +64,18 @@ int job_cancel(struct job *job, enum error_code why, struct error *e)
 		return 0;
 	}
 	if (job->method == API_VM_SHUTDOWN && vm && job->inner &&
-	    vm_waits(vm, job->inner)) {
+	    vm->state != VM_STOPPING && vm_waits(vm, job->inner)) {
 		job->cancelled = true;
 		job->why_cancelled = why;
 		vm_wait_give_up(vm, job->inner);
 		return 0;
 	}
-	if (job->method == API_VM_SHUTDOWN && job->resumed) {
+	if (job->method == API_VM_SHUTDOWN && job->resumed &&
+	    !(vm && vm->state == VM_STOPPING)) {
+		if (vm && why == ERROR_TIMEOUT && job->then_stop_ms) {
+			vm_shutdown_overdue(vm, job->then_stop_ms);
+			return 0;
+		}
 		error_set_code(&end, why, "%s is still running", job->vm);
 		job_finish(job, NULL, &end);
 		return 0;

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "daemon/link_internal.h"
 #include "daemon/scope.h"
+#include "lib/base/cpu_list.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/wire/messages.h"
@@ -71,11 +73,18 @@ static void spawn_attributes(posix_spawnattr_t *attr)
 static int spawn_process(const struct vm *vm, int control_fd, pid_t *ret_pid,
 			 struct error *e)
 {
-	const char *program = vm->manager->supervisor_path;
+	bool xen = vm->hypervisor == VM_HYPERVISOR_XEN;
+	const char *program = xen ? vm->manager->supervisor_xen_path
+				  : vm->manager->supervisor_path;
 	char uid[16], fd_text[16];
-	const char *argv[] = {
-		"armvm-supervisor", "--control-fd",  fd_text, "--uid", uid,
-		"--name",	    vm->config.name, NULL};
+	const char *argv[] = {xen ? "armvm-supervisor-xen" : "armvm-supervisor",
+			      "--control-fd",
+			      fd_text,
+			      "--uid",
+			      uid,
+			      "--name",
+			      vm->config.name,
+			      NULL};
 	const char *envp[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", NULL, NULL};
 	_cleanup_free_ char *journal = NULL;
 	posix_spawn_file_actions_t actions;
@@ -125,15 +134,84 @@ static int process_start_time(pid_t pid, uint64_t *ret)
 	return 0;
 }
 
+/* Before it has other threads, which inherit it. On Xen the domain's own CPUs
+ * are meant, which are not dom0's. */
+static int keep_on_cpus(const struct vm *vm, pid_t pid, struct error *e)
+{
+	struct cpu_list list;
+	cpu_set_t set;
+
+	if (!vm->config.host_cpus || vm->hypervisor == VM_HYPERVISOR_XEN ||
+	    cpu_list_parse(vm->config.host_cpus, &list) < 0)
+		return 0;
+	CPU_ZERO(&set);
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (cpu_list_has(&list, cpu))
+			CPU_SET(cpu, &set);
+	if (sched_setaffinity(pid, sizeof(set), &set) == 0)
+		return 0;
+	return error_set(e, -errno,
+			 "host_cpus: \"%.200s\": this host has none of these "
+			 "CPUs",
+			 vm->config.host_cpus);
+}
+
 static int record_run(struct vm *vm, pid_t pid, struct error *e)
 {
-	struct store_run run = {.vm_id = vm->id, .pid = pid};
+	struct store_run run = {
+		.vm_id = vm->id,
+		.pid = pid,
+		.goes_on = vm_state_active(vm->state),
+	};
 	int r = pid ? process_start_time(pid, &run.start_time) : 0;
 
 	if (r < 0)
 		return error_set(e, r, "cannot read /proc/%d/stat", (int)pid);
 	memcpy(run.boot_id, vm->manager->boot_id, sizeof(run.boot_id));
 	return store_run_set(vm->manager->store, &run, e);
+}
+
+static void kept_name(const struct vm *vm, char *ret, size_t size)
+{
+	snprintf(ret, size, LINK_KEPT_PREFIX "%s", vm->config.uuid);
+}
+
+void link_keep(const struct supervisor *s)
+{
+	char name[64];
+
+	kept_name(s->vm, name, sizeof(name));
+	service_keep(name, s->pidfd);
+}
+
+static void drop(const struct vm *vm)
+{
+	char name[64];
+
+	kept_name(vm, name, sizeof(name));
+	service_drop(name);
+}
+
+void link_drop(const struct supervisor *s)
+{
+	drop(s->vm);
+}
+
+/* The process a pidfd is of, by proc(5); -1 when it was reaped, or is none. */
+static pid_t pidfd_pid(int pidfd)
+{
+	char path[64], text[512], *line;
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return -1;
+	text[n] = '\0';
+	line = strstr(text, "\nPid:");
+	return line ? (pid_t)strtol(line + strlen("\nPid:"), NULL, 10) : -1;
 }
 
 /* Undo a half-made start: the process, its record, its socket. */
@@ -166,6 +244,8 @@ int link_spawn(struct vm *vm, struct error *e)
 	if (r == 0)
 		r = spawn_process(vm, control_fd, &pid, e);
 	if (r == 0)
+		r = keep_on_cpus(vm, pid, e);
+	if (r == 0)
 		r = record_run(vm, pid, e);
 	if (r == 0) {
 		pidfd = pidfd_open(pid, 0);
@@ -178,6 +258,7 @@ int link_spawn(struct vm *vm, struct error *e)
 	}
 	/* From here the process is watched: a failure ends through it. */
 	vm->supervisor = s;
+	link_keep(s);
 	scopes_add(vm->manager->scopes, vm);
 	r = link_connect(s, e);
 	if (r < 0)
@@ -206,28 +287,53 @@ void links_resume(struct manager *m)
 	}
 }
 
+/* That very process, or nobody. */
+static int kept_pidfd(struct vm *vm, const struct store_run *run)
+{
+	_cleanup_close_ int fd = -1;
+	char name[64];
+
+	kept_name(vm, name, sizeof(name));
+	fd = service_kept_take(&vm->manager->kept, name);
+	return fd >= 0 && pidfd_pid(fd) == (pid_t)run->pid ? TAKE_FD(fd) : -1;
+}
+
+/* First the descriptor, then the proof: were the pid reused between the two,
+ * the start times would differ. */
+static int recorded_pidfd(const struct store_run *run)
+{
+	_cleanup_close_ int pidfd = pidfd_open((pid_t)run->pid, 0);
+	uint64_t start_time;
+
+	if (pidfd < 0 || process_start_time((pid_t)run->pid, &start_time) < 0 ||
+	    start_time != run->start_time)
+		return -1;
+	return TAKE_FD(pidfd);
+}
+
 int link_adopt(struct vm *vm, const struct store_run *run,
 	       const struct store_vm *row, struct error *e)
 {
 	_cleanup_close_ int pidfd = -1;
 	struct supervisor *s;
-	uint64_t start_time;
 
 	if (!streq(run->boot_id, vm->manager->boot_id))
 		return error_set(e, -ESRCH, "the host was restarted");
 	if (run->pid <= 0)
 		return error_set(e, -ESRCH, "its start never finished");
-	/* First the descriptor, then the proof: were the pid reused between
-	 * the two, the start times would differ. */
-	pidfd = pidfd_open((pid_t)run->pid, 0);
-	if (pidfd < 0 || process_start_time((pid_t)run->pid, &start_time) < 0 ||
-	    start_time != run->start_time)
+	pidfd = kept_pidfd(vm, run);
+	if (pidfd < 0)
+		pidfd = recorded_pidfd(run);
+	if (pidfd < 0) {
+		drop(vm);
 		return error_set(e, -ESRCH, "process %lld is gone",
 				 (long long)run->pid);
+	}
 	s = link_new(vm, (pid_t)run->pid, TAKE_FD(pidfd), false, e);
 	if (!s)
 		return -ENOMEM;
 	vm->supervisor = s;
+	link_keep(s);
 	vm_restore_state(vm, row);
 	if (link_connect(s, e) == 0)
 		vm_supervisor_connected(vm);

@@ -7,6 +7,7 @@
 #include "daemon/listen.h"
 #include "daemon/job.h"
 #include "daemon/manager.h"
+#include "daemon/resource.h"
 #include "daemon/rpc.h"
 #include "daemon/scope.h"
 #include "daemon/supervisor_link.h"
@@ -82,6 +83,8 @@ int manager_new(uv_loop_t *loop, const struct manager_params *params,
 	m->state_dir = strdup(params->state_dir);
 	m->runtime_dir = strdup(params->runtime_dir);
 	m->supervisor_path = strdup(params->supervisor);
+	if (asprintf(&m->supervisor_xen_path, "%s-xen", params->supervisor) < 0)
+		m->supervisor_xen_path = NULL;
 	m->conf = params->conf;
 	r = read_boot_id(m->boot_id, sizeof(m->boot_id));
 	if (r < 0)
@@ -132,6 +135,16 @@ static int collect_run(void *cookie, const struct store_run *run)
 	return 0;
 }
 
+/* The process is gone; what it looked after may be there still. */
+static bool adopt_machine(struct vm *vm, const struct store_vm *row)
+{
+	if (vm->hypervisor != VM_HYPERVISOR_XEN)
+		return false;
+	vm_restore_state(vm, row);
+	vm->hypervisor = VM_HYPERVISOR_XEN;
+	return vm_adopt(vm, "its supervisor ended while armvmd was away");
+}
+
 /* What ran, runs no more. */
 static void adopt_failed(struct vm *vm, bool same_boot,
 			 const struct store_vm *row)
@@ -161,6 +174,7 @@ static void adopt_one(struct manager *m, const struct store_run *run)
 	struct store_vm row = {0};
 	struct error e = ERROR_INIT;
 	struct vm *vm = NULL;
+	int hypervisor;
 
 	if (store_vm_get_id(m->store, run->vm_id, &row, &e) < 0 ||
 	    vm_load(m, &row, &vm, &e) < 0) {
@@ -168,11 +182,17 @@ static void adopt_one(struct manager *m, const struct store_run *run)
 		store_vm_done(&row);
 		return;
 	}
+	/* Nothing else runs VMs where it is. */
+	if (resources_hypervisor(m, vm->config.hypervisor, &hypervisor, NULL) ==
+		    0 &&
+	    hypervisor == VM_HYPERVISOR_XEN)
+		vm->hypervisor = hypervisor;
 	if (link_adopt(vm, run, &row, &e) == 0) {
 		log_vm(LOG_LEVEL_INFO, vm->config.name,
 		       "adopted its running supervisor, process %lld",
 		       (long long)run->pid);
-	} else {
+	} else if (!streq(run->boot_id, m->boot_id) ||
+		   !adopt_machine(vm, &row)) {
 		log_vm(LOG_LEVEL_WARNING, vm->config.name,
 		       "not running any more: %s", e.message);
 		adopt_failed(vm, streq(run->boot_id, m->boot_id), &row);
@@ -199,9 +219,12 @@ static int load_and_adopt(struct manager *m, struct error *e)
 	struct run_list runs = {0};
 	int r = store_run_each(m->store, collect_run, &runs, e);
 
+	service_kept_load(&m->kept);
 	if (r == 0)
 		for (size_t i = 0; i < runs.count; i++)
 			adopt_one(m, &runs.runs[i]);
+	if (r == 0)
+		service_kept_done(&m->kept, LINK_KEPT_PREFIX);
 	free(runs.runs);
 	if (r == 0)
 		r = store_vm_each(m->store, STORE_VM_LEFT, left_one, m, e);
@@ -244,13 +267,11 @@ int manager_startup(struct manager *m, struct error *e)
 	_cleanup_free_ char *path = path_join(m->runtime_dir, API_SOCKET_NAME,
 					      "");
 	struct api_handlers handlers, inner;
-	struct error why = ERROR_INIT;
 	int fd, r;
 
 	if (!path)
 		return error_set(e, -ENOMEM, "out of memory");
-	if (manager_probe_host(m, &why) < 0)
-		log_info("no KVM guests: %s", why.message);
+	manager_probe_host(m);
 	store_batch(m->store);
 	rpc_handlers(m, &handlers, &inner);
 	r = jobs_new(m, &inner, &m->jobs, e);
@@ -304,6 +325,8 @@ struct manager *manager_free(struct manager *m)
 	free(m->state_dir);
 	free(m->runtime_dir);
 	free(m->supervisor_path);
+	free(m->supervisor_xen_path);
+	json_release(xen_caps_fields, &m->xen);
 	access_free(m->access);
 	dbus_api_free(m->dbus_api);
 	scopes_free(m->scopes);

@@ -12,7 +12,9 @@
 
 #include "api/api.h"
 #include "daemon/access.h"
+#include "daemon/service.h"
 #include "lib/model/host_caps.h"
+#include "lib/model/xen_caps.h"
 #include "store/store.h"
 
 struct vm;
@@ -39,7 +41,7 @@ struct manager_params {
 
 struct manager {
 	uv_loop_t *loop;
-	char *state_dir, *runtime_dir, *supervisor_path;
+	char *state_dir, *runtime_dir, *supervisor_path, *supervisor_xen_path;
 	char boot_id[40];
 	const struct conf *conf;
 	struct access *access;
@@ -47,6 +49,7 @@ struct manager {
 	struct dbus_api *dbus_api; /* NULL when it is switched off */
 	struct scopes *scopes;	   /* NULL without systemd */
 	struct store *store;
+	struct service_kept kept; /* while runs are taken over */
 	struct api_server *server;
 	/* The VMs in memory: those that are active, and those that are being
 	 * worked with now. All others are rows of the store. */
@@ -62,6 +65,9 @@ struct manager {
 	struct turn *turn;     /* NULL only in manager_new and manager_free */
 	bool caps_known;       /* there was KVM, and it could be asked */
 	struct host_caps caps; /* of KVM */
+	bool xen_known;	       /* there was Xen, and it could be asked */
+	struct xen_caps xen;
+	struct error xen_why; /* it could not */
 };
 
 int manager_new(uv_loop_t *loop, const struct manager_params *params,
@@ -70,17 +76,18 @@ int manager_startup(struct manager *m, struct error *e) must_check;
 struct manager *manager_free(struct manager *m);
 
 /*
- * host_probe.c: fills m->caps, by a supervisor that asks KVM. It waits for
- * that, so only before the loop runs. Without KVM, -ENOENT.
+ * host_probe.c: fills m->caps and m->xen, by supervisors that ask. It waits for
+ * that, so only before the loop runs. What is not there is logged.
  */
-int manager_probe_host(struct manager *m, struct error *e) must_check;
+void manager_probe_host(struct manager *m);
 
 /* Paths below the two directories; the result is owned by the caller. */
 char *manager_socket_path(const struct manager *m, const char *uuid);
 char *manager_vm_dir(const struct manager *m, const char *uuid);
 
 /*
- * Store an event and announce it once it is durable; `fields` (may be NULL) is
+ * Store an event and announce it once it is durable; `kind` is one of those in
+ * api/events.h; `fields` (may be NULL) is
  * consumed. Without a VM they have a "name" of their own. When it cannot be
  * stored that is logged and nobody is told; the error is returned for those who
  * can try again.

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "daemon/nic_host.h"
+#include "daemon/nic_mac.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/vm.h"
 #include "lib/base/parse.h"
@@ -309,11 +310,11 @@ void nic_host_done(struct nic_host *n)
 int nic_host_open(const struct nic_config *nic, struct vm *vm,
 		  struct nic_host *ret, struct error *e)
 {
-	int r;
+	int r = nic_mac_check(vm, nic, e);
 
 	*ret = (struct nic_host){0};
-	if (nic->user)
-		return user_open(nic, vm, ret, e);
+	if (r < 0 || nic->user)
+		return r < 0 ? r : user_open(nic, vm, ret, e);
 	r = tap_open(nic, vm->id, &ret->fds, e);
 	if (r == 0)
 		r = vhost_open(nic, &ret->fds, e);

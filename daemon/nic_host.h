@@ -21,7 +21,7 @@ struct nic_host {
 	struct passt *passt; /* NULL but for one with "user" */
 };
 
-/* All or nothing. */
+/* All or nothing. -EBUSY when another running VM has its MAC address. */
 int nic_host_open(const struct nic_config *nic, struct vm *vm,
 		  struct nic_host *ret, struct error *e) must_check;
 /* The taps a running VM has, by the kernel's number; at most VM_NICS_MAX, how

@@ -11,6 +11,7 @@
 #include "daemon/vm_nvram.h"
 #include "daemon/vm_vsock.h"
 #include "lib/base/fd.h"
+#include "lib/base/log.h"
 #include "lib/image/image.h"
 
 void resources_done(struct resources *r)
@@ -59,24 +60,56 @@ static int kvm_open(int *ret, struct error *e)
 	return 0;
 }
 
-int resources_hypervisor(int wanted, int *ret, struct error *e)
+static int find_kvm(const struct manager *m, struct error *e)
 {
 	_cleanup_close_ int fd = -1;
-	int r;
 
-	if (wanted == VM_HYPERVISOR_XEN)
-		return error_set(e, -ENODEV,
-				 "hypervisor \"xen\": this armvmd is built "
-				 "without Xen; accepted: auto, kvm, null");
-	if (wanted == VM_HYPERVISOR_NULL) {
-		*ret = wanted;
-		return 0;
-	}
-	r = kvm_open(&fd, e);
-	if (r < 0)
-		return r;
-	*ret = VM_HYPERVISOR_KVM;
+	return kvm_open(&fd, e);
+}
+
+static int find_xen(const struct manager *m, struct error *e)
+{
+	return m->xen_known ? 0
+			    : error_set(e, -ENODEV, "hypervisor \"xen\": %s",
+					m->xen_why.message);
+}
+
+static int find_null(const struct manager *m, struct error *e)
+{
 	return 0;
+}
+
+static int (*const finders[])(const struct manager *m, struct error *e) = {
+	[VM_HYPERVISOR_KVM] = find_kvm,
+	[VM_HYPERVISOR_XEN] = find_xen,
+	[VM_HYPERVISOR_NULL] = find_null,
+};
+
+/* Under Xen there is no KVM, so the order says nothing. */
+static int find_any(const struct manager *m, int *ret, struct error *e)
+{
+	struct error kvm = ERROR_INIT;
+
+	*ret = VM_HYPERVISOR_KVM;
+	if (find_kvm(m, &kvm) == 0)
+		return 0;
+	*ret = VM_HYPERVISOR_XEN;
+	if (m->xen_known)
+		return 0;
+	return error_set(e, -ENODEV, "%s; nor is there Xen: %s", kvm.message,
+			 m->xen_why.message);
+}
+
+int resources_hypervisor(const struct manager *m, int wanted, int *ret,
+			 struct error *e)
+{
+	int found = wanted, r;
+
+	r = wanted == VM_HYPERVISOR_AUTO ? find_any(m, &found, e)
+					 : finders[wanted](m, e);
+	if (r == 0)
+		*ret = found;
+	return r;
 }
 
 /* O_NONBLOCK: a FIFO or a device without medium must not hold the daemon. */
@@ -221,13 +254,15 @@ static int disks_check(const struct vm_config *c, struct error *e)
 	return -first.err;
 }
 
-/* What a host can give is only known where KVM could be asked when the daemon
- * started; the supervisor judges again. */
+/* What a host can give is only known where the hypervisor could be asked when
+ * the daemon started; the supervisor judges again. */
 static int caps_check(const struct manager *m, const struct vm_config *c,
 		      int hypervisor, struct error *e)
 {
 	struct guest_abi abi;
 
+	if (hypervisor == VM_HYPERVISOR_XEN)
+		return xen_caps_check(&m->xen, c, e);
 	if (hypervisor != VM_HYPERVISOR_KVM || !m->caps_known)
 		return 0;
 	return host_caps_choose(&m->caps, c, &abi, e);
@@ -243,18 +278,18 @@ int resources_check(const struct manager *m, const struct vm_config *c,
 	if (r == 0)
 		r = vm_fs_check(c, e);
 	if (r == 0)
-		r = resources_hypervisor(c->hypervisor, &hypervisor, e);
+		r = resources_hypervisor(m, c->hypervisor, &hypervisor, e);
 	if (r == 0)
 		r = caps_check(m, c, hypervisor, e);
 	return r == 0 ? resources_open_boot(c, hypervisor, &opened, e) : r;
 }
 
-static int disks_open(const struct vm_config *c, struct resources *res,
-		      struct error *e)
+static int disks_open(const struct vm_config *c, bool use,
+		      struct resources *res, struct error *e)
 {
 	for (size_t i = 0; i < c->n_disks; i++) {
 		const struct disk_config *d = &c->disks[i];
-		int fd, r = resources_disk_open(d, true, &fd, e);
+		int fd, r = resources_disk_open(d, use, &fd, e);
 
 		if (r < 0)
 			return r;
@@ -282,9 +317,12 @@ static void add_nic(struct resources *res, const struct nic_config *nic,
 		res->passts[res->n_passts++] = TAKE_PTR(host->passt);
 }
 
-static int nics_open(struct vm *vm, const struct vm_config *c,
+/* Xen's are made where the rest of them is, by the backend. */
+static int nics_open(struct vm *vm, const struct vm_config *c, int hypervisor,
 		     struct resources *res, struct error *e)
 {
+	if (hypervisor == VM_HYPERVISOR_XEN)
+		return 0;
 	for (size_t i = 0; i < c->n_nics; i++) {
 		const struct nic_config *n = &c->nics[i];
 		struct nic_host host;
@@ -321,24 +359,11 @@ static int host_open(struct vm *vm, const struct vm_config *c,
 	return r;
 }
 
-/* Each step adds to `res` what it opened, so that a failure closes it all. */
-static int open_into(struct vm *vm, const struct vm_config *c, int hypervisor,
-		     struct resources *res, struct error *e)
+/* What a VM keeps: variables and the console's log. */
+static int records_open(struct vm *vm, struct resources *res, struct error *e)
 {
-	int fd, r = caps_check(vm->manager, c, hypervisor, e);
+	int fd, r = vm_nvram_open(vm, &fd, e);
 
-	if (r == 0)
-		r = disks_check(c, e);
-	if (r == 0)
-		r = disks_open(c, res, e);
-	if (r == 0)
-		r = nics_open(vm, c, res, e);
-	if (r == 0 && hypervisor == VM_HYPERVISOR_KVM)
-		r = host_open(vm, c, res, e);
-	if (r == 0)
-		r = resources_open_boot(c, hypervisor, res, e);
-	if (r == 0)
-		r = vm_nvram_open(vm, &fd, e);
 	if (r == 0) {
 		resources_add(res, "nvram", "", fd);
 		r = vm_nvram_spill_open(vm, &fd, e);
@@ -350,6 +375,25 @@ static int open_into(struct vm *vm, const struct vm_config *c, int hypervisor,
 	return r;
 }
 
+/* Each step adds to `res` what it opened, so that a failure closes it all. */
+static int open_into(struct vm *vm, const struct vm_config *c, int hypervisor,
+		     struct resources *res, struct error *e)
+{
+	int r = caps_check(vm->manager, c, hypervisor, e);
+
+	if (r == 0)
+		r = disks_check(c, e);
+	if (r == 0)
+		r = disks_open(c, true, res, e);
+	if (r == 0)
+		r = nics_open(vm, c, hypervisor, res, e);
+	if (r == 0 && hypervisor == VM_HYPERVISOR_KVM)
+		r = host_open(vm, c, res, e);
+	if (r == 0)
+		r = resources_open_boot(c, hypervisor, res, e);
+	return r == 0 ? records_open(vm, res, e) : r;
+}
+
 int resources_open(struct vm *vm, const struct vm_config *c, int hypervisor,
 		   struct resources *ret, struct error *e)
 {
@@ -357,5 +401,19 @@ int resources_open(struct vm *vm, const struct vm_config *c, int hypervisor,
 
 	if (r < 0)
 		resources_done(ret);
+	return r;
+}
+
+int resources_reopen(struct vm *vm, int hypervisor, struct resources *ret,
+		     struct error *e)
+{
+	struct error why = ERROR_INIT;
+	int r = records_open(vm, ret, e);
+
+	if (r < 0)
+		resources_done(ret);
+	else if (resources_open_boot(&vm->config, hypervisor, ret, &why) < 0)
+		log_vm(LOG_LEVEL_WARNING, vm->config.name,
+		       "it cannot be booted again: %s", why.message);
 	return r;
 }

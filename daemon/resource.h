@@ -36,6 +36,14 @@ void resources_done(struct resources *r);
 int resources_open(struct vm *vm, const struct vm_config *c, int hypervisor,
 		   struct resources *ret, struct error *e) must_check;
 
+/*
+ * The same for a machine that runs already, whose disks are in use by itself:
+ * they are not locked again. What only its next boot needs is left out when it
+ * cannot be opened.
+ */
+int resources_reopen(struct vm *vm, int hypervisor, struct resources *ret,
+		     struct error *e) must_check;
+
 /* `fd` is consumed, under the role `role``id`. */
 void resources_add(struct resources *r, const char *role, const char *id,
 		   int fd);
@@ -57,7 +65,8 @@ int resources_check(const struct manager *m, const struct vm_config *c,
 
 /* VM_HYPERVISOR_AUTO to what this host has; -ENODEV says what was looked for.
  */
-int resources_hypervisor(int wanted, int *ret, struct error *e) must_check;
+int resources_hypervisor(const struct manager *m, int wanted, int *ret,
+			 struct error *e) must_check;
 
 /* The firmware a definition asks for, or the distribution's. */
 const char *resources_firmware_path(const struct vm_config *c);

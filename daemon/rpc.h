@@ -36,6 +36,7 @@ rpc_handler rpc_vm_console_take, rpc_vm_log;
 rpc_handler rpc_vm_balloon;
 rpc_handler rpc_vm_guest, rpc_vm_freeze, rpc_vm_thaw;
 rpc_handler rpc_disk_add, rpc_disk_remove, rpc_disk_list, rpc_disk_resize;
+rpc_handler rpc_disk_get, rpc_nic_get;
 rpc_handler rpc_nic_add, rpc_nic_remove, rpc_nic_set, rpc_nic_list;
 rpc_handler rpc_var_list;
 rpc_handler rpc_snapshot_save, rpc_snapshot_restore, rpc_snapshot_show;

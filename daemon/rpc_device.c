@@ -52,6 +52,18 @@ static void list(struct manager *m, struct api_call *c,
 		api_call_fail(c, &e);
 }
 
+static void get(struct manager *m, struct api_call *c, enum vm_device_kind kind)
+{
+	const struct api_device_params *p = api_call_params(c);
+	struct error e = ERROR_INIT;
+	struct vm *vm = vm_find(m, p->name, &e);
+
+	if (vm)
+		vm_device_get(vm, kind, p->id, c);
+	else
+		api_call_fail(c, &e);
+}
+
 void rpc_disk_add(void *cookie, struct api_call *c)
 {
 	add(cookie, c, VM_DEVICE_DISK);
@@ -115,4 +127,14 @@ void rpc_disk_resize(void *cookie, struct api_call *c)
 		vm_disk_resize(vm, &resize, c);
 	else
 		api_call_fail(c, &e);
+}
+
+void rpc_disk_get(void *cookie, struct api_call *c)
+{
+	get(cookie, c, VM_DEVICE_DISK);
+}
+
+void rpc_nic_get(void *cookie, struct api_call *c)
+{
+	get(cookie, c, VM_DEVICE_NIC);
 }

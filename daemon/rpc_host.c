@@ -5,17 +5,24 @@
 #include "daemon/resource.h"
 #include "daemon/rpc.h"
 
-static json_object *hypervisor_json(const char *name, int which)
+static json_object *hypervisor_json(const struct manager *m, const char *name,
+				    int which)
 {
 	json_object *o = json_object_new_object();
 	struct error e = ERROR_INIT;
 	int found;
-	bool available = resources_hypervisor(which, &found, &e) == 0;
+	bool available = resources_hypervisor(m, which, &found, &e) == 0;
 
 	json_object_object_add(o, "name", json_object_new_string(name));
 	json_object_object_add(o, "available",
 			       json_object_new_boolean(available));
 	json_object_object_add(o, "reason", json_object_new_string(e.message));
+	if (which == VM_HYPERVISOR_XEN && available) {
+		json_object_object_add(o, "version",
+				       json_object_new_string(m->xen.version));
+		json_object_object_add(o, "guest",
+				       json_encode(xen_caps_fields, &m->xen));
+	}
 	return o;
 }
 
@@ -43,11 +50,11 @@ void rpc_host_info(void *cookie, struct api_call *c)
 	uname(&host);
 	sysinfo(&memory);
 	json_object_array_add(hypervisors,
-			      hypervisor_json("kvm", VM_HYPERVISOR_KVM));
+			      hypervisor_json(m, "kvm", VM_HYPERVISOR_KVM));
 	json_object_array_add(hypervisors,
-			      hypervisor_json("xen", VM_HYPERVISOR_XEN));
+			      hypervisor_json(m, "xen", VM_HYPERVISOR_XEN));
 	json_object_array_add(hypervisors,
-			      hypervisor_json("null", VM_HYPERVISOR_NULL));
+			      hypervisor_json(m, "null", VM_HYPERVISOR_NULL));
 	json_object_object_add(o, "version",
 			       json_object_new_string(ARMVM_VERSION));
 	json_object_object_add(o, "machine",

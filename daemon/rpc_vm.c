@@ -56,6 +56,7 @@ void rpc_vm_start(void *cookie, struct api_call *c)
 struct shutdown_op {
 	struct api_call *call;
 	uint64_t timeout_ms;
+	bool then_stop;
 };
 
 static void pressed_cb(struct vm *vm, void *cookie, const struct error *e)
@@ -73,7 +74,8 @@ static void pressed_cb(struct vm *vm, void *cookie, const struct error *e)
 		else
 			job_step(vm, "asked", 25);
 		if (op->timeout_ms)
-			vm_wait_shutdown(vm, op->call, op->timeout_ms);
+			vm_wait_shutdown(vm, op->call, op->timeout_ms,
+					 op->then_stop);
 		else
 			answer_cb(vm, op->call, NULL);
 	}
@@ -83,11 +85,22 @@ static void pressed_cb(struct vm *vm, void *cookie, const struct error *e)
 void rpc_vm_shutdown(void *cookie, struct api_call *c)
 {
 	const struct api_shutdown_params *p = api_call_params(c);
-	struct vm *vm = rpc_vm_of_call(cookie, c, VM_REQUEST_SHUTDOWN);
-	struct shutdown_op *op = vm ? calloc(1, sizeof(*op)) : NULL;
+	bool then_stop = p->fallback == API_FALLBACK_STOP;
+	struct error e = ERROR_INIT;
+	struct shutdown_op *op;
+	struct vm *vm;
 
+	if (then_stop && !p->timeout_ms) {
+		error_set(&e, -EINVAL,
+			  "fallback: stop takes a timeout_ms after which");
+		api_call_fail(c, &e);
+		return;
+	}
+	vm = rpc_vm_of_call(cookie, c, VM_REQUEST_SHUTDOWN);
+	op = vm ? calloc(1, sizeof(*op)) : NULL;
 	if (!op)
 		return;
+	op->then_stop = then_stop;
 	op->call = c;
 	op->timeout_ms = p->timeout_ms;
 	vm_shutdown(vm, pressed_cb, op);

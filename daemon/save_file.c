@@ -201,7 +201,7 @@ static int note_host(struct save_file *f, struct snapshot_meta *meta,
 	struct utsname host;
 	int hypervisor, r;
 
-	r = resources_hypervisor(f->vm->config.hypervisor, &hypervisor, e);
+	r = resources_hypervisor(m, f->vm->config.hypervisor, &hypervisor, e);
 	if (r < 0)
 		return r;
 	uname(&host);

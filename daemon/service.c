@@ -6,10 +6,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <unistd.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-journal.h>
 
 #include "lib/base/log.h"
+#include "lib/base/util.h"
 
 #define FIELD_MAX 2048
 
@@ -78,4 +80,46 @@ void service_stopping(struct service *s)
 {
 	sd_notify(0, "STOPPING=1");
 	uv_close((uv_handle_t *)&s->watchdog, NULL);
+}
+
+void service_keep(const char *name, int fd)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s", name);
+	sd_pid_notify_with_fds(0, 0, text, &fd, 1);
+}
+
+void service_drop(const char *name)
+{
+	sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
+
+void service_kept_load(struct service_kept *ret)
+{
+	ret->n = sd_listen_fds_with_names(0, &ret->names);
+}
+
+int service_kept_take(struct service_kept *kept, const char *name)
+{
+	for (int i = 0; i < kept->n; i++)
+		if (streq(kept->names[i], name)) {
+			*kept->names[i] = '\0';
+			return SD_LISTEN_FDS_START + i;
+		}
+	return -1;
+}
+
+void service_kept_done(struct service_kept *kept, const char *prefix)
+{
+	for (int i = 0; i < kept->n; i++) {
+		if (strncmp(kept->names[i], prefix, strlen(prefix)) == 0) {
+			service_drop(kept->names[i]);
+			close(SD_LISTEN_FDS_START + i);
+		}
+		free(kept->names[i]);
+	}
+	if (kept->n > 0)
+		free(kept->names);
+	*kept = (struct service_kept){0};
 }

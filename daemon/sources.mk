@@ -1,9 +1,9 @@
-SRCS += daemon/host_probe.c daemon/link_start.c daemon/manager.c \
+SRCS += daemon/host_probe.c daemon/link_hold.c daemon/link_start.c daemon/manager.c \
 	daemon/resource.c daemon/resource_boot.c daemon/rpc.c \
 	daemon/rpc_guest.c daemon/device_op.c daemon/rpc_device.c \
 	daemon/rpc_event.c daemon/rpc_host.c daemon/rpc_var.c daemon/rpc_vm.c \
 	daemon/supervisor_link.c \
-	daemon/nic_host.c daemon/passt.c daemon/tap_stats.c daemon/vm.c daemon/vm_device_config.c \
+	daemon/nic_host.c daemon/nic_mac.c daemon/passt.c daemon/tap_stats.c daemon/vm.c daemon/vm_device_config.c \
 	daemon/vm_devices.c daemon/vm_nic.c daemon/vm_nvram.c daemon/rpc_console.c \
 	daemon/vm_live.c daemon/vm_resize.c daemon/vm_console.c daemon/vm_log.c \
 	daemon/vm_run.c daemon/vm_start.c daemon/vm_wait.c

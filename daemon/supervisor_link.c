@@ -47,6 +47,7 @@ static void requests_fail(struct supervisor *s, const struct error *e)
 {
 	while (s->requests)
 		request_settle(s->requests, NULL, NULL, 0, e);
+	link_held_fail(s, e);
 }
 
 static void request_timeout_cb(uv_timer_t *timer)
@@ -154,6 +155,7 @@ static void link_finish(struct supervisor *s)
 	char how[128];
 
 	describe_end(s, how, sizeof(how));
+	link_drop(s);
 	vm->supervisor = NULL;
 	link_free(s);
 	vm_supervisor_ended(vm, how);
@@ -282,13 +284,41 @@ struct supervisor *link_new(struct vm *vm, pid_t pid, int pidfd, bool is_child,
 	return s;
 }
 
+static void cannot_reach(struct supervisor *s, int r, link_done_fn done,
+			 void *cookie)
+{
+	struct error e = ERROR_INIT;
+
+	error_set(&e, -EIO, "cannot reach the supervisor of %s: %s",
+		  s->vm->config.name, strerror(-r));
+	done(s->vm, cookie, NULL, NULL, 0, &e);
+}
+
 void link_request(struct supervisor *s, const char *type, json_object *body,
 		  const int *fds, size_t n_fds, uint64_t timeout_ms,
 		  link_done_fn done, void *cookie)
 {
+	int r;
+
+	if (!s->holds) {
+		link_request_now(s, type, body, fds, n_fds, timeout_ms, done,
+				 cookie);
+		return;
+	}
+	r = link_hold_request(s, type, body, fds, n_fds, timeout_ms, done,
+			      cookie);
+	if (r < 0) {
+		json_object_put(body);
+		cannot_reach(s, r, done, cookie);
+	}
+}
+
+void link_request_now(struct supervisor *s, const char *type, json_object *body,
+		      const int *fds, size_t n_fds, uint64_t timeout_ms,
+		      link_done_fn done, void *cookie)
+{
 	json_object *message = body ? body : json_object_new_object();
 	struct link_request *rq = calloc(1, sizeof(*rq));
-	struct error e = ERROR_INIT;
 	int r = rq ? -ENOTCONN : -ENOMEM;
 
 	if (rq && s->channel) {
@@ -302,9 +332,7 @@ void link_request(struct supervisor *s, const char *type, json_object *body,
 	json_object_put(message);
 	if (r < 0) {
 		free(rq);
-		error_set(&e, -EIO, "cannot reach the supervisor of %s: %s",
-			  s->vm->config.name, strerror(-r));
-		done(s->vm, cookie, NULL, NULL, 0, &e);
+		cannot_reach(s, r, done, cookie);
 		return;
 	}
 	rq->link = s;

@@ -14,6 +14,11 @@
 #include "lib/wire/channel.h"
 
 struct link_request;
+struct link_held; /* in link_hold.c */
+
+/* Before a VM's uuid: how systemd calls the pidfd it keeps of its supervisor.
+ */
+#define LINK_KEPT_PREFIX "supervisor-"
 
 struct supervisor {
 	struct vm *vm;
@@ -24,6 +29,9 @@ struct supervisor {
 	uv_timer_t retry;	 /* reconnecting, or retrying a failed commit */
 	struct channel *channel; /* NULL while not connected */
 	struct link_request *requests;
+	/* While it takes a machine over, requests of others wait. */
+	bool holds;
+	struct link_held *held;
 	int64_t last_id;
 	int nvram_fd; /* the shared variable store; -1 until known */
 	/* A commit that could not be stored yet. */
@@ -49,9 +57,9 @@ typedef void (*link_done_fn)(struct vm *vm, void *cookie, json_object *reply,
 int link_spawn(struct vm *vm, struct error *e) must_check;
 
 /*
- * Take over a process recorded by an earlier daemon: verified by start time
- * and boot id, never by pid alone. The VM goes on in the state its row has.
- * -ESRCH when the process is gone.
+ * Take over a process recorded by an earlier daemon: known by the pidfd that
+ * systemd kept, or verified by start time and boot id, never by pid alone. The
+ * VM goes on in the state its row has. -ESRCH when the process is gone.
  */
 int link_adopt(struct vm *vm, const struct store_run *run,
 	       const struct store_vm *row, struct error *e) must_check;
@@ -61,6 +69,18 @@ int link_adopt(struct vm *vm, const struct store_run *run,
 void link_request(struct supervisor *s, const char *type, json_object *body,
 		  const int *fds, size_t n_fds, uint64_t timeout_ms,
 		  link_done_fn done, void *cookie);
+
+/* Likewise, of whoever lets it take a machine over: not held back. */
+void link_request_now(struct supervisor *s, const char *type, json_object *body,
+		      const int *fds, size_t n_fds, uint64_t timeout_ms,
+		      link_done_fn done, void *cookie);
+/* It has taken it over: what was held back since s->holds was set is sent. */
+void link_let_go(struct supervisor *s);
+/* For supervisor_link.c alone. On failure `body` stays the caller's. */
+int link_hold_request(struct supervisor *s, const char *type, json_object *body,
+		      const int *fds, size_t n_fds, uint64_t timeout_ms,
+		      link_done_fn done, void *cookie) must_check;
+void link_held_fail(struct supervisor *s, const struct error *e);
 
 /* A message without reply. */
 void link_notify(struct supervisor *s, const char *type, json_object *body);

@@ -39,9 +39,8 @@ struct vm {
 	int64_t started_ms;		/* Unix time; 0 when not active */
 	int hypervisor; /* it runs on; VM_HYPERVISOR_AUTO while not known */
 	struct supervisor *supervisor;
-	/* The deadline of a shutdown that waits for the guest. */
+	/* The next deadline of a shutdown that waits for the guest. */
 	uv_timer_t shutdown_timer;
-	uint64_t shutdown_timeout_ms;
 	bool button_heard, agent_heard; /* by whom in the guest */
 	bool scoped;	      /* its process is in a scope of its own */
 	bool adopted;	      /* nobody is told how its process ended */
@@ -50,6 +49,12 @@ struct vm {
 	bool reset_requested; /* the next reset is not the guest's */
 	/* What the supervisor said of its end, until the process is gone. */
 	bool ended_well;
+	bool end_told; /* it said anything of it: all is given back */
+	/* Another supervisor takes over, or ends, what the last one left
+	 * behind; vm_adopt.c. */
+	bool reaping;
+	unsigned adoptions; /* since then, on the loop's clock */
+	uint64_t adoptions_since;
 	char end_reason[ERROR_MESSAGE_MAX];
 	enum error_code end_code;
 	/* Calls that wait for the process to be gone (vm.stop). */

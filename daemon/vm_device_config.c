@@ -47,8 +47,7 @@ int device_config_with(const struct vm *vm, enum vm_device_kind kind,
 	return vm_config_from_json(config, ret, e);
 }
 
-/* Where it is in the list; -ENOENT names what there is. */
-static int find_or_say(const struct vm *vm, enum vm_device_kind kind,
+int device_config_find(const struct vm *vm, enum vm_device_kind kind,
 		       json_object *list, const char *id, size_t *ret,
 		       struct error *e)
 {
@@ -74,7 +73,7 @@ int device_config_without(const struct vm *vm, enum vm_device_kind kind,
 	if (!config)
 		return error_set(e, -ENOMEM, "out of memory");
 	list = list_of(config, kind);
-	r = find_or_say(vm, kind, list, id, &at, e);
+	r = device_config_find(vm, kind, list, id, &at, e);
 	if (r < 0)
 		return r;
 	json_object_array_del_idx(list, at, 1);
@@ -92,7 +91,7 @@ int device_config_with_link(const struct vm *vm, const char *id, int link,
 	if (!config)
 		return error_set(e, -ENOMEM, "out of memory");
 	list = list_of(config, VM_DEVICE_NIC);
-	r = find_or_say(vm, VM_DEVICE_NIC, list, id, &at, e);
+	r = device_config_find(vm, VM_DEVICE_NIC, list, id, &at, e);
 	if (r < 0)
 		return r;
 	json_object_object_add(

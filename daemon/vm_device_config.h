@@ -21,6 +21,10 @@ int device_config_without(const struct vm *vm, enum vm_device_kind kind,
 /* The definition with a NIC's link as given (enum vm_link); likewise. */
 int device_config_with_link(const struct vm *vm, const char *id, int link,
 			    struct vm_config *ret, struct error *e) must_check;
+/* Where a device is in a list of such: -ENOENT names what there is. */
+int device_config_find(const struct vm *vm, enum vm_device_kind kind,
+		       json_object *list, const char *id, size_t *ret,
+		       struct error *e) must_check;
 /* Whether the definition has it. */
 bool device_config_has(const struct vm *vm, enum vm_device_kind kind,
 		       const char *id);

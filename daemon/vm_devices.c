@@ -1,5 +1,7 @@
 /* Adding, removing and listing: at rest in the definition, else by an op. */
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "api/api.h"
 #include "daemon/device_op.h"
@@ -24,9 +26,10 @@ static int device_open(struct vm *vm, const struct vm_config *next,
 	int r;
 
 	if (kind != VM_DEVICE_DISK)
-		return use ? nic_host_open(&next->nics[next->n_nics - 1], vm,
-					   ret, e)
-			   : 0;
+		return use && vm->hypervisor != VM_HYPERVISOR_XEN
+			       ? nic_host_open(&next->nics[next->n_nics - 1],
+					       vm, ret, e)
+			       : 0;
 	r = resources_disk_open(&next->disks[next->n_disks - 1], use,
 				&ret->fds.fds[0], e);
 	ret->fds.n = r == 0;
@@ -188,17 +191,40 @@ void vm_device_remove(struct vm *vm, const struct device_remove *p,
 
 struct list_op {
 	enum vm_device_kind kind;
+	char id[VM_DEVICE_ID_MAX + 1]; /* that one alone; "": all */
 	struct api_call *call;
 };
 
-static void list_answer(enum vm_device_kind kind, json_object *list,
-			struct api_call *call)
+static void answer_one(struct vm *vm, const struct list_op *op,
+		       json_object *list)
 {
-	json_object *result = json_object_new_object();
+	struct error e = ERROR_INIT;
+	size_t at;
 
-	json_object_object_add(result,
-			       kind == VM_DEVICE_DISK ? "disks" : "nics", list);
-	api_call_reply(call, result, -1);
+	if (device_config_find(vm, op->kind, list, op->id, &at, &e) < 0)
+		api_call_fail(op->call, &e);
+	else
+		api_call_reply(
+			op->call,
+			json_object_get(json_object_array_get_idx(list, at)),
+			-1);
+	json_object_put(list);
+}
+
+/* `list` is consumed. */
+static void list_answer(struct vm *vm, const struct list_op *op,
+			json_object *list)
+{
+	json_object *result;
+
+	if (*op->id) {
+		answer_one(vm, op, list);
+		return;
+	}
+	result = json_object_new_object();
+	json_object_object_add(
+		result, op->kind == VM_DEVICE_DISK ? "disks" : "nics", list);
+	api_call_reply(op->call, result, -1);
 }
 
 /* What a supervisor says of a device, judged: its definition is decoded by the
@@ -284,11 +310,10 @@ static void listed_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
 			json_object_array_add(list, item);
 	}
 	list_defined(vm, op->kind, list);
-	list_answer(op->kind, list, op->call);
+	list_answer(vm, op, list);
 }
 
-void vm_device_list(struct vm *vm, enum vm_device_kind kind,
-		    struct api_call *call)
+static void look(struct vm *vm, const struct list_op *what)
 {
 	struct list_op *op;
 	struct error e = ERROR_INIT;
@@ -296,17 +321,34 @@ void vm_device_list(struct vm *vm, enum vm_device_kind kind,
 
 	if (!vm->supervisor) {
 		list = json_object_new_array();
-		list_defined(vm, kind, list);
-		list_answer(kind, list, call);
+		list_defined(vm, what->kind, list);
+		list_answer(vm, what, list);
 		return;
 	}
-	op = calloc(1, sizeof(*op));
+	op = malloc(sizeof(*op));
 	if (!op) {
 		error_set(&e, -ENOMEM, "out of memory");
-		api_call_fail(call, &e);
+		api_call_fail(what->call, &e);
 		return;
 	}
-	*op = (struct list_op){.kind = kind, .call = call};
+	*op = *what;
 	link_request(vm->supervisor, "devices", NULL, NULL, 0, LIST_TIMEOUT_MS,
 		     listed_cb, op);
+}
+
+void vm_device_list(struct vm *vm, enum vm_device_kind kind,
+		    struct api_call *call)
+{
+	const struct list_op op = {.kind = kind, .call = call};
+
+	look(vm, &op);
+}
+
+void vm_device_get(struct vm *vm, enum vm_device_kind kind, const char *id,
+		   struct api_call *call)
+{
+	struct list_op op = {.kind = kind, .call = call};
+
+	snprintf(op.id, sizeof(op.id), "%s", id);
+	look(vm, &op);
 }

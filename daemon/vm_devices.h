@@ -63,6 +63,8 @@ void vm_device_remove(struct vm *vm, const struct device_remove *p,
 void vm_nic_set(struct vm *vm, const struct nic_set *p, struct api_call *call);
 void vm_device_list(struct vm *vm, enum vm_device_kind kind,
 		    struct api_call *call);
+void vm_device_get(struct vm *vm, enum vm_device_kind kind, const char *id,
+		   struct api_call *call);
 
 /* The supervisor's "device" message. */
 void vm_device_message(struct vm *vm, json_object *message);

@@ -138,6 +138,11 @@ static json_object *gather(const struct vm *vm, enum vm_device_kind kind,
 	return all;
 }
 
+int vm_live_noted(struct vm *vm, json_object **ret, struct error *e)
+{
+	return load(vm, ret, e);
+}
+
 /* As find() looks: the supervisor's list, of which only kinds, ids and slots
  * count; what stands there is judged with the definition it comes into. */
 static json_object *named(json_object *present)

@@ -33,6 +33,8 @@ int vm_live_remove(struct vm *vm, enum vm_device_kind kind, const char *id,
 int vm_live_config(const struct vm *vm, json_object *present,
 		   struct vm_config *ret, bool *ret_differs,
 		   struct error *e) must_check;
+/* What was noted, as above; owned by the caller. */
+int vm_live_noted(struct vm *vm, json_object **ret, struct error *e) must_check;
 /* Whether a network interface that was noted has this tap. */
 bool vm_live_has_tap(const struct vm *vm, const char *tap);
 /* A VM was started as `config`: note what its definition has not. */

@@ -123,9 +123,13 @@ static int check_host(const struct manager *m, const struct snapshot_meta *meta,
 {
 	int hypervisor, r;
 
-	r = resources_hypervisor(c->hypervisor, &hypervisor, e);
+	r = resources_hypervisor(m, c->hypervisor, &hypervisor, e);
 	if (r < 0)
 		return r;
+	if (hypervisor == VM_HYPERVISOR_XEN)
+		return error_set(e, -EOPNOTSUPP,
+				 "it cannot be restored here: Xen on ARM "
+				 "neither saves nor restores domains");
 	if (!streq(meta->hypervisor,
 		   hypervisor == VM_HYPERVISOR_KVM ? "kvm" : "null"))
 		return error_set(e, -EOPNOTSUPP,

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/events.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
 #include "daemon/vm_console.h"
@@ -88,6 +89,12 @@ static void stopped_cb(struct vm *vm, void *cookie, json_object *reply,
 
 void vm_stop(struct vm *vm, vm_done_fn done, void *cookie)
 {
+	vm_stop_because(vm, "", done, cookie);
+}
+
+void vm_stop_because(struct vm *vm, const char *why, vm_done_fn done,
+		     void *cookie)
+{
 	struct simple_op *op = calloc(1, sizeof(*op));
 	struct error e = ERROR_INIT;
 
@@ -100,7 +107,7 @@ void vm_stop(struct vm *vm, vm_done_fn done, void *cookie)
 	op->done = done;
 	op->cookie = cookie;
 	vm->stop_requested = true;
-	vm_set_state(vm, VM_STOPPING, "");
+	vm_set_state(vm, VM_STOPPING, why);
 	link_request(vm->supervisor, "stop", NULL, NULL, 0, REQUEST_TIMEOUT_MS,
 		     stopped_cb, op);
 }
@@ -118,14 +125,15 @@ static void handle_state(struct vm *vm, json_object *message)
 	/* Its end is only believed when its process has ended; until then the
 	 * reason is kept for that moment. */
 	if (!vm_state_active(next)) {
-		if (vm->panicked)
+		vm->end_told = true;
+		if (vm->panicked || vm->reaping)
 			return; /* why is known better here */
 		snprintf(vm->end_reason, sizeof(vm->end_reason), "%s",
 			 reason ? json_object_get_string(reason) : "");
 		vm->ended_well = next == VM_STOPPED;
 		return;
 	}
-	if (vm->state == VM_STOPPING)
+	if (vm->state == VM_STOPPING || vm->reaping)
 		return;
 	/* The guest goes on running while it shuts down. */
 	if (vm->state == VM_SHUTTING_DOWN && next == VM_RUNNING)
@@ -142,16 +150,15 @@ static void handle_state(struct vm *vm, json_object *message)
 static void handle_event(struct vm *vm, json_object *message)
 {
 	json_object *kind = NULL, *detail = NULL;
+	const struct api_event_kind *known;
 	const char *text;
 
 	json_object_object_get_ex(message, "kind", &kind);
 	json_object_object_get_ex(message, "detail", &detail);
 	text = kind ? json_object_get_string(kind) : "";
 	/* Only the kinds we know; a supervisor does not invent events. */
-	if (streq(text, "reset") || streq(text, "panic") ||
-	    streq(text, "balloon") || streq(text, "watchdog") ||
-	    streq(text, "console-log") || streq(text, "device-failed") ||
-	    streq(text, "nic-failed") || streq(text, "io-error"))
+	known = api_event_kind_by_name(text);
+	if (known && known->of_guest)
 		vm_event(vm, text,
 			 detail ? json_object_get_string(detail) : "");
 	if (streq(text, "reset") && vm->state == VM_SHUTTING_DOWN)
@@ -281,6 +288,15 @@ static int hypervisor_said(json_object *reply)
 	return VM_HYPERVISOR_AUTO;
 }
 
+static bool says_paused(json_object *reply)
+{
+	json_object *state = NULL;
+
+	json_object_object_get_ex(reply, "state", &state);
+	return state &&
+	       streq(json_object_get_string(state), vm_state_name(VM_PAUSED));
+}
+
 static void adopted_cb(struct vm *vm, void *cookie, json_object *reply,
 		       int *fds, size_t n_fds, const struct error *e)
 {
@@ -302,8 +318,18 @@ static void adopted_cb(struct vm *vm, void *cookie, json_object *reply,
 		return;
 	}
 	if (!json_object_get_boolean(configured)) {
+		/* Its start was cut off half-way; or its taking over of a
+		 * machine, which the next one does. */
+		vm->stop_requested = vm->state == VM_STARTING ||
+				     vm->hypervisor != VM_HYPERVISOR_XEN;
+		link_kill(s);
+		return;
+	}
+	/* Or its clearing up was: what it found had not been started yet. */
+	if (vm->hypervisor == VM_HYPERVISOR_XEN && vm->state == VM_STARTING &&
+	    says_paused(reply)) {
 		vm->stop_requested = true;
-		link_kill(s); /* its start was cut off half-way */
+		link_kill(s);
 		return;
 	}
 	if (s->nvram_fd < 0 && n_fds == 1 && vm_nvram_fd_valid(fds[0]))
@@ -352,15 +378,23 @@ void vm_supervisor_ended(struct vm *vm, const char *how)
 	vm_fs_ended(vm);
 	if (vm_nvram_replay(vm, &e) < 0)
 		log_vm(LOG_LEVEL_ERROR, vm->config.name, "%s", e.message);
+	if (vm_adopt(vm, how)) {
+		error_set_code(&e, ERROR_CANCELLED, "%s: %s", vm->config.name,
+			       how);
+		vm_devices_end(vm, &e);
+		return;
+	}
 	snprintf(reason, sizeof(reason), "%s",
-		 vm->end_reason[0] ? vm->end_reason
-		 : cut_off	   ? "armvmd ended while it was being started"
+		 vm->state == VM_STOPPING && vm->reason[0] ? vm->reason
+		 : vm->end_reason[0]			   ? vm->end_reason
+		 : cut_off ? "armvmd ended while it was being started"
 		 : vm->stop_requested ? "stopped by request"
 				      : how);
 	vm->end_reason[0] = '\0';
 	vm->end_code = ERROR_INTERNAL;
 	vm->ended_well = false;
 	vm->stop_requested = vm->panicked = vm->reset_requested = false;
+	vm->reaping = vm->end_told = false;
 	well |= cut_off || asked;
 	vm->adopted = false;
 	vm_set_state(vm, well ? VM_STOPPED : VM_CRASHED, reason);

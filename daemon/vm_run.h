@@ -26,6 +26,15 @@ struct vm_start_from {
 void vm_start_from(struct vm *vm, const struct vm_start_from *from,
 		   vm_done_fn done, void *cookie);
 
+/*
+ * The supervisor's process has ended (`how`), or has not been there when the
+ * daemon came. Where machines outlive their supervisor (Xen) another one is
+ * started, which takes the machine over; or ends it, when the VM was about to
+ * start or stop, or nothing of the kind can be said. True: that is under way,
+ * and vm->supervisor is the new one.
+ */
+bool vm_adopt(struct vm *vm, const char *how);
+
 /* The guest runs, or the process has ended: a start under way is told so. */
 void vm_start_running(struct vm *vm);
 void vm_start_ended(struct vm *vm, enum error_code code, const char *reason);
@@ -36,6 +45,9 @@ void vm_shutdown(struct vm *vm, vm_done_fn done, void *cookie);
 /* End it at once: asks the supervisor, kills it when it does not answer. Done
  * when the process is gone is told by the state. */
 void vm_stop(struct vm *vm, vm_done_fn done, void *cookie);
+/* The same, with a reason that is the VM's when it has stopped. */
+void vm_stop_because(struct vm *vm, const char *why, vm_done_fn done,
+		     void *cookie);
 
 /* "reset", "pause" or "resume". */
 void vm_simple(struct vm *vm, const char *type, vm_done_fn done, void *cookie);

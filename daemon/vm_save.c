@@ -263,6 +263,12 @@ void vm_save(struct vm *vm, const struct save_request *q, struct api_call *call)
 	struct error e = ERROR_INIT;
 	int r = check(vm, &e);
 
+	if (r == 0 && vm->hypervisor == VM_HYPERVISOR_XEN)
+		r = error_set(
+			&e, -EOPNOTSUPP,
+			"%s cannot be saved: Xen on ARM neither saves nor "
+			"restores domains",
+			vm->config.name);
 	if (r == 0)
 		op = calloc(1, sizeof(*op));
 	if (r == 0)

@@ -12,12 +12,16 @@
 #include "daemon/vm_log.h"
 #include "daemon/vm_processes.h"
 #include "daemon/vm_run.h"
+#include "lib/base/log.h"
 #include "lib/wire/messages.h"
 
 #define HELLO_TIMEOUT_MS     20000
 #define CONFIGURE_TIMEOUT_MS 60000
 /* A snapshot is read meanwhile, by the slowest disk. */
 #define RESTORE_BYTES_PER_MS 20000
+/* A machine whose supervisors die faster than that is not looked after. */
+#define ADOPTIONS_MAX	    20
+#define ADOPTIONS_WINDOW_MS 60000
 
 struct start_op {
 	struct vm *vm;
@@ -25,10 +29,11 @@ struct start_op {
 	struct resources resources;
 	size_t sent;   /* resources handed over so far */
 	size_t served; /* passts that are waited for, or serve */
-	bool paused;
+	bool paused, adopt;
 	/* What it is started as; of a restored one its own. */
 	const struct vm_config *config;
 	struct vm_config restored;
+	json_object *live; /* of an adopted one: what else it has */
 	uint64_t configure_ms;
 	vm_done_fn done;
 	void *cookie;
@@ -39,10 +44,14 @@ static void start_finish(struct start_op *op, const struct error *e)
 {
 	struct vm *vm = op->vm;
 
-	vm->starting = NULL;
+	if (!op->adopt)
+		vm->starting = NULL;
+	else if (!e && vm->supervisor)
+		link_let_go(vm->supervisor);
 	op->done(vm, op->cookie, e);
 	resources_done(&op->resources);
 	vm_config_done(&op->restored);
+	json_object_put(op->live);
 	free(op);
 }
 
@@ -52,7 +61,7 @@ static void start_fail(struct start_op *op, const struct error *e)
 {
 	struct vm *vm = op->vm;
 
-	if (!vm->supervisor) {
+	if (!vm->supervisor || op->adopt) {
 		start_finish(op, e);
 		return;
 	}
@@ -82,18 +91,26 @@ void vm_start_ended(struct vm *vm, enum error_code code, const char *reason)
 static void started_cb(struct vm *vm, void *cookie, json_object *reply,
 		       int *fds, size_t n_fds, const struct error *e)
 {
+	struct start_op *op = cookie;
+
 	if (e)
-		start_fail(cookie, e);
+		start_fail(op, e);
+	else if (op->adopt)
+		start_finish(op, NULL);
 }
 
 static void start_guest(struct start_op *op)
 {
+	if (op->adopt && !op->vm->reaping) {
+		start_finish(op, NULL);
+		return;
+	}
 	job_step(op->vm, "guest", 80);
 	/* Whoever serves it is there by now. */
 	if (vm_is_served(&op->vm->config))
 		scopes_join(op->vm);
-	link_request(op->vm->supervisor, "start", NULL, NULL, 0,
-		     CONFIGURE_TIMEOUT_MS, started_cb, op);
+	link_request_now(op->vm->supervisor, op->vm->reaping ? "stop" : "start",
+			 NULL, NULL, 0, CONFIGURE_TIMEOUT_MS, started_cb, op);
 }
 
 static void serve_users(struct start_op *op);
@@ -162,6 +179,10 @@ static void configure_next(struct start_op *op)
 			       json_object_new_int64(VARSTORE_SIZE));
 	json_object_object_add(body, "paused",
 			       json_object_new_boolean(op->paused));
+	json_object_object_add(body, "adopt",
+			       json_object_new_boolean(op->adopt));
+	if (op->live)
+		json_object_object_add(body, "live", json_object_get(op->live));
 	json_object_object_add(
 		body, "console_log_bytes",
 		json_object_new_int64((int64_t)vm_log_part_bytes(op->vm)));
@@ -169,8 +190,8 @@ static void configure_next(struct start_op *op)
 	json_object_object_add(
 		body, "more",
 		json_object_new_boolean(op->sent < op->resources.count));
-	link_request(op->vm->supervisor, "configure", body, fds, n,
-		     op->configure_ms, configured_cb, op);
+	link_request_now(op->vm->supervisor, "configure", body, fds, n,
+			 op->configure_ms, configured_cb, op);
 }
 
 static void hello_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
@@ -201,6 +222,19 @@ static void recorded_cb(struct manager *m, const struct turn_note *note,
 		link_kill(vm->supervisor);
 }
 
+static void say_hello(struct start_op *op)
+{
+	struct supervisor *s = op->vm->supervisor;
+	json_object *body = json_object_new_object();
+
+	s->nvram_fd = fcntl(resources_find(&op->resources, "nvram"),
+			    F_DUPFD_CLOEXEC, 3);
+	json_object_object_add(body, "version",
+			       json_object_new_int(WIRE_VERSION));
+	link_request_now(s, "hello", body, NULL, 0, HELLO_TIMEOUT_MS, hello_cb,
+			 op);
+}
+
 static int open_resources(struct start_op *op, int snapshot_fd, struct error *e)
 {
 	struct vm *vm = op->vm;
@@ -208,7 +242,8 @@ static int open_resources(struct start_op *op, int snapshot_fd, struct error *e)
 	int fd, r;
 
 	op->configure_ms = CONFIGURE_TIMEOUT_MS;
-	r = resources_hypervisor(vm->config.hypervisor, &op->hypervisor, e);
+	r = resources_hypervisor(vm->manager, vm->config.hypervisor,
+				 &op->hypervisor, e);
 	if (r == 0)
 		r = resources_open(vm, op->config, op->hypervisor,
 				   &op->resources, e);
@@ -235,7 +270,6 @@ void vm_start_from(struct vm *vm, const struct vm_start_from *from,
 {
 	struct start_op *op = calloc(1, sizeof(*op));
 	struct error e = ERROR_INIT;
-	json_object *body;
 	int r = 0;
 
 	if (!op) {
@@ -254,17 +288,20 @@ void vm_start_from(struct vm *vm, const struct vm_start_from *from,
 		op->config = &op->restored;
 	}
 	vm->stop_requested = false;
+	vm->end_told = vm->reaping = false;
 	r = open_resources(op, from->snapshot_fd, &e);
+	vm->hypervisor = op->hypervisor;
 	if (r == 0)
 		r = link_spawn(vm, &e);
 	if (r == 0 && from->config)
 		r = vm_live_record(vm, op->config, &e);
+	if (!vm->supervisor)
+		vm->hypervisor = VM_HYPERVISOR_AUTO;
 	if (vm->supervisor) {
 		struct turn_note note = {.vm_id = vm->id,
 					 .number = vm->supervisor->pid};
 
 		vm->starting = op;
-		vm->hypervisor = op->hypervisor;
 		vm_set_state(vm, VM_STARTING, "");
 		job_step(vm, "supervisor", 20);
 		turn_after(vm->manager, recorded_cb, &note);
@@ -273,11 +310,79 @@ void vm_start_from(struct vm *vm, const struct vm_start_from *from,
 		start_fail(op, &e);
 		return;
 	}
-	vm->supervisor->nvram_fd = fcntl(
-		resources_find(&op->resources, "nvram"), F_DUPFD_CLOEXEC, 3);
-	body = json_object_new_object();
-	json_object_object_add(body, "version",
-			       json_object_new_int(WIRE_VERSION));
-	link_request(vm->supervisor, "hello", body, NULL, 0, HELLO_TIMEOUT_MS,
-		     hello_cb, op);
+	say_hello(op);
+}
+
+/* How that ended shows in the VM; all that is left to say is why it did not
+ * work. A domain that is gone is an end, of which nothing is left. */
+static void adopted_cb(struct vm *vm, void *cookie, const struct error *e)
+{
+	if (!e)
+		return;
+	vm->end_told |= e->code == ERROR_NOT_FOUND;
+	if (!vm->reaping)
+		snprintf(vm->end_reason, sizeof(vm->end_reason),
+			 "its supervisor ended, and %.400s", e->message);
+	if (vm->supervisor)
+		link_kill(vm->supervisor);
+}
+
+/* Whether that may be tried once more. */
+static bool may_adopt(struct vm *vm)
+{
+	uint64_t now = uv_now(vm->manager->loop);
+
+	if (now - vm->adoptions_since > ADOPTIONS_WINDOW_MS)
+		vm->adoptions = 0;
+	if (vm->adoptions++ == 0)
+		vm->adoptions_since = now;
+	return vm->adoptions <= ADOPTIONS_MAX;
+}
+
+static int begin_adoption(struct start_op *op, struct error *e)
+{
+	struct vm *vm = op->vm;
+	struct turn_note note = {.vm_id = vm->id};
+	int r;
+
+	r = vm_live_noted(vm, &op->live, e);
+	if (r == 0 || r == -ENOENT)
+		r = resources_reopen(vm, op->hypervisor, &op->resources, e);
+	if (r == 0)
+		r = link_spawn(vm, e);
+	if (vm->supervisor) {
+		note.number = vm->supervisor->pid;
+		turn_after(vm->manager, recorded_cb, &note);
+	}
+	return r;
+}
+
+bool vm_adopt(struct vm *vm, const char *how)
+{
+	struct error e = ERROR_INIT;
+	struct start_op *op;
+
+	if (vm->hypervisor != VM_HYPERVISOR_XEN || vm->end_told ||
+	    !may_adopt(vm))
+		return false;
+	op = calloc(1, sizeof(*op));
+	if (!op)
+		return false;
+	vm->reaping = vm->state == VM_STARTING || vm->state == VM_STOPPING ||
+		      vm->stop_requested || vm->panicked;
+	log_vm(LOG_LEVEL_WARNING, vm->config.name, "%s; another one %s", how,
+	       vm->reaping ? "clears up" : "takes its domain over");
+	op->vm = vm;
+	op->adopt = true;
+	op->config = &vm->config;
+	op->hypervisor = vm->hypervisor;
+	op->configure_ms = CONFIGURE_TIMEOUT_MS;
+	op->done = adopted_cb;
+	if (begin_adoption(op, &e) == 0) {
+		vm->supervisor->holds = true;
+		say_hello(op);
+		return true;
+	}
+	start_finish(op, &e);
+	return vm->supervisor;
 }

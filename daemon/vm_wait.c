@@ -1,15 +1,22 @@
+#include <stdio.h>
+
 #include "api/api.h"
+#include "daemon/job.h"
+#include "daemon/vm_run.h"
 #include "daemon/vm_wait.h"
 
 struct vm_waiter {
 	struct vm_waiter *next;
 	struct api_call *call;
-	bool shutdown;	     /* subject to the deadline */
+	/* Of a shutdown: by the loop's clock, and what was asked for. */
+	uint64_t deadline, timeout_ms;
+	bool then_stop;
 	json_object *result; /* NULL: the VM */
 };
 
-static void waiter_add(struct vm *vm, struct api_call *call, bool shutdown,
-		       json_object *result)
+/* NULL, with the call failed, when memory is short. */
+static struct vm_waiter *waiter_add(struct vm *vm, struct api_call *call,
+				    json_object *result)
 {
 	struct vm_waiter *w = calloc(1, sizeof(*w));
 	struct error e = ERROR_INIT;
@@ -18,19 +25,19 @@ static void waiter_add(struct vm *vm, struct api_call *call, bool shutdown,
 		error_set(&e, -ENOMEM, "out of memory");
 		json_object_put(result);
 		api_call_fail(call, &e);
-		return;
+		return NULL;
 	}
 	w->call = call;
-	w->shutdown = shutdown;
 	w->result = result;
 	w->next = vm->waiters;
 	vm->waiters = w;
+	return w;
 }
 
 void vm_wait_end(struct vm *vm, struct api_call *call)
 {
 	if (vm_state_active(vm->state))
-		waiter_add(vm, call, false, NULL);
+		waiter_add(vm, call, NULL);
 	else
 		api_call_reply(call, vm_to_json(vm, false), -1);
 }
@@ -38,28 +45,19 @@ void vm_wait_end(struct vm *vm, struct api_call *call)
 void vm_wait_end_with(struct vm *vm, struct api_call *call, json_object *result)
 {
 	if (vm_state_active(vm->state))
-		waiter_add(vm, call, false, result);
+		waiter_add(vm, call, result);
 	else
 		api_call_reply(call, result, -1);
 }
 
-static void fail_waiters(struct vm *vm, bool shutdowns_only,
-			 const struct error *e)
+static void waiter_fail(struct vm_waiter **at, const struct error *e)
 {
-	struct vm_waiter **at = &vm->waiters;
+	struct vm_waiter *w = *at;
 
-	while (*at) {
-		struct vm_waiter *w = *at;
-
-		if (shutdowns_only && !w->shutdown) {
-			at = &w->next;
-			continue;
-		}
-		*at = w->next;
-		api_call_fail(w->call, e);
-		json_object_put(w->result);
-		free(w);
-	}
+	*at = w->next;
+	api_call_fail(w->call, e);
+	json_object_put(w->result);
+	free(w);
 }
 
 /* What the guest had no use of, as far as it can be seen from outside. */
@@ -75,31 +73,102 @@ static const char *lacked(const struct vm *vm)
 	       "no qemu-guest-agent answers";
 }
 
-static void deadline_cb(uv_timer_t *timer)
+static const struct vm_waiter *next_deadline(const struct vm *vm)
 {
-	struct vm *vm = timer->data;
+	const struct vm_waiter *w = vm->waiters, *next = NULL;
+
+	for (; w; w = w->next)
+		if (w->deadline && (!next || w->deadline < next->deadline))
+			next = w;
+	return next;
+}
+
+static void deadline_cb(uv_timer_t *timer);
+
+/* For the next of them; without one nobody waits for the guest any more. */
+static void set_timer(struct vm *vm)
+{
+	const struct vm_waiter *next = next_deadline(vm);
+	uint64_t now = uv_now(vm->manager->loop);
+
+	if (next)
+		uv_timer_start(&vm->shutdown_timer, deadline_cb,
+			       next->deadline > now ? next->deadline - now : 0,
+			       0);
+	else
+		uv_timer_stop(&vm->shutdown_timer);
+}
+
+/* It is ended by request, so this is no error; the VM's end answers all. */
+static void overdue_cb(struct vm *vm, void *cookie, const struct error *e)
+{
+}
+
+void vm_shutdown_overdue(struct vm *vm, uint64_t timeout_ms)
+{
+	char why[96];
+
+	snprintf(why, sizeof(why),
+		 "the guest did not shut down within %g s and was stopped",
+		 (double)timeout_ms / 1000);
+	job_step(vm, "stopping", 75);
+	vm_stop_because(vm, why, overdue_cb, NULL);
+}
+
+static void fail_overdue(struct vm *vm, struct vm_waiter **at)
+{
 	struct error e = ERROR_INIT;
 
 	error_set(&e, -ETIMEDOUT,
 		  "%s did not power off within %g s: %s; it is still running. "
 		  "End it at once with: armvmctl stop %s",
-		  vm->config.name, (double)vm->shutdown_timeout_ms / 1000,
-		  lacked(vm), vm->config.name);
-	if (vm->state == VM_SHUTTING_DOWN)
-		vm_set_state(vm, VM_RUNNING,
-			     "the guest did not answer the power button");
-	fail_waiters(vm, true, &e);
+		  vm->config.name, (double)(*at)->timeout_ms / 1000, lacked(vm),
+		  vm->config.name);
+	waiter_fail(at, &e);
 }
 
-void vm_wait_shutdown(struct vm *vm, struct api_call *call, uint64_t timeout_ms)
+static void deadline_cb(uv_timer_t *timer)
 {
+	struct vm *vm = timer->data;
+	uint64_t now = uv_now(timer->loop);
+	struct vm_waiter **at = &vm->waiters;
+
+	while (*at) {
+		struct vm_waiter *w = *at;
+
+		if (!w->deadline || w->deadline > now) {
+			at = &w->next;
+		} else if (w->then_stop) {
+			w->deadline = 0; /* its end is certain now */
+			at = &w->next;
+			if (vm->state != VM_STOPPING)
+				vm_shutdown_overdue(vm, w->timeout_ms);
+		} else {
+			fail_overdue(vm, at);
+		}
+	}
+	if (!next_deadline(vm) && vm->state == VM_SHUTTING_DOWN)
+		vm_set_state(vm, VM_RUNNING,
+			     "the guest did not answer the power button");
+	set_timer(vm);
+}
+
+void vm_wait_shutdown(struct vm *vm, struct api_call *call, uint64_t timeout_ms,
+		      bool then_stop)
+{
+	struct vm_waiter *w;
+
 	if (!vm_state_active(vm->state)) {
 		api_call_reply(call, vm_to_json(vm, false), -1);
 		return;
 	}
-	vm->shutdown_timeout_ms = timeout_ms;
-	uv_timer_start(&vm->shutdown_timer, deadline_cb, timeout_ms, 0);
-	waiter_add(vm, call, true, NULL);
+	w = waiter_add(vm, call, NULL);
+	if (!w)
+		return;
+	w->deadline = uv_now(vm->manager->loop) + timeout_ms;
+	w->timeout_ms = timeout_ms;
+	w->then_stop = then_stop;
+	set_timer(vm);
 }
 
 bool vm_waits(const struct vm *vm, const struct api_call *call)
@@ -113,21 +182,19 @@ bool vm_waits(const struct vm *vm, const struct api_call *call)
 
 void vm_wait_give_up(struct vm *vm, const struct api_call *call)
 {
-	struct vm_waiter **at = &vm->waiters, *w;
+	struct vm_waiter **at = &vm->waiters;
 	struct error e = ERROR_INIT;
 
 	while (*at && (*at)->call != call)
 		at = &(*at)->next;
-	w = *at;
-	if (!w)
+	if (!*at)
 		return;
-	*at = w->next;
-	if (vm->state == VM_SHUTTING_DOWN)
+	error_set(&e, -ECANCELED, "%s is still running", vm->config.name);
+	waiter_fail(at, &e);
+	if (!next_deadline(vm) && vm->state == VM_SHUTTING_DOWN)
 		vm_set_state(vm, VM_RUNNING,
 			     "its shutdown is no longer waited for");
-	error_set(&e, -ECANCELED, "%s is still running", vm->config.name);
-	api_call_fail(w->call, &e);
-	free(w);
+	set_timer(vm);
 }
 
 void vm_wait_ended(struct vm *vm)
@@ -150,5 +217,6 @@ void vm_wait_cancel(struct vm *vm)
 
 	error_set(&e, -ECANCELED, "armvmd is stopping; %s goes on running",
 		  vm->config.name);
-	fail_waiters(vm, false, &e);
+	while (vm->waiters)
+		waiter_fail(&vm->waiters, &e);
 }

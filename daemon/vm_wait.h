@@ -16,10 +16,13 @@ void vm_wait_end(struct vm *vm, struct api_call *call);
 void vm_wait_end_with(struct vm *vm, struct api_call *call,
 		      json_object *result);
 
-/* The same, or fail with a timeout after timeout_ms; the VM then goes back to
- * "running", since it is. One deadline per VM: the latest counts. */
-void vm_wait_shutdown(struct vm *vm, struct api_call *call,
-		      uint64_t timeout_ms);
+/* The same, or fail with a timeout after timeout_ms; when nobody waits any
+ * longer the VM goes back to "running", since it is. With `then_stop` it is
+ * stopped instead, and the call answered with that. */
+void vm_wait_shutdown(struct vm *vm, struct api_call *call, uint64_t timeout_ms,
+		      bool then_stop);
+/* What follows a shutdown that was not heeded for so long: the VM's end. */
+void vm_shutdown_overdue(struct vm *vm, uint64_t timeout_ms);
 
 /* Does this call wait for the end? Then it can stop waiting: it fails as
  * cancelled, and the VM goes on. */

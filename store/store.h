@@ -226,16 +226,22 @@ struct store_run {
 	int64_t pid;	     /* 0 until known */
 	uint64_t start_time; /* field 22 of /proc/PID/stat */
 	char boot_id[40];
+	/* What ran has another supervisor: its devices stay noted. */
+	bool goes_on;
 };
 int store_run_set(struct store *s, const struct store_run *run,
 		  struct error *e) must_check;
 /* The devices that it has besides its definition: a JSON array (see
- * daemon/vm_live.h), empty after store_run_set(). *ret is the caller's.
+ * daemon/vm_live.h), empty after store_run_set() of one that begins. *ret is
+ * the caller's.
  * -ENOENT when it does not run. */
 int store_run_set_live(struct store *s, int64_t vm_id, const char *live,
 		       struct error *e) must_check;
 int store_run_live(struct store *s, int64_t vm_id, char **ret,
 		   struct error *e) must_check;
+/* A VM with `text` somewhere in that array; 0 when there is none. */
+int store_run_live_find(struct store *s, const char *text, int64_t *ret_vm_id,
+			struct error *e) must_check;
 int store_run_clear(struct store *s, int64_t vm_id, struct error *e) must_check;
 int store_run_each(struct store *s,
 		   int (*each)(void *cookie, const struct store_run *run),

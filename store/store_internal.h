@@ -160,10 +160,15 @@
 	X(VAR_LOG_EACH, "SELECT generation, time_ms, actor, guid, change "     \
 			"FROM var_log WHERE vm_id = ?1 "                       \
 			"ORDER BY id DESC LIMIT ?2")                           \
-	X(RUN_SET, "INSERT OR REPLACE INTO run (vm_id, pid, start_time, "      \
-		   "boot_id) VALUES (?1, ?2, ?3, ?4)")                         \
+	X(RUN_SET,                                                             \
+	  "INSERT INTO run (vm_id, pid, start_time, boot_id) "                 \
+	  "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (vm_id) DO UPDATE SET "         \
+	  "pid = ?2, start_time = ?3, boot_id = ?4, "                          \
+	  "live = CASE ?5 WHEN 1 THEN live ELSE '[]' END")                     \
 	X(RUN_SET_LIVE, "UPDATE run SET live = ?2 WHERE vm_id = ?1")           \
 	X(RUN_LIVE, "SELECT live FROM run WHERE vm_id = ?1")                   \
+	X(RUN_LIVE_FIND, "SELECT vm_id FROM run WHERE instr(live, ?1) "        \
+			 "LIMIT 1")                                            \
 	X(RUN_CLEAR, "DELETE FROM run WHERE vm_id = ?1")                       \
 	X(RUN_EACH, "SELECT vm_id, pid, start_time, boot_id FROM run "         \
 		    "ORDER BY vm_id")                                          \

@@ -3,16 +3,39 @@
  */
 #include "store/store_internal.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
+
+#include "lib/base/fd.h"
+
+#define HINT_MAX 256
+
+/* For a message: the newest copy that a migration has left (store_backup()). */
+static const char *earlier(const char *path, char hint[HINT_MAX])
+{
+	static const char words[] = "; as it was before an upgrade it is in ";
+
+	for (int version = store_migrations_count; version > 0; version--) {
+		snprintf(hint, HINT_MAX, "%s%s.schema-%d", words, path,
+			 version);
+		if (access(hint + strlen(words), F_OK) == 0)
+			return hint;
+	}
+	return "";
+}
 
 static int refuse_damaged(const char *path, const char *words, struct error *e)
 {
+	char hint[HINT_MAX];
+
 	/* Debian 12 builds sqlite3 without the page table .recover reads. */
-	return error_set(e, -EBADMSG,
-			 "database %s is damaged (%s) and was left as it is; "
-			 "keep a copy, then try: sqlite3 %s .recover >rows.sql "
-			 "(with sqlite.org's build: Debian 12's finds no rows)",
-			 path, words, path);
+	return error_set(
+		e, -EBADMSG,
+		"database %s is damaged (%s) and was left as it is; "
+		"keep a copy, then try: sqlite3 %s .recover >rows.sql "
+		"(with sqlite.org's build: Debian 12's finds no rows)%s",
+		path, words, path, earlier(path, hint));
 }
 
 /* PRAGMA quick_check answers one row "ok", or rows of complaints. */
@@ -80,6 +103,7 @@ static int judge(sqlite3 *db, const char *path, int newest,
 		 int64_t *ret_version, struct error *e)
 {
 	int64_t id = 0, version = 0, tables = 0;
+	char hint[HINT_MAX];
 	int r;
 
 	r = read_pragma(db, path, "PRAGMA application_id", &id, e);
@@ -101,8 +125,9 @@ static int judge(sqlite3 *db, const char *path, int newest,
 				 "database %s was written by a newer armvmd "
 				 "(schema %lld, this one knows up to %d) and "
 				 "was left as it is; run the newer armvmd, or "
-				 "move the file away to start empty",
-				 path, (long long)version, newest);
+				 "move the file away to start empty%s",
+				 path, (long long)version, newest,
+				 earlier(path, hint));
 	if (version > 0 && tables == 0)
 		return refuse_damaged(path, "its tables are gone", e);
 	/* A migration rewrites what it finds: never unseen. */
@@ -111,6 +136,49 @@ static int judge(sqlite3 *db, const char *path, int newest,
 	if (r == 0)
 		*ret_version = version;
 	return r;
+}
+
+static int copy_into(sqlite3 *db, const char *file, struct error *e)
+{
+	_cleanup_close_ int fd = -1;
+	sqlite3_stmt *q = NULL;
+	int rc;
+
+	unlink(file);
+	rc = sqlite3_prepare_v2(db, "VACUUM INTO ?1", -1, &q, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(q, 1, file, -1, SQLITE_STATIC);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(q);
+	sqlite3_finalize(q);
+	if (rc != SQLITE_DONE)
+		return store_error(db, rc, "copy the database", e);
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		return error_set(e, -errno, "cannot sync %s: %m", file);
+	return 0;
+}
+
+/* What is to be migrated stays beside it as it was: whole, or not there. */
+static int store_backup(sqlite3 *db, const char *path, int64_t version,
+			struct error *e)
+{
+	_cleanup_free_ char *file = NULL, *fresh = NULL;
+	int r;
+
+	if (asprintf(&file, "%s.schema-%lld", path, (long long)version) < 0 ||
+	    asprintf(&fresh, "%s.new", file) < 0)
+		return error_set(e, -ENOMEM, "out of memory");
+	r = copy_into(db, fresh, e);
+	if (r == 0 && rename(fresh, file) < 0)
+		r = error_set(e, -errno, "cannot rename %s: %m", fresh);
+	if (r < 0)
+		unlink(fresh);
+	return r < 0 ? error_prefix(e, r,
+				    "database %s was not touched, as no copy "
+				    "could be made before its upgrade",
+				    path)
+		     : 0;
 }
 
 /* One step and the number that records it are one transaction. */
@@ -142,6 +210,8 @@ int store_migrate(sqlite3 *db, const char *path, const char *const *steps,
 	int r;
 
 	r = judge(db, path, n_steps, &version, e);
+	if (r == 0 && version > 0 && version < n_steps)
+		r = store_backup(db, path, version, e);
 	if (r < 0)
 		return r;
 	for (int i = (int)version; i < n_steps; i++) {

@@ -22,6 +22,7 @@ int store_run_set(struct store *s, const struct store_run *run, struct error *e)
 	sqlite3_bind_text(q, 4, run->boot_id,
 			  (int)strnlen(run->boot_id, sizeof(run->boot_id)),
 			  SQLITE_STATIC);
+	sqlite3_bind_int(q, 5, run->goes_on);
 	r = store_step_done(s, q, "record the running VM", e);
 	return r < 0 ? r : store_txn_commit(&t, e);
 }
@@ -67,6 +68,22 @@ int store_run_live(struct store *s, int64_t vm_id, char **ret, struct error *e)
 		return store_error(s->db, rc, "read the running VM", e);
 	*ret = strdup((const char *)sqlite3_column_text(q, 0));
 	return *ret ? 0 : error_set(e, -ENOMEM, "out of memory");
+}
+
+int store_run_live_find(struct store *s, const char *text, int64_t *ret_vm_id,
+			struct error *e)
+{
+	_cleanup_stmt_ sqlite3_stmt *q = NULL;
+	int r = store_stmt(s, STMT_RUN_LIVE_FIND, &q, e), rc;
+
+	if (r < 0)
+		return r;
+	sqlite3_bind_text(q, 1, text, -1, SQLITE_STATIC);
+	rc = sqlite3_step(q);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		return store_error(s->db, rc, "look through running VMs", e);
+	*ret_vm_id = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : 0;
+	return 0;
 }
 
 int store_run_clear(struct store *s, int64_t vm_id, struct error *e)

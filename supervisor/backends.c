@@ -1,16 +1,4 @@
 #include "supervisor/backends.h"
-#include "supervisor/null_backend.h"
-#if defined(__aarch64__)
-#include "vmm-kvm/backend.h"
-#include "vmm-kvm/kvm_ioctls.h"
-#endif
-
-static const struct backend backends[] = {
-	{VM_HYPERVISOR_NULL, &null_vmm_ops, NULL},
-#if defined(__aarch64__)
-	{VM_HYPERVISOR_KVM, &vmm_kvm_ops, vmm_kvm_ioctls},
-#endif
-};
 
 int backend_find(enum vm_hypervisor hypervisor, const struct backend **ret,
 		 struct error *e)
@@ -19,10 +7,10 @@ int backend_find(enum vm_hypervisor hypervisor, const struct backend **ret,
 		return error_set(e, -EINVAL,
 				 "the hypervisor is still \"auto\": a "
 				 "supervisor is told which one to use");
-	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
-		if (backends[i].hypervisor != hypervisor)
+	for (const struct backend *b = supervisor_backends; b->ops; b++) {
+		if (b->hypervisor != hypervisor)
 			continue;
-		*ret = &backends[i];
+		*ret = b;
 		return 0;
 	}
 	return error_set(e, -EOPNOTSUPP,
@@ -32,5 +20,9 @@ int backend_find(enum vm_hypervisor hypervisor, const struct backend **ret,
 
 const struct backend *backend_at(size_t index)
 {
-	return index < ARRAY_SIZE(backends) ? &backends[index] : NULL;
+	for (size_t i = 0; i < index; i++)
+		if (!supervisor_backends[i].ops)
+			return NULL;
+	return supervisor_backends[index].ops ? &supervisor_backends[index]
+					      : NULL;
 }

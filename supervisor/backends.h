@@ -7,6 +7,7 @@
 #define SUPERVISOR_BACKENDS_H
 
 #include "lib/vmm/vmm.h"
+#include "supervisor/sandbox.h"
 
 struct backend {
 	enum vm_hypervisor hypervisor;
@@ -14,7 +15,18 @@ struct backend {
 	/* The ioctl requests it needs the sandbox to allow; NULL for none.
 	 * The array is constant. */
 	const unsigned long *(*ioctls)(size_t *ret_n);
+	/* What this host's hypervisor can do, as the daemon takes it; `fd` is
+	 * its device, borrowed. NULL: there is nothing to ask. */
+	int (*probe)(int fd, json_object **ret, struct error *e);
+	/* Its machines outlive their supervisor: vmm_params.adopt. */
+	bool outlives;
+	/* NULL: the whole sandbox. */
+	const struct sandbox_needs *needs;
 };
+
+/* Of this program: backends_kvm.c or backends_xen.c; the last row has no ops.
+ */
+extern const struct backend supervisor_backends[];
 
 /*
  * -EOPNOTSUPP when this build has no such backend, -EINVAL for "auto", which

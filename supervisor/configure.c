@@ -135,7 +135,7 @@ static int take_nic(struct vmm_nic *nic, const struct nic_config *config,
 }
 
 /* Every role to its place; on failure `p` owns what it got so far. */
-static int params_fill(struct vmm_params *p, struct handover *h,
+static int params_fill(struct vmm_params *p, struct handover *h, bool nics,
 		       struct error *e)
 {
 	const struct vm_config *config = p->config;
@@ -155,6 +155,9 @@ static int params_fill(struct vmm_params *p, struct handover *h,
 			h, "fs:", config->filesystems[i].tag);
 	for (size_t i = 0; i < VM_DISKS_MAX; i++)
 		p->disks[i].fd = -1;
+	/* What is there has its devices open already. */
+	if (p->adopt)
+		return 0;
 	for (size_t i = 0; i < config->n_disks; i++) {
 		const char *id = config->disks[i].id;
 
@@ -164,7 +167,7 @@ static int params_fill(struct vmm_params *p, struct handover *h,
 					 "no descriptor came for disk \"%s\"",
 					 id);
 	}
-	for (size_t i = 0; i < config->n_nics; i++) {
+	for (size_t i = 0; nics && i < config->n_nics; i++) {
 		int r = take_nic(&p->nics[i], &config->nics[i], h, e);
 
 		if (r < 0)
@@ -195,11 +198,13 @@ static int open_nvram(struct supervisor *s, const struct vmm_params *p,
 	return r;
 }
 
-static int open_log(struct supervisor *s, uint64_t part_bytes, struct error *e)
+static int open_log(struct supervisor *s, const struct configure_request *q,
+		    struct error *e)
 {
 	struct console_log_params p = {
 		.console = supervisor_console(s, CONSOLE_DEFAULT),
-		.part_bytes = part_bytes,
+		.part_bytes = q->console_log_bytes,
+		.goes_on = q->adopt,
 		.event = supervisor_log_event,
 		.now_ms = supervisor_now_ms,
 		.cookie = s,
@@ -218,7 +223,7 @@ static int open_log(struct supervisor *s, uint64_t part_bytes, struct error *e)
 			 "together or not at all");
 }
 
-static int open_console(struct supervisor *s, uint64_t log_bytes,
+static int open_console(struct supervisor *s, const struct configure_request *q,
 			struct error *e)
 {
 	int r = chardev_new(&s->loop, &s->console);
@@ -231,7 +236,7 @@ static int open_console(struct supervisor *s, uint64_t log_bytes,
 	if (s->virtio_console)
 		chardev_on_writer(s->virtio_console, supervisor_console_writer,
 				  s);
-	return open_log(s, log_bytes, e);
+	return open_log(s, q, e);
 }
 
 static int create_backend(struct supervisor *s,
@@ -245,17 +250,22 @@ static int create_backend(struct supervisor *s,
 		.cookie = s,
 		.nvram_size = q->nvram_size,
 		.paused = q->paused,
+		.adopt = q->adopt,
 	};
 	int r;
 
 	r = backend_find(s->config.hypervisor, &backend, e);
+	if (r == 0 && q->adopt && !backend->outlives)
+		r = error_set(e, -EOPNOTSUPP,
+			      "a machine on %s ended with its supervisor",
+			      backend->ops->name);
 	if (r < 0)
 		return r;
-	r = params_fill(&p, &s->handover, e);
+	r = params_fill(&p, &s->handover, !backend->ops->makes_nics, e);
 	if (r == 0)
 		r = open_nvram(s, &p, e);
 	if (r == 0)
-		r = open_console(s, q->console_log_bytes, e);
+		r = open_console(s, q, e);
 	if (r == 0)
 		r = agent_new(&s->loop, s->name, &s->agent, e);
 	if (r < 0) {
@@ -303,6 +313,8 @@ int supervisor_configure(struct supervisor *s,
 	handover_done(&s->handover);
 	if (r == 0)
 		r = devices_init(s, e);
+	if (r == 0 && q->adopt)
+		r = devices_adopt(s, q->live, e);
 	if (r < 0) {
 		devices_done(s);
 		if (s->vmm)
@@ -316,5 +328,7 @@ int supervisor_configure(struct supervisor *s,
 		return r;
 	}
 	s->configured = true;
-	return 0;
+	/* It runs, whatever becomes of the daemon from here on. */
+	s->started = q->adopt;
+	return q->adopt ? s->ops->start(s->vmm, e) : 0;
 }

@@ -40,8 +40,10 @@ void handover_done(struct handover *h);
 struct configure_request {
 	json_object *config; /* borrowed; may be NULL when `more` */
 	json_object *roles;  /* borrowed */
+	json_object *live; /* borrowed; with adopt: devices besides config's */
 	uint64_t nvram_size, console_log_bytes;
 	bool paused; /* is how it shall be started */
+	bool adopt;  /* as in struct vmm_params */
 	bool more;
 	int *fds; /* owned by the caller; what is taken becomes -1 */
 	size_t n_fds;

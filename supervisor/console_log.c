@@ -198,8 +198,40 @@ static void find_end(struct console_log *l)
 		l->current = i;
 		l->from = part.from;
 		l->size = part.size;
+		l->boot = part.boot;
 	}
-	l->boot = l->from + l->size;
+}
+
+/* The last of what a part holds, up to `most` bytes. */
+static void show_part(struct console_log *l, unsigned part, uint64_t size,
+		      uint64_t most)
+{
+	uint64_t at = size > most ? size - most : 0;
+	char bytes[4096];
+
+	while (at < size) {
+		size_t n = MIN(sizeof(bytes), size - at);
+
+		if (fd_pread_full(l->params.fds[part], bytes, n,
+				  (off_t)(CONSOLE_LOG_HEADER + at)) < 0)
+			return;
+		chardev_write(l->params.console, (uint8_t *)bytes, n);
+		at += n;
+	}
+}
+
+static void show_again(struct console_log *l)
+{
+	const uint64_t most = CHARDEV_SCROLLBACK_BYTES;
+	struct console_log_part older;
+
+	if (!l->open)
+		return;
+	if (l->size < most &&
+	    console_log_part_read(l->params.fds[!l->current], &older) == 0 &&
+	    older.from + older.size == l->from)
+		show_part(l, !l->current, older.size, most - l->size);
+	show_part(l, l->current, l->size, most);
 }
 
 int console_log_new(const struct console_log_params *params,
@@ -225,7 +257,10 @@ int console_log_new(const struct console_log_params *params,
 	l->tokens = CONSOLE_LOG_BURST;
 	l->tokens_ms = params->now_ms(params->cookie);
 	find_end(l);
-	console_log_boot(l);
+	if (params->goes_on)
+		show_again(l);
+	else
+		console_log_boot(l);
 	chardev_set_peer(params->console, &peer, l);
 	*ret = l;
 	return 0;

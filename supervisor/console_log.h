@@ -25,6 +25,9 @@ struct console_log_params {
 	struct chardev *console;    /* becomes its peer; borrowed */
 	int fds[CONSOLE_LOG_PARTS]; /* consumed, also on failure */
 	uint64_t part_bytes;
+	/* The guest runs already: no boot begins here, and what it printed
+	 * last is put into the console's scrollback. */
+	bool goes_on;
 	/* It stopped, or goes on: a sentence for people. */
 	void (*event)(void *cookie, const char *detail);
 	void *cookie;

@@ -6,6 +6,9 @@
 #include "supervisor/devices.h"
 #include "supervisor/supervisor.h"
 
+/* Of a detach that an earlier supervisor began. */
+#define ADOPTED_TIMEOUT_MS 20000
+
 struct device {
 	struct device *next;
 	struct supervisor *s;
@@ -167,11 +170,27 @@ void devices_event(struct supervisor *s, const struct vmm_device_status *status)
 
 	if (!d)
 		return;
-	if (status->state == VM_DEVICE_ACTIVE)
+	if (status->state == VM_DEVICE_ACTIVE) {
 		uv_timer_stop(&d->timer);
-	else if (status->state == VM_DEVICE_RELEASED)
+		d->attaching = false;
+	} else if (status->state == VM_DEVICE_RELEASED) {
 		device_forget(d);
+	}
 	tell(s, status, "");
+}
+
+void devices_failed(struct supervisor *s,
+		    const struct vmm_device_status *status, const char *why)
+{
+	struct device *d = device_find(s, status->id);
+	struct vmm_device_status failed = *status;
+
+	if (!d)
+		return;
+	if (d->attaching)
+		device_forget(d);
+	failed.state = VM_DEVICE_FAILED;
+	tell(s, &failed, why);
 }
 
 static void on_deadline(uv_timer_t *timer)
@@ -209,6 +228,61 @@ static void wait_for_guest(struct device *d, bool attaching,
 	d->attaching = attaching;
 	d->timeout_ms = timeout_ms;
 	uv_timer_start(&d->timer, on_deadline, timeout_ms, 0);
+}
+
+static int add_live(struct supervisor *s, json_object *entry, struct error *e)
+{
+	json_object *kind_name = NULL, *config = NULL, *id = NULL;
+	enum vm_device_kind kind;
+
+	json_object_object_get_ex(entry, "kind", &kind_name);
+	json_object_object_get_ex(entry, "config", &config);
+	json_object_object_get_ex(config, "id", &id);
+	if (!id || !kind_name ||
+	    vm_device_kind_by_name(json_object_get_string(kind_name), &kind) <
+		    0 ||
+	    json_object_get_string_len(id) > VM_DEVICE_ID_MAX)
+		return error_set(e, -EINVAL,
+				 "live must be devices with kind and id");
+	if (device_find(s, json_object_get_string(id)))
+		return 0;
+	return device_add(s, kind, json_object_get_string(id),
+			  json_object_get(config), NULL, e);
+}
+
+static bool is_known(void *cookie, const char *id)
+{
+	return device_find(cookie, id);
+}
+
+/* A detach under way has a deadline again. */
+static void meet(struct device *d)
+{
+	struct vmm_device_status status;
+
+	if (d->s->ops->device_status(d->s->vmm, d->id, &status) < 0)
+		device_forget(d);
+	else if (status.state == VM_DEVICE_RELEASING)
+		wait_for_guest(d, false, ADOPTED_TIMEOUT_MS);
+}
+
+int devices_adopt(struct supervisor *s, json_object *live, struct error *e)
+{
+	size_t n = json_object_is_type(live, json_type_array)
+			   ? json_object_array_length(live)
+			   : 0;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = add_live(s, json_object_array_get_idx(live, i), e);
+	if (r < 0)
+		return r;
+	for (struct device *d = s->devices, *next; d; d = next) {
+		next = d->next;
+		meet(d);
+	}
+	s->ops->keep_devices(s->vmm, is_known, s);
+	return 0;
 }
 
 /* A disk has one descriptor; of a network interface the backend judges. */

@@ -20,6 +20,11 @@ struct device; /* in devices.c */
 
 /* Those of s->config, once the backend is made. */
 int devices_init(struct supervisor *s, struct error *e) must_check;
+/* The machine was there before: it has those of `live` (borrowed, [{kind,
+ * config}]; NULL: none), too, and lacks what the guest has released since. What
+ * it has besides was being attached for somebody who is gone, and goes. */
+int devices_adopt(struct supervisor *s, json_object *live,
+		  struct error *e) must_check;
 /* Forget all; the structures go when the loop has run. */
 void devices_done(struct supervisor *s);
 
@@ -46,5 +51,8 @@ json_object *devices_list(struct supervisor *s);
 /* The backend's device event. */
 void devices_event(struct supervisor *s,
 		   const struct vmm_device_status *status);
+/* Likewise its device_failed. */
+void devices_failed(struct supervisor *s,
+		    const struct vmm_device_status *status, const char *why);
 
 #endif

@@ -13,7 +13,8 @@ int handle_attach(struct supervisor *s, const struct request *q,
 	uint32_t slot;
 	int r = handlers_check_request(s, VM_REQUEST_HOTPLUG, e);
 
-	if (r == 0 && q->n_fds < 1)
+	if (r == 0 && q->n_fds < 1 &&
+	    !(s->ops->makes_nics && streq(q->kind, "nic")))
 		r = error_set(
 			e, -EINVAL,
 			"attach needs descriptors: of the disk, or of the "

@@ -35,6 +35,8 @@ static const struct json_field configure_fields[] = {
 	FIELD(roles, JSON_ANY, .flags = JSON_REQUIRED),
 	FIELD(more, JSON_BOOL),
 	FIELD(paused, JSON_BOOL),
+	FIELD(adopt, JSON_BOOL),
+	FIELD(live, JSON_ANY),
 	JSON_END,
 };
 
@@ -195,10 +197,12 @@ static int handle_configure(struct supervisor *s, const struct request *q,
 	const struct configure_request request = {
 		.config = q->config,
 		.roles = q->roles,
+		.live = q->live,
 		.nvram_size = q->nvram_size,
 		.console_log_bytes = q->console_log_bytes,
 		.more = q->more,
 		.paused = q->paused,
+		.adopt = q->adopt,
 		.fds = q->fds,
 		.n_fds = q->n_fds,
 	};

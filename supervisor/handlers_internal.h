@@ -13,12 +13,12 @@ struct request {
 	uint64_t id;
 	uint32_t version;
 	uint64_t seq, nvram_size, console_log_bytes, target, from;
-	bool more, paused;
+	bool more, paused, adopt;
 	bool compress, hold;
 	int console_device, want, command;
 	char *who;
 	uint64_t session;
-	json_object *config, *roles;
+	json_object *config, *roles, *live;
 	char *kind, *device, *tag;
 	bool force, up;
 	uint64_t timeout_ms;

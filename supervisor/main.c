@@ -11,6 +11,7 @@
 #include "lib/base/parse.h"
 #include "lib/model/vm_config.h"
 #include "lib/wire/messages.h"
+#include "supervisor/backends.h"
 #include "supervisor/probe.h"
 #include "supervisor/sandbox.h"
 #include "supervisor/share.h"
@@ -25,7 +26,7 @@ static const char usage[] =
 	"\n"
 	"Runs one VM. Started by armvmd, which binds the control socket and\n"
 	"hands over everything else through it; not meant to be run by hand.\n"
-	"--probe prints what the KVM at descriptor 3 can do for a guest.\n"
+	"--probe prints what the hypervisor (KVM: at descriptor 3) can do.\n"
 	"--share becomes the server of a folder, on the socket at descriptor "
 	"3.\n";
 
@@ -246,6 +247,7 @@ int main(int argc, char **argv)
 			.vm = o.name,
 			.uid = (uid_t)o.uid,
 			.seccomp = o.seccomp,
+			.needs = supervisor_backends[0].needs,
 		};
 
 		r = sandbox_enter(&params, &e);

@@ -3,35 +3,31 @@
 #include <stdio.h>
 
 #include "lib/base/log.h"
-#include "lib/model/host_caps.h"
-#if defined(__aarch64__)
-#include "vmm-kvm/backend.h"
-#endif
+#include "supervisor/backends.h"
 
-static int probe(int kvm_fd, struct host_caps *ret, struct error *e)
+static int probe(int fd, json_object **ret, struct error *e)
 {
-#if defined(__aarch64__)
-	return vmm_kvm_probe(kvm_fd, ret, e);
-#else
+	for (const struct backend *b = supervisor_backends; b->ops; b++)
+		if (b->probe)
+			return b->probe(fd, ret, e);
 	return error_set(e, -EOPNOTSUPP,
 			 "KVM for ARM guests needs an AArch64 host");
-#endif
 }
 
-int probe_run(int kvm_fd)
+int probe_run(int fd)
 {
 	_cleanup_json_ json_object *object = NULL;
-	struct host_caps caps = {0};
 	struct error e = ERROR_INIT;
-	int r = probe(kvm_fd, &caps, &e);
+	int r = probe(fd, &object, &e);
 
-	if (r == 0) {
-		object = json_encode(host_caps_fields, &caps);
-		if (!object || puts(json_text(object)) < 0 || fflush(stdout))
-			r = error_set(&e, -EIO, "the answer cannot be written");
+	if (r < 0) {
+		object = json_object_new_object();
+		json_object_object_add(object, "error",
+				       json_object_new_string(e.message));
 	}
-	if (r == 0)
-		return 0;
-	log_error("%s", e.message);
-	return error_code_exit(e.code);
+	if (puts(json_text(object)) < 0 || fflush(stdout)) {
+		log_error("the answer cannot be written");
+		return error_code_exit(ERROR_INTERNAL);
+	}
+	return r < 0 ? error_code_exit(e.code) : 0;
 }

@@ -1,10 +1,14 @@
+#include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -60,17 +64,67 @@ static int switch_root(void)
 	return 0;
 }
 
-static int enter_empty_root(void)
+/* Every folder above and the last name itself, in the root to be. */
+static int make_place(const char *path, bool folder)
+{
+	char at[PATH_MAX];
+	int fd;
+
+	snprintf(at, sizeof(at), "%s", path + 1);
+	for (char *slash = strchr(at, '/'); slash;
+	     slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(at, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*slash = '/';
+	}
+	if (folder)
+		return mkdir(at, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	fd = open(at, O_CREAT | O_RDONLY | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+/* In the root to be, which is the current directory. */
+static int bind_paths(const char *const *paths)
+{
+	for (; *paths; paths++) {
+		struct stat st;
+		int r;
+
+		if (stat(*paths, &st) < 0)
+			continue;
+		r = make_place(*paths, S_ISDIR(st.st_mode));
+		if (r < 0)
+			return r;
+		if (mount(*paths, *paths + 1, NULL, MS_BIND | MS_REC, NULL) < 0)
+			return -errno;
+	}
+	/* libxl names files by their descriptors; nobody's processes but its
+	 * own are to be seen. */
+	if (mkdir("proc", 0555) < 0 ||
+	    mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  "hidepid=ptraceable,subset=pid") < 0)
+		return -errno;
+	return 0;
+}
+
+static int enter_root(const struct sandbox_needs *needs)
 {
 	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 	int r;
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("empty", COVERED, "tmpfs", flags,
-		  "size=4k,nr_inodes=2,mode=0555") < 0 ||
+		  needs ? "size=64k,nr_inodes=64,mode=0555"
+			: "size=4k,nr_inodes=2,mode=0555") < 0 ||
 	    chdir(COVERED) < 0)
 		return -errno;
-	r = switch_root();
+	r = needs ? bind_paths(needs->paths) : 0;
+	if (r == 0)
+		r = switch_root();
 	if (r < 0)
 		return r;
 	if (chdir("/") < 0 ||
@@ -80,24 +134,27 @@ static int enter_empty_root(void)
 	return 0;
 }
 
-static int enter_namespaces(struct error *e)
+static int enter_namespaces(const struct sandbox_needs *needs, struct error *e)
 {
-	int r;
+	int spaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS, r;
 
-	if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) <
-	    0)
+	if (!needs || !needs->network)
+		spaces |= CLONE_NEWNET;
+	if (unshare(spaces) < 0)
 		return error_set(e, -errno, "sandbox: unshare: %s",
 				 strerror(errno));
-	r = enter_empty_root();
-	return r < 0 ? error_set(e, r, "sandbox: cannot make an empty root: %s",
+	r = enter_root(needs);
+	return r < 0 ? error_set(e, r, "sandbox: cannot make its root: %s",
 				 strerror(-r))
 		     : 0;
 }
 
 /* Until the kernel knows no capability of that number. */
-static int drop_bounding_set(void)
+static int drop_bounding_set(uint64_t kept)
 {
 	for (unsigned long cap = 0; cap < 64; cap++) {
+		if (kept >> cap & 1)
+			continue;
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
 			continue;
 		return errno == EINVAL && cap > CAP_SETPCAP ? 0 : -errno;
@@ -120,7 +177,7 @@ static int drop_privileges(uid_t uid)
 	gid_t gid = (gid_t)uid;
 	int r;
 
-	r = drop_bounding_set();
+	r = drop_bounding_set(0);
 	if (r < 0)
 		return r;
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
@@ -165,6 +222,31 @@ static int enter_uid(uid_t uid, struct error *e)
 	return 0;
 }
 
+/* Root in name, with what is listed alone. */
+static int keep_needs(uint64_t kept, struct error *e)
+{
+	uint32_t low = (uint32_t)kept, high = (uint32_t)(kept >> 32);
+	struct __user_cap_data_struct some[2] = {{low, low, 0},
+						 {high, high, 0}};
+	struct __user_cap_data_struct have[2] = {{~0U, ~0U, ~0U}};
+	int r = drop_bounding_set(kept);
+
+	if (r == 0 &&
+	    (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
+	     setgroups(0, NULL) < 0))
+		r = -errno;
+	if (r == 0)
+		r = capabilities(SYS_capset, some);
+	if (r == 0)
+		r = capabilities(SYS_capget, have);
+	if (r < 0)
+		return error_set(e, r, "sandbox: cannot drop privileges: %s",
+				 strerror(-r));
+	if (have[0].permitted != low || have[1].permitted != high)
+		return error_set(e, -EPERM, "sandbox: privileges are left");
+	return 0;
+}
+
 int sandbox_enter(const struct sandbox_params *params, struct error *e)
 {
 	bool root = geteuid() == 0;
@@ -174,13 +256,15 @@ int sandbox_enter(const struct sandbox_params *params, struct error *e)
 		return error_set(e, -EINVAL,
 				 "sandbox: --uid 0 is not accepted: a VM runs "
 				 "under a uid of its own");
-	r = enter_limits(root, e);
+	r = enter_limits(root && !params->needs, e);
 	if (r < 0)
 		return r;
 	if (root) {
-		r = enter_namespaces(e);
+		r = enter_namespaces(params->needs, e);
 		if (r == 0)
-			r = enter_uid(params->uid, e);
+			r = params->needs
+				    ? keep_needs(params->needs->capabilities, e)
+				    : enter_uid(params->uid, e);
 		if (r < 0)
 			return r;
 	} else {

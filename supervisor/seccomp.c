@@ -207,12 +207,27 @@ static const struct {
 	{SCMP_SYS(ioctl), ARG_IS(1, VHOST_NET_SET_BACKEND)},
 };
 
+/* A backend whose libraries do more by themselves. */
+static bool is_needed(int nr)
+{
+	const struct backend *b;
+
+	for (size_t i = 0; (b = backend_at(i)); i++)
+		for (size_t n = 0; b->needs && n < b->needs->n_calls; n++)
+			if (b->needs->calls[n] == nr)
+				return true;
+	return false;
+}
+
 static int add_refused(scmp_filter_ctx ctx)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
 		uint32_t action = SCMP_ACT_ERRNO((uint32_t)refused[i].err);
-		int r = seccomp_rule_add(ctx, action, refused[i].nr, 0);
+		int r;
 
+		if (is_needed(refused[i].nr))
+			continue;
+		r = seccomp_rule_add(ctx, action, refused[i].nr, 0);
 		if (r < 0)
 			return r;
 	}
@@ -236,19 +251,32 @@ static int add_conditional(scmp_filter_ctx ctx)
 				      &self);
 }
 
-static int add_ioctls(scmp_filter_ctx ctx, const struct backend *b)
+static int add_needs(scmp_filter_ctx ctx, const struct sandbox_needs *needs)
+{
+	for (size_t i = 0; i < needs->n_calls; i++) {
+		int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, needs->calls[i],
+					 0);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int add_backend(scmp_filter_ctx ctx, const struct backend *b)
 {
 	const unsigned long *requests;
 	size_t n = 0;
+	int r = b->needs ? add_needs(ctx, b->needs) : 0;
 
-	if (!b->ioctls)
-		return 0;
+	if (r < 0 || !b->ioctls)
+		return r;
 	requests = b->ioctls(&n);
 	for (size_t i = 0; i < n; i++) {
 		const struct scmp_arg_cmp arg = ARG_IS(1, requests[i]);
-		int r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW,
-					       SCMP_SYS(ioctl), 1, &arg);
 
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl),
+					   1, &arg);
 		if (r < 0)
 			return r;
 	}
@@ -269,7 +297,7 @@ static int add_rules(scmp_filter_ctx ctx)
 	if (r == 0)
 		r = add_conditional(ctx);
 	for (size_t i = 0; r == 0 && (b = backend_at(i)); i++)
-		r = add_ioctls(ctx, b);
+		r = add_backend(ctx, b);
 	return r;
 }
 

@@ -247,6 +247,16 @@ static void on_vmm_device(void *cookie, const struct vmm_device_status *status)
 		devices_event(s, status);
 }
 
+static void on_vmm_device_failed(void *cookie,
+				 const struct vmm_device_status *status,
+				 const char *why)
+{
+	struct supervisor *s = cookie;
+
+	if (!s->at_rest)
+		devices_failed(s, status, why);
+}
+
 static void on_vmm_nic_failed(void *cookie, const char *id, const char *why)
 {
 	char detail[ERROR_MESSAGE_MAX];
@@ -264,6 +274,7 @@ static void on_vmm_nic_failed(void *cookie, const char *id, const char *why)
 const struct vmm_events supervisor_vmm_events = {
 	.event = on_vmm_event,
 	.device = on_vmm_device,
+	.device_failed = on_vmm_device_failed,
 	.nic_failed = on_vmm_nic_failed,
 	.nvram_commit = on_vmm_nvram_commit,
 	.filesystem_lost = filesystem_lost,

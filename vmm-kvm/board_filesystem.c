@@ -146,8 +146,8 @@ int board_set_filesystem(struct board *b, size_t index, int socket_fd,
 	return 0;
 }
 
-static int add_filesystem(struct board *b, size_t index, int fd,
-			  struct error *e)
+static int add_filesystem(struct board *b, const struct board_params *p,
+			  size_t index, int fd, struct error *e)
 {
 	struct board_filesystem *fs = calloc(1, sizeof(*fs));
 	struct virtio_fs_params params = {
@@ -170,7 +170,7 @@ static int add_filesystem(struct board *b, size_t index, int fd,
 	params.tag = config_of(fs)->tag;
 	params.n_queues = n_queues(fs);
 	r = virtio_fs_new(&params, &fs->dev, e);
-	return r ? r : board_add_function(b, fs->dev, e);
+	return r ? r : board_build_in(b, p, config_of(fs)->bus, fs->dev, e);
 }
 
 int board_add_filesystems(struct board *b, const struct board_params *p,
@@ -186,7 +186,7 @@ int board_add_filesystems(struct board *b, const struct board_params *p,
 				e, -EINVAL,
 				"no descriptor came for filesystem \"%s\"",
 				b->config->filesystems[i].tag);
-		r = add_filesystem(b, i, fd, e);
+		r = add_filesystem(b, p, i, fd, e);
 	}
 	return r;
 }

@@ -231,6 +231,11 @@ static const char *why_not(const struct board_slot *s)
 	if (pcie_port_unnoticed(s->port))
 		return "the guest's hotplug driver does not react: the guest "
 		       "is busy, paused or hung";
+	/* Linux also blinks while it adds what has power. */
+	if (s->op == BOARD_SLOT_ATTACH && pcie_port_powered(s->port) &&
+	    pcie_port_blinking(s->port))
+		return "the guest gave its slot power, and is still busy with "
+		       "it or with another";
 	if (pcie_port_blinking(s->port))
 		return "the guest blinks the slot's light for 5 s before it "
 		       "follows";

@@ -33,7 +33,8 @@ enum board_slot_op {
 
 struct board_nic; /* in board_nic.c */
 
-/* A disk or network interface; borrowed from the transport that owns it. */
+/* A disk or network interface; borrowed from the transport that owns it. What
+ * is built in and stands on MMIO is one without an id. */
 struct board_device {
 	enum vm_device_kind kind;
 	char id[VM_DEVICE_ID_MAX + 1];
@@ -119,14 +120,20 @@ int board_add_mmio(struct board *b, const struct board_params *p,
 void board_reset_mmio(struct board *b); /* with the device lock held */
 void board_free_mmio(struct board *b);
 
-_Static_assert(VM_DISKS_MAX + VM_NICS_MAX <= BOARD_VIRTIO_MMIO_MAX,
+_Static_assert(VM_DISKS_MAX + VM_NICS_MAX +
+			       sizeof(struct vm_buses) / sizeof(int) +
+			       VM_FILESYSTEMS_MAX <=
+		       BOARD_VIRTIO_MMIO_MAX,
 	       "all may be on MMIO");
+_Static_assert(BOARD_SPI_VIRTIO_MMIO + BOARD_VIRTIO_MMIO_MAX <= BOARD_GIC_IRQS,
+	       "each has a line");
 
 /* What the definition offers the drivers of all devices of ours. */
 void board_offer(const struct board *b, struct virtio_dev *device);
-/* Builds a device (consumed) into the root bus. */
-int board_add_function(struct board *b, struct virtio_dev *device,
-		       struct error *e) must_check;
+/* Builds a device (consumed) into the root bus, or beside it: `bus` is an enum
+ * vm_device_bus. */
+int board_build_in(struct board *b, const struct board_params *p, int bus,
+		   struct virtio_dev *device, struct error *e) must_check;
 
 /* board_filesystem.c */
 int board_add_filesystems(struct board *b, const struct board_params *p,

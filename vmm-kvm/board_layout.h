@@ -11,7 +11,7 @@
  *   0x0900_0000  pl011, pl031, fw_cfg, pl061, sp805  4 KiB each
  *   0x0904_0000  stolen time, by KVM                 64 KiB
  *   0x0a00_0000  GICv3: redistributors               64 MiB, 512 vCPUs
- *   0x0e00_0000  virtio over MMIO               48 x 4 KiB
+ *   0x0e00_0000  virtio over MMIO               60 x 4 KiB
  *   0x0eff_0000  PCI I/O ports                      64 KiB
  *   0x1000_0000  PCI memory below 4 GiB            512 MiB
  *   0x3000_0000  PCI configuration space (ECAM)    256 MiB
@@ -52,7 +52,7 @@
 #define BOARD_GIC_REDIST_BASE  0x0a000000ull
 #define BOARD_VCPUS_MAX	       512
 #define BOARD_VIRTIO_MMIO_BASE 0x0e000000ull
-#define BOARD_VIRTIO_MMIO_MAX  48 /* VIRTIO_MMIO_SIZE and an SPI each */
+#define BOARD_VIRTIO_MMIO_MAX  60 /* VIRTIO_MMIO_SIZE and an SPI each */
 #define BOARD_PCI_IO_BASE      0x0eff0000ull
 #define BOARD_PCI_IO_SIZE      KIB(64)
 
@@ -86,7 +86,7 @@
 #define BOARD_SPI_PCI_INTX    35 /* to 38 */
 #define BOARD_SPI_PL061	      39
 #define BOARD_SPI_SP805	      40
-#define BOARD_SPI_VIRTIO_MMIO 64  /* to 111 */
+#define BOARD_SPI_VIRTIO_MMIO 64  /* to 123 */
 #define BOARD_GIC_IRQS	      128 /* SGIs, PPIs and these; a multiple of 32 */
 /* On a GICv2 messages are SPIs, and these are theirs. */
 #define BOARD_SPI_MSI  128

@@ -12,7 +12,7 @@ int board_add_mmio(struct board *b, const struct board_params *p,
 		.irq = board_line(p, BOARD_SPI_VIRTIO_MMIO + b->n_mmio),
 		.doorbells = p->doorbells,
 	};
-	/* As many disks and NICs as a definition may have do fit. */
+	/* As many devices as a definition may have do fit. */
 	int r = virtio_mmio_new(&params, &b->mmio[b->n_mmio], e);
 
 	if (!r)

@@ -33,8 +33,8 @@ void board_offer(const struct board *b, struct virtio_dev *device)
 		virtio_offer_packed(device);
 }
 
-int board_add_function(struct board *b, struct virtio_dev *device,
-		       struct error *e)
+static int add_function(struct board *b, struct virtio_dev *device,
+			struct error *e)
 {
 	struct virtio_pci_params params = b->function_params;
 	int r;
@@ -46,7 +46,6 @@ int board_add_function(struct board *b, struct virtio_dev *device,
 				 BOARD_FUNCTIONS_MAX);
 	}
 	params.devfn = PCI_DEVFN(BOARD_PCI_SLOT_FIRST + b->n_functions, 0);
-	board_offer(b, device);
 	params.device = device;
 	r = virtio_pci_new(&params, &b->functions[b->n_functions], e);
 	if (!r)
@@ -54,12 +53,23 @@ int board_add_function(struct board *b, struct virtio_dev *device,
 	return r;
 }
 
-static int add_rng(struct board *b, struct error *e)
+int board_build_in(struct board *b, const struct board_params *p, int bus,
+		   struct virtio_dev *device, struct error *e)
+{
+	const struct board_device made = {.virtio = device};
+
+	board_offer(b, device);
+	return bus == VM_DEVICE_BUS_MMIO ? board_add_mmio(b, p, &made, e)
+					 : add_function(b, device, e);
+}
+
+static int add_rng(struct board *b, const struct board_params *p,
+		   struct error *e)
 {
 	struct virtio_dev *device;
 	int r = virtio_rng_new(&device, e);
 
-	return r ? r : board_add_function(b, device, e);
+	return r ? r : board_build_in(b, p, b->config->buses.rng, device, e);
 }
 
 /* On virtio over MMIO it has no slot. */
@@ -89,7 +99,8 @@ static int add_console(struct board *b, const struct board_params *p,
 	struct virtio_dev *device;
 	int r = virtio_console_new(ports, &device, e);
 
-	return r ? r : board_add_function(b, device, e);
+	return r ? r
+		 : board_build_in(b, p, b->config->buses.console, device, e);
 }
 
 static void balloon_reached(void *cookie, uint64_t bytes)
@@ -115,7 +126,7 @@ static int add_balloon(struct board *b, const struct board_params *p,
 	if (r)
 		return r;
 	b->balloon = device;
-	return board_add_function(b, device, e);
+	return board_build_in(b, p, b->config->buses.balloon, device, e);
 }
 
 static void vsock_failed(void *cookie, const char *why)
@@ -147,7 +158,7 @@ static int add_vsock(struct board *b, const struct board_params *p,
 	if (r)
 		return r;
 	b->vsock = device;
-	return board_add_function(b, device, e);
+	return board_build_in(b, p, b->config->buses.vsock, device, e);
 }
 
 static void guest_panicked(void *cookie)
@@ -242,7 +253,7 @@ int board_add_pci(struct board *b, const struct board_params *p,
 		.doorbells = p->doorbells,
 	};
 	if (!r)
-		r = add_rng(b, e);
+		r = add_rng(b, p, e);
 	if (!r)
 		r = board_slots_new(
 			b, p->n_slots ? p->n_slots : vm_config_slots(c), e);

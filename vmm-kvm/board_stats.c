@@ -101,7 +101,8 @@ int board_stats(struct board *b, struct vm_stats *ret)
 		if (b->slots[i].function)
 			r = add_device(&b->slots[i].device, ret);
 	for (unsigned i = 0; !r && i < b->n_mmio; i++)
-		r = add_device(&b->mmio_devices[i], ret);
+		if (*b->mmio_devices[i].id)
+			r = add_device(&b->mmio_devices[i], ret);
 	if (b->balloon)
 		add_balloon(b, ret);
 	return r;

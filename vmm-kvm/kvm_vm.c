@@ -55,6 +55,21 @@ static void enable_nisv(int fd)
 	(void)ioctl(fd, KVM_ENABLE_CAP, &cap);
 }
 
+/*
+ * Registering with the memory management (mm_take_all_locks()) gives up for any
+ * signal, also for the one by which the kernel takes down an io_uring of ours
+ * after its descriptor was closed, and which nobody else ever sees.
+ */
+static int create_vm(int kvm_fd, unsigned long type)
+{
+	int fd;
+
+	do
+		fd = ioctl(kvm_fd, KVM_CREATE_VM, type);
+	while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
 int kvm_vm_new(int kvm_fd, unsigned ipa_bits, struct kvm_vm **ret,
 	       struct error *e)
 {
@@ -62,7 +77,7 @@ int kvm_vm_new(int kvm_fd, unsigned ipa_bits, struct kvm_vm **ret,
 	unsigned long type = ipa_bits == IPA_BITS_FIXED
 				     ? 0
 				     : KVM_VM_TYPE_ARM_IPA_SIZE(ipa_bits);
-	_cleanup_close_ int fd = ioctl(kvm_fd, KVM_CREATE_VM, type);
+	_cleanup_close_ int fd = create_vm(kvm_fd, type);
 	struct kvm_vm *vm;
 
 	if (fd < 0)
@@ -88,23 +103,39 @@ struct kvm_vm *kvm_vm_free(struct kvm_vm *vm)
 	return NULL;
 }
 
-static int set_region(struct kvm_vm *vm, const struct kvm_memory *m,
-		      uint64_t size)
+/* KVM takes at most 2^31 - 1 pages at a time (KVM_MEM_MAX_NR_PAGES). What is
+ * larger has several slots of KVM's, numbered beyond all of the caller's. */
+#define PIECE_BYTES (4ull << 40)
+
+static int set_piece(struct kvm_vm *vm, const struct kvm_memory *m,
+		     uint64_t piece, bool mapped)
 {
+	uint64_t at = piece * PIECE_BYTES;
 	struct kvm_userspace_memory_region region = {
-		.slot = m->slot,
+		.slot = (uint32_t)(m->slot + piece * KVM_VM_SLOTS),
 		.flags = m->readonly ? KVM_MEM_READONLY : 0,
-		.guest_phys_addr = m->gpa,
-		.memory_size = size,
-		.userspace_addr = (uintptr_t)m->hva,
+		.guest_phys_addr = m->gpa + at,
+		.memory_size = mapped ? MIN(m->size_bytes - at, PIECE_BYTES)
+				      : 0,
+		.userspace_addr = (uintptr_t)m->hva + at,
 	};
 
 	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
 }
 
+static int set_region(struct kvm_vm *vm, const struct kvm_memory *m,
+		      bool mapped)
+{
+	int r = 0;
+
+	for (uint64_t i = 0; !r && i * PIECE_BYTES < m->size_bytes; i++)
+		r = set_piece(vm, m, i, mapped);
+	return r;
+}
+
 int kvm_vm_map(struct kvm_vm *vm, const struct kvm_memory *m, struct error *e)
 {
-	int r = set_region(vm, m, m->size_bytes);
+	int r = set_region(vm, m, true);
 
 	if (r)
 		return error_set(e, r,
@@ -117,7 +148,7 @@ int kvm_vm_map(struct kvm_vm *vm, const struct kvm_memory *m, struct error *e)
 
 int kvm_vm_unmap(struct kvm_vm *vm, const struct kvm_memory *m, struct error *e)
 {
-	int r = set_region(vm, m, 0);
+	int r = set_region(vm, m, false);
 
 	if (r)
 		return error_set(e, r, "KVM does not unmap %s: %s", m->name,

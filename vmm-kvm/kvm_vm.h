@@ -33,11 +33,13 @@ int kvm_vm_new(int kvm_fd, unsigned ipa_bits, struct kvm_vm **ret,
 struct kvm_vm *kvm_vm_free(struct kvm_vm *vm);
 DEFINE_CLEANUP(kvm_vm_free, struct kvm_vm *)
 
+#define KVM_VM_SLOTS 16
+
 /* Guest memory backed by ours. A guest's write to a read-only slot becomes an
  * MMIO exit. */
 struct kvm_memory {
 	const char *name;	  /* for errors */
-	unsigned slot;		  /* identifies it; chosen by the caller */
+	unsigned slot;		  /* the caller's, below KVM_VM_SLOTS */
 	uint64_t gpa, size_bytes; /* multiples of the host's page */
 	void *hva;		  /* borrowed while mapped */
 	bool readonly;

@@ -80,6 +80,7 @@ static struct kvm_memory bank_slot(const struct board *board,
 {
 	const struct board_bank_memory *memory = board_bank(board, bank);
 
+	_Static_assert(BOARD_BANK_COUNT <= KVM_VM_SLOTS, "each has a slot");
 	return (struct kvm_memory){
 		.name = memory->name,
 		.slot = bank,

@@ -7,3 +7,5 @@ TESTS += tests/unit/test_buf.c tests/unit/test_crc32.c \
 	tests/unit/test_error.c tests/unit/test_fd.c tests/unit/test_io_stats.c tests/unit/test_json.c \
 	tests/unit/test_log.c tests/unit/test_parse.c
 TESTS += tests/unit/test_utf8.c
+SRCS += lib/base/cpu_list.c
+TESTS += tests/unit/test_cpu_list.c

@@ -8,3 +8,5 @@ TESTS += tests/unit/test_host_caps.c tests/unit/test_vm_config.c \
 	tests/unit/test_vm_stats.c
 SRCS += lib/model/vm_config_shared.c
 SRCS += lib/model/vm_config_live.c
+SRCS += lib/model/xen_caps.c
+TESTS += tests/unit/test_xen_caps.c

@@ -1,8 +1,10 @@
+#include "lib/base/cpu_list.h"
 #include "lib/model/vm_config_internal.h"
 
 #define DESCRIPTION_BYTES_MAX  1024
 #define AUTOSTART_ORDER_MAX    1000
 #define AUTOSTART_DELAY_MAX_MS 3600000
+#define HOST_CPUS_BYTES_MAX    4096
 
 const char *const vm_hypervisor_names[] = {"auto", "kvm", "xen", "null", NULL};
 static const char *const crash_policies[] = {"stop", "restart", "preserve",
@@ -34,6 +36,15 @@ const char *vm_path_check(const char *path)
 	return *path == '/' ? NULL : "an absolute path";
 }
 
+static const char *host_cpus_check(const char *text)
+{
+	struct cpu_list list;
+
+	return cpu_list_parse(text, &list) == 0
+		       ? NULL
+		       : "a list of CPUs as \"0-3,8\", below 1024";
+}
+
 #define VM(member) offsetof(struct vm_config, member)
 
 #define FEATURE(member, text)                                           \
@@ -51,6 +62,18 @@ static const struct json_field feature_fields[] = {
 	FEATURE(steal_time, "the guest is told of time others had its CPUs; "
 			    "auto: if the host can"),
 	JSON_END,
+};
+
+#define BUS(member)                                                 \
+	{                                                           \
+		.name = #member, .kind = JSON_ENUM,                 \
+		.offset = offsetof(struct vm_buses, member),        \
+		.flags = JSON_OMIT_EMPTY, .names = vm_device_buses, \
+		.doc = "default pcie"                               \
+	}
+
+static const struct json_field bus_fields[] = {
+	BUS(rng), BUS(console), BUS(balloon), BUS(vsock), JSON_END,
 };
 
 const struct json_field vm_config_fields[] = {
@@ -77,7 +100,8 @@ const struct json_field vm_config_fields[] = {
 	 .kind = JSON_ENUM,
 	 .offset = VM(hypervisor),
 	 .names = vm_hypervisor_names,
-	 .doc = "auto takes what the host has"},
+	 .doc = "auto takes what the host has: KVM, or Xen in its "
+		"control domain"},
 	{.name = "arch",
 	 .kind = JSON_ENUM,
 	 .offset = VM(arch),
@@ -103,13 +127,21 @@ const struct json_field vm_config_fields[] = {
 	 .flags = JSON_OMIT_EMPTY,
 	 .names = consoles,
 	 .doc = "default pl011; with both, pl011 is the one named to the "
-		"guest"},
+		"guest; on Xen, virtio stands for its paravirtual console"},
 	{.name = "ring",
 	 .kind = JSON_ENUM,
 	 .offset = VM(ring),
 	 .flags = JSON_OMIT_EMPTY,
 	 .names = rings,
 	 .doc = "what virtio drivers are offered; default split"},
+	{.name = "buses",
+	 .kind = JSON_OBJECT,
+	 .offset = VM(buses),
+	 .flags = JSON_OMIT_EMPTY,
+	 .sub = bus_fields,
+	 .doc = "how virtio devices that are built in are reached; disks, nics "
+		"and filesystems have a bus of their own",
+	 .example = "{ \"console\": \"mmio\" }"},
 	{.name = "vcpus",
 	 .kind = JSON_U32,
 	 .offset = VM(vcpus),
@@ -124,6 +156,14 @@ const struct json_field vm_config_fields[] = {
 	 .max = 10000,
 	 .doc = "its share of busy CPUs beside others', as CPUWeight of "
 		"systemd.resource-control(5); default 100"},
+	{.name = "host_cpus",
+	 .kind = JSON_STRING,
+	 .offset = VM(host_cpus),
+	 .flags = JSON_OMIT_EMPTY,
+	 .max = HOST_CPUS_BYTES_MAX,
+	 .check = host_cpus_check,
+	 .doc = "the host's CPUs it may run on; default all",
+	 .example = "\"0-3,8\""},
 	{.name = "memory",
 	 .kind = JSON_SIZE,
 	 .offset = VM(memory_bytes),

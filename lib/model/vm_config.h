@@ -71,6 +71,11 @@ enum vm_memory_backing {
 };
 enum vm_feature { VM_FEATURE_AUTO, VM_FEATURE_ON, VM_FEATURE_OFF };
 
+/* How what is built in is reached; each an enum vm_device_bus. */
+struct vm_buses {
+	int rng, console, balloon, vsock;
+};
+
 /* What of the CPU a guest gets to see; each an enum vm_feature. */
 struct vm_features {
 	int pmu, sve, pauth, mte, steal_time;
@@ -161,9 +166,11 @@ struct vm_config {
 	int gic;	/* enum vm_gic */
 	int console;	/* enum vm_console */
 	int ring;	/* enum vm_ring */
+	struct vm_buses buses;
 	struct vm_features features;
 	uint32_t vcpus;
 	uint32_t cpu_weight; /* 1 to 10000; 0: systemd's own default */
+	char *host_cpus;     /* as lib/base/cpu_list.h; NULL: any */
 	uint64_t memory_bytes;
 	int memory_backing; /* enum vm_memory_backing */
 	bool free_page_reporting;

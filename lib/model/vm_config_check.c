@@ -257,32 +257,37 @@ static int complete_nics(struct vm_config *c, struct error *e)
 	return r;
 }
 
-static const char *label_fault(const char *key, json_object *value)
+static int check_label(const char *key, json_object *value, struct error *e)
 {
-	const char *text;
+	const char *text = json_object_get_string(value);
 
 	if (!*key || strlen(key) > VM_LABEL_MAX || strpbrk(key, "=, \t"))
-		return "a label's key: 1 to 128 bytes without '=', ',' or "
-		       "blanks";
-	if (!json_object_is_type(value, json_type_string))
-		return "a string";
-	text = json_object_get_string(value);
-	if (strlen(text) != (size_t)json_object_get_string_len(value) ||
-	    strlen(text) > VM_LABEL_MAX)
-		return "a string of at most 128 bytes";
-	return NULL;
+		return error_set(
+			e, -EINVAL,
+			"labels: \"%.140s\" is not a label's key: 1 to "
+			"%d bytes without '=', ',' or blanks",
+			key, VM_LABEL_MAX);
+	if (json_object_is_type(value, json_type_string) &&
+	    strlen(text) == (size_t)json_object_get_string_len(value) &&
+	    strlen(text) <= VM_LABEL_MAX)
+		return 0;
+	return error_set(e, -EINVAL,
+			 "labels.%.140s: %.60s is not a string of at most %d "
+			 "bytes",
+			 key, json_text(value), VM_LABEL_MAX);
 }
 
 static int check_labels(json_object *labels, struct error *e)
 {
-	const char *fault = NULL;
+	int r = 0;
 
 	if (!labels)
 		return 0;
 	if (!json_object_is_type(labels, json_type_object))
 		return error_set(e, -EINVAL,
-				 "labels: is not an object of strings; use "
-				 "e.g. {\"role\": \"db\"}");
+				 "labels: %.60s is not an object of strings; "
+				 "use e.g. {\"role\": \"db\"}",
+				 json_text(labels));
 	if (json_object_object_length(labels) > VM_LABELS_MAX)
 		return error_set(e, -EINVAL,
 				 "labels: has %d entries; at most "
@@ -290,12 +295,10 @@ static int check_labels(json_object *labels, struct error *e)
 				 json_object_object_length(labels),
 				 VM_LABELS_MAX);
 	json_object_object_foreach (labels, key, value) {
-		fault = label_fault(key, value);
-		if (fault)
-			return error_set(e, -EINVAL, "labels.%.140s: is not %s",
-					 key, fault);
+		if (r == 0)
+			r = check_label(key, value, e);
 	}
-	return 0;
+	return r;
 }
 
 /* KVM keeps tags with pages of the VM's alone. */

@@ -1,6 +1,5 @@
-#include "lib/model/vm_config.h"
+#include "lib/model/vm_config_internal.h"
 
-#define PATH_BYTES_MAX	 4095
 #define SOCKET_BYTES_MAX 107 /* sockaddr_un */
 
 #define FS(member) offsetof(struct filesystem_config, member)
@@ -70,6 +69,12 @@ const struct json_field vm_filesystem_fields[] = {
 	 .min = 1,
 	 .max = VM_FS_QUEUES_MAX,
 	 .doc = "request queues, if the server has them; default 1"},
+	{.name = "bus",
+	 .kind = JSON_ENUM,
+	 .offset = FS(bus),
+	 .flags = JSON_OMIT_EMPTY,
+	 .names = vm_device_buses,
+	 .doc = "virtio over PCIe (default) or MMIO"},
 	JSON_END,
 };
 

@@ -31,6 +31,7 @@ struct filesystem_config {
 	char *socket;
 	bool readonly;	 /* with a path */
 	uint32_t queues; /* of requests; 0: one */
+	int bus;	 /* enum vm_device_bus */
 };
 
 extern const struct json_field vm_vsock_fields[], vm_filesystem_fields[];

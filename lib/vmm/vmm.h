@@ -13,6 +13,9 @@
  * was saved; it is then like any that was not started yet, but its guest goes
  * on where it stood.
  *
+ * On some hypervisors a machine outlives the supervisor that made it, unless
+ * that destroyed it; another one's create() can adopt it.
+ *
  * Thread: every operation and every event on the loop thread given to create.
  * After destroy() returns no event comes any more.
  *
@@ -77,6 +80,12 @@ struct vmm_events {
 	 * "active" ends an attach, "released" a detach. `status` is borrowed.
 	 */
 	void (*device)(void *cookie, const struct vmm_device_status *status);
+	/* An attach ended before its deadline, and the device is gone again; or
+	 * one the machine was made with will never work. `why` is a sentence.
+	 */
+	void (*device_failed)(void *cookie,
+			      const struct vmm_device_status *status,
+			      const char *why);
 	/* The server of config->filesystems[index] ended, or spoke nonsense:
 	 * ops->set_filesystem() gives it another. */
 	void (*filesystem_lost)(void *cookie, size_t index, const char *why);
@@ -134,6 +143,10 @@ struct vmm_params {
 	int snapshot_fd;
 	/* Start it paused. */
 	bool paused;
+	/* The machine is there already, with this definition: take it over,
+	 * and let start() only tell how it is. -EOPNOTSUPP where a machine
+	 * ends with its supervisor; -ENOENT when there is none (any more). */
+	bool adopt;
 	/* Borrowed. The first is never NULL; the others are what the
 	 * definition asks for, and the port of the guest's agent. */
 	struct chardev *console, *virtio_console, *agent;
@@ -150,6 +163,9 @@ struct vmm_save {
 
 struct vmm_ops {
 	const char *name; /* "kvm", "xen", "null" */
+	/* The host's end of a network interface is made here, from its
+	 * definition: no descriptors come for it. */
+	bool makes_nics;
 	int (*create)(const struct vmm_params *params, struct vmm **ret,
 		      struct error *e);
 	int (*start)(struct vmm *v, struct error *e);
@@ -206,6 +222,11 @@ struct vmm_ops {
 	/* How a device is now. -ENOENT when it has no slot. */
 	int (*device_status)(struct vmm *v, const char *id,
 			     struct vmm_device_status *ret);
+	/* Of a machine that was adopted: take devices away that are not known,
+	 * without a word. NULL where machines are not adopted. */
+	void (*keep_devices)(struct vmm *v,
+			     bool (*known)(void *cookie, const char *id),
+			     void *cookie);
 	/*
 	 * Write down a machine that is paused. Only begins; nothing else may be
 	 * asked of it until done(), but destroy(). Ends early, with an error,

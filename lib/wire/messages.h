@@ -12,8 +12,12 @@
  *                                              + the nvram descriptor, once
  *                                              configured (a daemon that
  *                                              restarted has none)
- *  D configure    {config, nvram_size, paused, console_log_bytes, roles[]} +
- *                 fds; paused: is how it shall be started; roles[i] says what
+ *  D configure    {config, nvram_size, paused, adopt, live?[{kind, config}],
+ *                 console_log_bytes, roles[]} + fds; paused: is how it shall
+ *                 be started; adopt: the machine runs already, and its
+ *                 supervisor has died: there is no "start", "state" tells how
+ *                 it is, and its devices are those of config and live that it
+ *                 has, of which no descriptors come; roles[i] says what
  *                 fd i is: "kvm", "firmware", "kernel", "initrd", "nvram",
  *                 "spill", "console-log:0" and "console-log:1" (each of at most
  *                 console_log_bytes; lib/wire/console_log.h), "vsock" (with its

@@ -167,7 +167,8 @@ def test_life():
         match(command, pattern, ok(command, *command.split()))
         equal(f"state after {command}", host.vm("web")["state"], state)
     fails("start of a running VM", 5, "web is running", "start", "web")
-    fails("delete of a running VM", 5, "web is running", "delete", "web")
+    fails("delete of a running VM", 5, "web is running.*--force stops it first",
+          "delete", "web")
     fails("shutdown that takes too long", 8, "web", "shutdown", "web",
           "--timeout", "5ms")
     host.ctl("stop", "web")

@@ -217,6 +217,55 @@ def test_introspection():
     bus.close()
 
 
+def define_many(first, end):
+    rpc = host.rpc()
+    for at in range(first, end, 100):
+        n = min(end, at + 100) - at
+        rpc.sock.sendall(b"".join(json.dumps({
+            "jsonrpc": "2.0", "id": i, "method": "vm.define", "params": {
+                "config": {"name": f"n{i}", "hypervisor": "null"}}
+        }).encode() + b"\n" for i in range(at, at + n)))
+        for _ in range(n):
+            rpc._line()  # pylint: disable=protected-access
+    rpc.close()
+
+
+def test_too_many():
+    """More objects than a message can hold: told so, and there is a way on."""
+    define_many(600, 10000)
+    bus = Bus(daemon.path, timeout=120)
+    count = prop(bus, PATH, "VMCount", MANAGER)
+    check("there are more than 10,000", count > 10000, count)
+    try:
+        bus.call(NAME, PATH, OBJECTS, "GetManagedObjects")
+        check("too many objects: refused", False)
+    except DBusError as e:
+        check("too many objects: refused, with the way on", e.name ==
+              "org.freedesktop.DBus.Error.LimitsExceeded" and "ListVMs" in
+              e.text, e)
+    names, cursor = [], None
+    while cursor != "":
+        options = {"limit": ("u", 1000)}
+        if cursor:
+            options["cursor"] = ("s", cursor)
+        page, cursor = manager(bus, "ListVMs", "a{sv}", options)
+        names += [name for _, name, _ in page]
+    equal("ListVMs has them all, once", (len(names), len(set(names))),
+          (count, count))
+    xml = bus.call(NAME, PATH + "/vm", INTROSPECTABLE, "Introspect")
+    check("introspection says that there are more", "ListVMs" in xml)
+    rpc = host.rpc()
+    for i in range(600, 10000):
+        rpc.sock.sendall(json.dumps({
+            "jsonrpc": "2.0", "id": i, "method": "vm.delete",
+            "params": {"name": f"n{i}"}}).encode() + b"\n")
+        if i % 100 == 99:
+            for _ in range(100):
+                rpc._line()  # pylint: disable=protected-access
+    rpc.close()
+    bus.close()
+
+
 def test_hostile():
     bus = Bus(daemon.path)
     web = manager(bus, "GetVM", "s", "web")
@@ -326,7 +375,7 @@ def test_stuck_bus():
 
 
 guarded(test_methods, test_console, test_errors, test_signals,
-        test_introspection, test_hostile, test_bus_restart,
+        test_introspection, test_too_many, test_hostile, test_bus_restart,
         test_waits_for_a_bus, test_stuck_bus)
 if report.failed:
     report.note(host.log_text()[-3000:])

@@ -4,12 +4,14 @@ rename, clone, kept variables, lists, policies, autostart, events."""
 import json
 import os
 import signal
+import sqlite3
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "lib"))
 from armvm import Host, RpcError, guarded, report, wait_for     # noqa: E402
+from http_client import Http                                    # noqa: E402
 
 check, equal, match = report.check, report.equal, report.match
 host = Host("armvm-def-")
@@ -165,6 +167,8 @@ def test_set_and_edit():
     equal("set took", (vm["memory"], vm["labels"], vm["autostart"],
                        vm["config"]["description"]),
           (256 << 20, {"role": "db"}, True, "the database"))
+    match("set of nothing", "needs what to change", ctl(
+        "set of nothing is a mistake", "set", "e1", status=2))
     ctl("set takes away", "set", "e1", "--label", "role=", "--autostart", "no")
     vm = host.vm("e1")
     equal("set took away", (vm["labels"], vm["autostart"]), ({}, False))
@@ -188,6 +192,22 @@ def test_set_and_edit():
     ctl("clone", "clone", "e2", "e3")
     for name in ("e2", "e3"):
         ctl("delete " + name, "delete", name)
+
+
+def test_host_cpus():
+    one = max(os.sched_getaffinity(0))
+    define("c1", host_cpus=str(one))
+    host.call("vm.start", name="c1")
+    pid = host.vm("c1")["pid"]
+    equal("all its threads stay on that CPU of the host",
+          {frozenset(os.sched_getaffinity(int(tid)))
+           for tid in os.listdir(f"/proc/{pid}/task")}, {frozenset({one})})
+    match("show has it", rf"Host CPUs +{one}\n", ctl("show", "show", "c1"))
+    host.call("vm.stop", name="c1")
+    ctl("another CPU", "set", "c1", "--host-cpus", "1023")
+    refused("a CPU the host has not", "invalid", "vm.start", name="c1")
+    equal("has not started", host.vm("c1")["state"], "stopped")
+    ctl("delete c1", "delete", "c1")
 
 
 def test_transient_and_restart():
@@ -335,6 +355,40 @@ def test_events_replay():
     other.close()
 
 
+def test_events_trimmed():
+    """History is bounded; who asks for what is gone is told which."""
+    old = Host("armvm-def-old-").start()
+    for i in range(20):
+        old.call("vm.define", config={"name": f"o{i}", "hypervisor": "null"})
+    last = old.call("event.subscribe", since=-1)["last"]
+    old.stop()
+    kept = 100000
+    with sqlite3.connect(old.state + "/armvmd.sqlite") as db:
+        db.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'event'",
+                   (kept + 9,))
+    db.close()
+    old.start()
+    old.call("vm.delete", name="o0")
+    page = old.call("event.subscribe", since=0)
+    equal("the gap is told", page["gap"], {"from": 1, "to": 10})
+    equal("and what is kept comes, once",
+          [e["seq"] for e in page["events"]],
+          [*range(11, last + 1), kept + 10])
+    equal("a part of it, to who knows some",
+          old.call("event.subscribe", since=4)["gap"], {"from": 5, "to": 10})
+    check("none, to who knows the rest",
+          "gap" not in old.call("event.subscribe", since=10))
+    match("armvmctl events says so", "events 1 to 10 are no longer kept",
+          old.ctl("events", "--since", "0")[2])
+    http = Http(old.runtime + "/http.sock")
+    http.send("GET", "/v1/events?since=0")
+    http.head()
+    fields, event = http.event()
+    equal("and so does a stream", (fields.get("event"), event["from"],
+                                   event["to"]), ("gap", 1, 10))
+    http.close()
+
+
 if len(sys.argv) == 3 and sys.argv[1] == "--touch":
     host.socket = sys.argv[2]
     host.call("vm.update", name="e1", config=dict(
@@ -343,6 +397,6 @@ if len(sys.argv) == 3 and sys.argv[1] == "--touch":
 
 host.start()
 guarded(test_update, test_vsock, test_clone_and_kept, test_lists, test_set_and_edit,
-        test_transient_and_restart, test_restart_limit, test_autostart,
-        test_states_survive, test_events_replay)
+        test_host_cpus, test_transient_and_restart, test_restart_limit, test_autostart,
+        test_states_survive, test_events_replay, test_events_trimmed)
 report.end()

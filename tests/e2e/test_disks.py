@@ -94,6 +94,31 @@ def test_running():
         {"size": "2MiB"}).json()["size"], 2 * MIB)
 
 
+def test_one_by_itself():
+    """As a resource, and by its method; at rest it is the definition's."""
+    def ask(path):
+        r = Http(host.runtime + "/http.sock").ask("GET", "/v1/vms/" + path)
+        return r.status, r.json()
+
+    status, disk = ask("web/disks/a")
+    equal("GET disks/ID", (status, disk["id"], disk["state"], disk["path"]),
+          (200, "a", "active", host.dir + "/a.raw"))
+    equal("as disk.get has it", host.call("disk.get", name="web", id="a"),
+          disk)
+    equal("and disk.list", disk in host.call("disk.list", name="web")["disks"],
+          True)
+    host.call("nic.add", name="other", nic={"tap": "none0", "id": "n"})
+    equal("GET nics/ID", ask("other/nics/n")[1]["tap"], "none0")
+    status, error = ask("web/disks/z")
+    equal("no such disk", status, 404)
+    match("and where to look", 'web has no disk "z"; see: armvmctl disk list',
+          error["error"]["message"])
+    equal("no such nic", ask("web/nics/a")[0], 404)
+    equal("no such VM", ask("wbe/nics/a")[0], 404)
+    equal("at rest", host.call("disk.get", name="other", id="boot")["state"],
+          "defined")
+
+
 def test_failures():
     console = host.console("web")
     console.expect("started")
@@ -162,5 +187,6 @@ def test_one_file():
 
 
 guarded(setup, test_at_rest, test_refusals, test_running,
-        test_failures, test_policy_is_of_the_definition, test_one_file)
+        test_failures, test_policy_is_of_the_definition, test_one_by_itself,
+        test_one_file)
 report.end()

@@ -284,10 +284,59 @@ def test_io_error():
         v["name"] for v in host.call("vm.list")["vms"]), ["after", "before"])
 
 
+def damage(path):
+    with open(path, "r+b") as f:
+        f.seek(4096)
+        f.write(b"\x5a" * 8192)
+
+
+def from_the_future(path):
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+
+
+def test_refused_database():
+    """The daemon ends, saying what to do; the VM runs on, and nothing is lost
+    when the database is as it was."""
+    host = Host("armvm-refused-").start()
+    host.call("vm.define", config=config("before"))
+    pid = host.call("vm.start", name="before")["pid"]
+    host.stop()
+    path = host.state + "/armvmd.sqlite"
+    with open(path, "rb") as f:
+        good = f.read()
+    for what, change, words in (
+            ("damaged", damage, "is damaged .* was left as it is; keep a copy, "
+             "then try: sqlite3 .* .recover"),
+            ("newer", from_the_future, "written by a newer armvmd .* was left "
+             "as it is; run the newer armvmd")):
+        change(path)
+        with open(path, "rb") as f:
+            bad = f.read()
+        host.start(wait=False)
+        status = host.proc.wait(60)
+        host.proc = None
+        check(f"a {what} database: the daemon does not start", status not in
+              (0, -6, -11), status)
+        match(f"{what}: and says what to do", words, host.log_text())
+        with open(path, "rb") as f:
+            equal(f"{what}: it is not touched", f.read() == bad, True)
+        check(f"{what}: the VM runs on", alive(pid))
+        for end in ("-wal", "-shm"):
+            if os.path.exists(path + end):
+                os.unlink(path + end)
+        with open(path, "wb") as f:
+            f.write(good)
+    host.start()
+    equal("with a good one it is taken over", host.wait_state(
+        "before", "running")["pid"], pid)
+
+
 if not NETWORK:
     report.skip("taps of a killed supervisor", "no tap can be made here")
 if not shutil.which("unshare"):
     report.skip("full disk", "unshare is not here")
 guarded(test_full_disk, test_descriptors, test_killed_supervisor,
-        test_busy_database, test_io_error)
+        test_busy_database, test_io_error, test_refused_database)
 report.end()

@@ -50,6 +50,8 @@ def test_async():
           ("failed", "wrong-state"))
     host.call("vm.stop", name="a")
     listed = host.call("job.list")["jobs"]
+    refused("a VM that is not there", "not-found", "vm.start", name="nobody")
+    equal("which is no job", host.call("job.list")["jobs"], listed)
     equal("all are listed, newest first",
           [(j["method"], j["state"]) for j in listed],
           [("vm.stop", "done"), ("vm.start", "failed"), ("vm.start", "done")])
@@ -91,6 +93,65 @@ def test_cancel_and_deadline():
     if host.vm("c")["state"] != "stopped":
         host.call("vm.stop", name="c")
     host.call("vm.delete", name="c")
+
+
+def deaf(name):
+    """A VM whose guest does not listen to its power button."""
+    define(name)
+    host.call("vm.start", name=name)
+    console = host.console(name)
+    console.send("ignore\n")
+    console.expect("ignore\n")
+    console.close()
+
+
+def test_fallback():
+    deaf("f")
+    last = host.call("event.subscribe", since=-1)["last"]
+    vm = host.call("vm.shutdown", name="f", timeout_ms=300, fallback="stop")
+    equal("a shutdown with a fallback ends it", (vm["state"], vm["reason"]),
+          ("stopped", "the guest did not shut down within 0.3 s and was "
+           "stopped"))
+    equal("in these steps", [e["state"] for e in host.call(
+        "event.subscribe", since=last)["events"] if e["kind"] == "state"],
+          ["shutting-down", "stopping", "stopped"])
+    deaf("f2")
+    text = refused("none is none", "timeout", "vm.shutdown", name="f2",
+                   timeout_ms=300, fallback="none")
+    match("and says what the guest lacked", "still running", text)
+    refused("another fallback", "invalid", "vm.shutdown", name="f2",
+            timeout_ms=300, fallback="burn")
+    text = refused("one without a deadline", "invalid", "vm.shutdown",
+                   name="f2", fallback="stop")
+    match("says so", "timeout_ms", text)
+    equal("neither was taken", host.vm("f2")["state"], "running")
+    job = host.call("vm.shutdown", name="f2", timeout_ms=600000,
+                    fallback="stop", **{"async": True})
+    refused("another's shorter patience", "timeout", "vm.shutdown", name="f2",
+            timeout_ms=100)
+    equal("does not cut the first one short", (
+        host.call("job.get", id=job["id"])["state"], host.vm("f2")["state"]),
+          ("running", "shutting-down"))
+    host.call("job.cancel", id=job["id"])
+    equal("a cancelled one stops nothing", host.vm("f2")["state"], "running")
+    job = host.call("vm.shutdown", name="f2", timeout_ms=3000,
+                    fallback="stop", **{"async": True})
+    wait_for("the guest was asked", lambda: host.vm("f2")["state"] !=
+             "running")
+    host.kill()
+    host.start()
+    vm = host.wait_state("f2", "stopped")
+    equal("after kill -9 the fallback follows, too", vm["reason"],
+          "the guest did not shut down within 3 s and was stopped")
+    equal("and the job says so", host.call("job.wait", id=job["id"])["state"],
+          "done")
+    deaf("f3")
+    match("armvmctl shutdown --fallback stop",
+          "^f3: stopped: the guest did not shut down within 0.3 s", ctl(
+              "shutdown", "shutdown", "f3", "--timeout", "300ms",
+              "--fallback", "stop"))
+    for name in ("f", "f2", "f3"):
+        host.call("vm.delete", name=name)
 
 
 def test_idempotency():
@@ -189,6 +250,7 @@ def test_ctl():
 
 
 host.start()
-guarded(test_async, test_cancel_and_deadline, test_idempotency, test_cut_off,
+guarded(test_async, test_cancel_and_deadline, test_fallback,
+        test_idempotency, test_cut_off,
         test_ctl)
 report.end()

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Network interfaces in the control plane, on the null backend: links, and
 what becomes of a NIC with "user" when passt is there, fails or is missing."""
+import json
 import os
 import sys
 
@@ -146,6 +147,59 @@ def links_at_rest():
             id="nic7", link="up")
 
 
+def one_address_one_vm():
+    """By definition, live, while it is being added; freed by a crash."""
+    mac = "52:54:00:00:00:0a"
+    for name in ("first", "second"):
+        define(name, mac=mac)
+    host.call("vm.start", name="first")
+    refused("an address in use by a running VM",
+            f'^nic "nic0": mac {mac} is in use by VM "first", which is '
+            "running; give this one another, or stop that VM$", "vm.start",
+            name="second")
+    report.equal("it is not started", host.vm("second")["state"], "stopped")
+    host.call("vm.update", name="second", config=dict(
+        host.vm("second")["config"], nics=[]))
+    host.call("vm.start", name="second")
+    nic = {"user": True, "id": "late"}
+    refused("nor added to one that runs", f"mac {mac} is in use by", "nic.add",
+            name="second", nic=dict(nic, mac=mac.upper()))
+    report.equal("which has none then",
+                 host.call("nic.list", name="second")["nics"], [])
+    other = "52:54:00:00:00:0b"
+    host.call("nic.add", name="second", nic=dict(nic, mac=other), live=True)
+    refused("nor one that was added live", f'{other} is in use by VM "second"',
+            "nic.add", name="first", nic=dict(nic, mac=other))
+    refused("also by that VM", f'{other} is in use by VM "second"',
+            "nic.add", name="second", nic={"user": True, "mac": other})
+    host.kill()
+    host.start()
+    wait_for("adopted", lambda: host.vm("second")["state"] == "running")
+    refused("also after a restart", f'{other} is in use by VM "second"',
+            "nic.add", name="first", nic=dict(nic, mac=other))
+    passt("sleep 3\n")
+    third = "52:54:00:00:00:0c"
+    rpc = host.rpc()
+    rpc.last += 1
+    rpc.sock.sendall(json.dumps({
+        "jsonrpc": "2.0", "id": rpc.last, "method": "nic.add", "params": {
+            "name": "second", "nic": {"user": True, "id": "slow",
+                                      "mac": third}}}).encode() + b"\n")
+    wait_for("it is on its way", lambda: "requested" in json.dumps([
+        e for e in host.call("event.subscribe", since=0)["events"]
+        if e.get("device") == "slow"]))
+    refused("nor one that is being added", f'{third} is in use by VM "second"',
+            "nic.add", name="first", nic=dict(nic, mac=third))
+    rpc._line()  # pylint: disable=protected-access
+    rpc.close()
+    passt("exit 0\n")
+    os.kill(host.vm("first")["pid"], 9)
+    host.wait_state("first", "crashed")
+    report.equal("a crash frees it", host.call(
+        "nic.add", name="second", nic={"user": True, "mac": mac})["mac"], mac)
+    host.call("vm.stop", name="second")
+
+
 def added_live():
     host.call("vm.start", name="web")
     passt("echo Port taken >&2; exit 1\n")
@@ -171,5 +225,6 @@ def added_live():
 
 
 guarded(begins, without_passt, passt_fails, passt_serves, links,
-        host_ends_that_vanish, links_at_rest, added_live)
+        host_ends_that_vanish, links_at_rest, one_address_one_vm,
+        added_live)
 report.end()

@@ -188,6 +188,7 @@ static void call(struct fuzz_input *in)
 		{API_VM_FREEZE, ""},
 		{API_VM_THAW, ""},
 		{API_DISK_LIST, ""},
+		{API_DISK_GET, ",\"id\":\"d\""},
 		{API_DISK_REMOVE, ",\"id\":\"d\",\"live\":true"},
 		{API_NIC_REMOVE, ",\"id\":\"n\",\"force\":true"},
 		{API_VM_GET, ""},

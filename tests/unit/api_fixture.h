@@ -132,9 +132,10 @@ static inline int fixture_bind(const char *path)
 	return sock;
 }
 
-static inline void fixture_start(struct fixture *f)
+static inline void fixture_start_with(struct fixture *f,
+				      const struct api_handlers *with)
 {
-	struct api_handlers handlers = fixture_handlers;
+	struct api_handlers handlers = *with;
 	struct error e = ERROR_INIT;
 
 	*f = (struct fixture){.dir = "/tmp/armvm-api.XXXXXX",
@@ -146,6 +147,11 @@ static inline void fixture_start(struct fixture *f)
 	assert_int_equal(api_server_new(&f->loop, fixture_bind(f->path),
 					&handlers, &f->server, &e),
 			 0);
+}
+
+static inline void fixture_start(struct fixture *f)
+{
+	fixture_start_with(f, &fixture_handlers);
 }
 
 static inline void fixture_stop(struct fixture *f)

@@ -11,83 +11,6 @@
 	"{\"jsonrpc\":\"2.0\",\"method\":\"" method "\",\"id\":" id \
 	",\"params\":[\"web\"]}"
 
-/* The error of a reply as the specification has it: what is more, is data. */
-static void drop_data(json_object *reply)
-{
-	json_object *error = NULL;
-
-	json_object_object_get_ex(reply, "error", &error);
-	if (error)
-		json_object_object_del(error, "data");
-}
-
-static void expect_example(struct raw *r, const char *want_text)
-{
-	_cleanup_json_ json_object *want = parse_json(want_text);
-	_cleanup_json_ json_object *have = raw_line(r);
-
-	if (json_object_is_type(have, json_type_array))
-		for (size_t i = 0; i < json_object_array_length(have); i++)
-			drop_data(json_object_array_get_idx(have, i));
-	else
-		drop_data(have);
-	if (!json_object_equal(want, have))
-		fail_msg("got %s\nwant %s", have ? json_text(have) : "nothing",
-			 want_text);
-}
-
-#define INVALID                                                              \
-	"{\"jsonrpc\": \"2.0\", \"error\": {\"code\": -32600, \"message\": " \
-	"\"Invalid Request\"}, \"id\": null}"
-#define UNPARSED                                                             \
-	"{\"jsonrpc\": \"2.0\", \"error\": {\"code\": -32700, \"message\": " \
-	"\"Parse error\"}, \"id\": null}"
-
-/* Section 7 of the specification, word for word where no method of its own is
- * called; those are in test_jsonrpc.c. A line ends a message here, so what the
- * specification prints on two stands on one. */
-static void test_examples_of_the_specification(void **state)
-{
-	struct fixture f;
-	struct raw r;
-
-	fixture_start(&f);
-	raw_connect(&f, &r);
-	raw_say(&r, "{\"jsonrpc\": \"2.0\", \"method\": \"foobar\", "
-		    "\"id\": \"1\"}");
-	expect_example(&r,
-		       "{\"jsonrpc\": \"2.0\", \"error\": {\"code\": -32601, "
-		       "\"message\": \"Method not found\"}, \"id\": \"1\"}");
-	raw_say(&r, "{\"jsonrpc\": \"2.0\", \"method\": \"foobar, "
-		    "\"params\": \"bar\", \"baz]");
-	expect_example(&r, UNPARSED);
-	raw_say(&r, "{\"jsonrpc\": \"2.0\", \"method\": 1, \"params\": "
-		    "\"bar\"}");
-	expect_example(&r, INVALID);
-	raw_say(&r, "[ {\"jsonrpc\": \"2.0\", \"method\": \"sum\", \"params\": "
-		    "[1,2,4], \"id\": \"1\"}, {\"jsonrpc\": \"2.0\", "
-		    "\"method\" ]");
-	expect_example(&r, UNPARSED);
-	raw_say(&r, "[]");
-	expect_example(&r, INVALID);
-	raw_say(&r, "[1]");
-	expect_example(&r, "[" INVALID "]");
-	raw_say(&r, "[1,2,3]");
-	expect_example(&r, "[" INVALID ", " INVALID ", " INVALID "]");
-	raw_say(&r, "{\"jsonrpc\": \"2.0\", \"method\": \"update\", "
-		    "\"params\": [1,2,3,4,5]}");
-	raw_say(&r, "{\"jsonrpc\": \"2.0\", \"method\": \"foobar\"}");
-	raw_say(&r, "[ {\"jsonrpc\": \"2.0\", \"method\": \"notify_sum\", "
-		    "\"params\": [1,2,4]}, {\"jsonrpc\": \"2.0\", \"method\": "
-		    "\"notify_hello\", \"params\": [7]} ]");
-	raw_expect_silence(&r);
-	raw_say(&r, "{\"jsonrpc\": \"2.0\", \"method\": \"vm.get\", "
-		    "\"params\": [1,2,3,4,5]}");
-	raw_expect_silence(&r);
-	raw_close(&r);
-	fixture_stop(&f);
-}
-
 static void expect_batch_errors(struct raw *r, size_t count)
 {
 	_cleanup_json_ json_object *have = raw_line(r);
@@ -368,7 +291,6 @@ static void test_events_reach_subscribers_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_examples_of_the_specification),
 		cmocka_unit_test(test_batches),
 		cmocka_unit_test(test_batch_waits_for_its_slowest_call),
 		cmocka_unit_test(test_replies_come_as_they_are_ready),

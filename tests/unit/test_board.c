@@ -7,6 +7,7 @@
 #include <libfdt.h>
 
 #include "tests/unit/board_fixture.h"
+#include "vmm-kvm/devices/virtio.h"
 
 static uint32_t read32(struct fixture *f, uint64_t addr)
 {
@@ -288,6 +289,49 @@ static void test_disk_on_mmio_is_in_the_tree(void **state)
 	free(f->disks[0].id);
 }
 
+/* What the register of the device's kind says; 0: there is none. */
+static uint32_t kind_on_mmio(struct fixture *f, unsigned i)
+{
+	const uint64_t at = BOARD_VIRTIO_MMIO_BASE + i * KIB(4);
+	uint64_t value;
+
+	return bus_read(board_bus(f->board), at + 8, 4, &value)
+		       ? (uint32_t)value
+		       : 0;
+}
+
+static void test_what_is_built_in_may_be_on_mmio(void **state)
+{
+	static const uint32_t kinds[] = {VIRTIO_ID_RNG, VIRTIO_ID_CONSOLE,
+					 VIRTIO_ID_BALLOON, 0};
+	static const uint64_t cpus[] = {0};
+	struct vm_stats stats = {0};
+	struct fixture *f = *state;
+	struct boot_entry entry;
+	unsigned nodes = 0;
+	const void *fdt;
+
+	f->config.buses.rng = VM_DEVICE_BUS_MMIO;
+	f->config.buses.console = VM_DEVICE_BUS_MMIO;
+	f->config.buses.balloon = VM_DEVICE_BUS_MMIO;
+	need_board(f);
+	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++)
+		assert_int_equal(kind_on_mmio(f, i), kinds[i]);
+	assert_int_equal(boot_prepare(f->board, cpus, 1, &entry, NULL), 0);
+	fdt = board_bank(f->board, BOARD_BANK_RAM)->hva;
+	for (int n = -1;
+	     (n = fdt_node_offset_by_compatible(fdt, n, "virtio,mmio")) >= 0;)
+		nodes++;
+	assert_int_equal(nodes, 3);
+	/* They are neither disks nor network interfaces. */
+	assert_int_equal(board_stats(f->board, &stats), 0);
+	assert_int_equal(stats.n_disks + stats.n_nics, 0);
+	vm_stats_done(&stats);
+	/* The first function of the root bus is pvpanic's then. */
+	assert_int_equal(read32(f, BOARD_PCI_ECAM_BASE + (1 << 15)),
+			 0x00111b36);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -306,6 +350,7 @@ int main(void)
 		T(test_bad_disk_is_named),
 		T(test_disks_are_found_on_pci),
 		T(test_disk_on_mmio_is_in_the_tree),
+		T(test_what_is_built_in_may_be_on_mmio),
 	};
 #undef T
 

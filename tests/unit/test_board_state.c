@@ -31,6 +31,9 @@ static int setup_two(void **state)
 	assert_int_equal(setup(&fixture), 0);
 	t->to = fixture;
 	t->from->config.max_hotplug = t->to->config.max_hotplug = 2;
+	/* One on the other transport. */
+	t->from->config.buses.balloon = t->to->config.buses.balloon =
+		VM_DEVICE_BUS_MMIO;
 	*state = t;
 	return 0;
 }
@@ -113,6 +116,7 @@ static void work(struct fixture *f)
 	put(f, BOARD_FLASH_CODE_BASE, 4, 0x00700070);
 	/* A bridge window and a bus behind it. */
 	put(f, PORT_1 + 0x18, 4, 0x00010100);
+	put(f, BOARD_VIRTIO_MMIO_BASE + 0x70, 4, 3); /* it has a driver */
 	start_function(f);
 }
 
@@ -167,6 +171,7 @@ static void test_all_comes_back(void **state)
 	assert_int_equal(get(t->to, BAR0_AT + 0x1c, 2), 1);
 	assert_int_equal(get(t->to, BAR2_AT + 8, 4), 33);
 	assert_int_equal(get(t->to, PORT_1 + 0x19, 1), 1);
+	assert_int_equal(get(t->to, BOARD_VIRTIO_MMIO_BASE + 0x70, 4), 3);
 }
 
 static void test_another_board_is_refused(void **state)

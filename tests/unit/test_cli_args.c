@@ -150,6 +150,11 @@ static void test_definitions(void **state)
 		"{\"name\":\"w\",\"filesystems\":[{\"tag\":\"home\",\"path\":"
 		"\"/usr/lib/x\",\"readonly\":true},{\"tag\":\"s\",\"socket\":"
 		"\"/s\",\"queues\":2}]}");
+	expect_definition(
+		"create w --bus rng=mmio --bus vsock=pcie --fs s=/s,bus=mmio",
+		"{\"name\":\"w\",\"buses\":{\"rng\":\"mmio\",\"vsock\":"
+		"\"pcie\"},\"filesystems\":[{\"tag\":\"s\",\"path\":\"/s\","
+		"\"bus\":\"mmio\"}]}");
 	expect_definition("create web --vsock=5",
 			  "{\"name\":\"web\",\"vsock\":{\"cid\":5}}");
 	expect_definition(
@@ -199,6 +204,9 @@ static void test_bad_definitions(void **state)
 		{"create x --fs home", "--fs \"home\" names no folder"},
 		{"create x --fs home=/h,rw", "\"rw\" is not one of"},
 		{"create x --fs home=/h,queues=x", "--fs queues="},
+		{"create x --bus disk=mmio",
+		 "--bus: \"disk=mmio\" is not one of: rng=..., console=..., "
+		 "balloon=..., vsock=..."},
 		{"create x --nic br0",
 		 "--nic: \"br0\" is not one of: tap=..., bridge=..., user, "
 		 "forward=..., mac=..."},

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/resource.h>
 
 #include "lib/base/fd.h"
@@ -41,18 +42,25 @@ static uint64_t now_ms(void *cookie)
 	return f->now_ms;
 }
 
-static void open_log(struct fixture *f, const int fds[2], uint64_t size)
+static void open_log_as(struct fixture *f, const int fds[2], uint64_t size,
+			bool goes_on)
 {
 	const struct console_log_params p = {
 		.console = f->console,
 		.fds = {dup(fds[0]), dup(fds[1])},
 		.part_bytes = size,
+		.goes_on = goes_on,
 		.event = on_event,
 		.now_ms = now_ms,
 		.cookie = f,
 	};
 
 	assert_int_equal(console_log_new(&p, &f->log, NULL), 0);
+}
+
+static void open_log(struct fixture *f, const int fds[2], uint64_t size)
+{
+	open_log_as(f, fds, size, false);
 }
 
 static int setup(void **state)
@@ -147,6 +155,38 @@ static void test_goes_on_where_it_was(void **state)
 	console_log_boot(f->log);
 	say(f, "reset\n");
 	assert_int_equal(part_of(f->fds[0]).boot, 23);
+}
+
+/* The guest went on while another supervisor came: same boot, and the new
+ * one's console shows what was printed before. */
+static void test_another_takes_over(void **state)
+{
+	struct chardev_seat seat = {.who = "me", .want = CHARDEV_READ};
+	struct fixture *f = *state;
+	char seen[64] = "";
+	int ends[2];
+
+	open_log(f, f->fds, PART);
+	say(f, "first boot\n");
+	console_log_boot(f->log);
+	say(f, "second boot\n");
+	f->log = console_log_free(f->log);
+	chardev_free(f->console);
+	assert_int_equal(chardev_new(&f->loop, &f->console), 0);
+	open_log_as(f, f->fds, PART, true);
+	say(f, "goes on\n");
+	assert_int_equal(part_of(f->fds[0]).boot, 11);
+	assert_string_equal(text_of(f->fds[0]),
+			    "first boot\nsecond boot\ngoes on\n");
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+	assert_int_equal(chardev_attach(f->console, ends[1], &seat, NULL), 0);
+	for (int i = 0; i < 100 && !*seen; i++) {
+		uv_run(&f->loop, UV_RUN_NOWAIT);
+		(void)!read(ends[0], seen, sizeof(seen) - 1);
+	}
+	assert_string_equal(seen, "first boot\nsecond boot\ngoes on\n");
+	close(ends[0]);
 }
 
 static void test_parts_take_turns(void **state)
@@ -290,6 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LOG_TEST(test_header),
 		LOG_TEST(test_goes_on_where_it_was),
+		LOG_TEST(test_another_takes_over),
 		LOG_TEST(test_parts_take_turns),
 		LOG_TEST(test_a_flood_is_thinned),
 		LOG_TEST(test_a_full_disk),

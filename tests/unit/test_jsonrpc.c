@@ -80,7 +80,8 @@ static void expect_code(const char *request, int code, const char *id)
 	assert_false(json_object_object_get_ex(have, "result", &o));
 }
 
-/* Section 7, "rpc call with positional parameters" and "named". */
+/* Those of the specification with parameters; test_jsonrpc_examples.c has all.
+ */
 static void test_examples_of_the_specification(void **state)
 {
 	expect("{\"jsonrpc\": \"2.0\", \"method\": \"subtract\", "

@@ -141,6 +141,7 @@ static void test_run(void **state)
 	struct store_dir *d = *state;
 	struct store_run run = {.start_time = UINT64_MAX - 5}, seen = {0};
 	struct error e = ERROR_INIT;
+	int64_t found = -1;
 	char *live = NULL;
 
 	run.vm_id = add(d->store, UUID_A, "web");
@@ -162,7 +163,16 @@ static void test_run(void **state)
 	assert_int_equal(store_run_live(d->store, run.vm_id, &live, NULL), 0);
 	assert_string_equal(live, "[1]");
 	free(live);
-	/* Another run begins without. */
+	assert_int_equal(store_run_live_find(d->store, "1]", &found, NULL), 0);
+	assert_int_equal(found, run.vm_id);
+	assert_int_equal(store_run_live_find(d->store, "2]", &found, NULL), 0);
+	assert_int_equal(found, 0);
+	run.goes_on = true; /* with another supervisor, not another run */
+	assert_int_equal(store_run_set(d->store, &run, NULL), 0);
+	assert_int_equal(store_run_live(d->store, run.vm_id, &live, NULL), 0);
+	assert_string_equal(live, "[1]");
+	free(live);
+	run.goes_on = false;
 	assert_int_equal(store_run_set(d->store, &run, NULL), 0);
 	assert_int_equal(store_run_live(d->store, run.vm_id, &live, NULL), 0);
 	assert_string_equal(live, "[]");

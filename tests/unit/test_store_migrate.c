@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/fd.h"
@@ -26,7 +27,11 @@ static int teardown(void **state)
 {
 	static const char *const names[] = {"armvmd.sqlite",
 					    "armvmd.sqlite-wal",
-					    "armvmd.sqlite-shm", "lock"};
+					    "armvmd.sqlite-shm",
+					    "armvmd.sqlite.schema-1",
+					    "armvmd.sqlite.schema-2",
+					    "armvmd.sqlite.schema-3",
+					    "lock"};
 	char file[96];
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -337,6 +342,54 @@ static void test_from_schema_3(void **state)
 	assert_int_equal(raw_int("SELECT pid FROM run"), 4711);
 }
 
+static int64_t copy_int(const char *sql)
+{
+	sqlite3 *db = NULL;
+	char file[96];
+	int64_t value = -1;
+
+	snprintf(file, sizeof(file), "%s.schema-3", path);
+	assert_int_equal(sqlite3_open_v2(file, &db, SQLITE_OPEN_READONLY, NULL),
+			 SQLITE_OK);
+	assert_int_equal(store_query_int(db, sql, &value, NULL), 0);
+	sqlite3_close(db);
+	return value;
+}
+
+/* What an upgrade found stays beside it, and messages say where. */
+static void test_copy_before_a_migration(void **state)
+{
+	sqlite3 *db = raw_open();
+	struct store *s = NULL;
+	struct error e = ERROR_INIT;
+	char file[96];
+
+	assert_int_equal(store_migrate(db, path, store_migrations, 3, NULL), 0);
+	assert_int_equal(
+		sqlite3_exec(db,
+			     "INSERT INTO vm (uuid, name, config, "
+			     "created_ms) VALUES ('u', 'web', '{}', 5)",
+			     NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(db);
+	/* Without a copy nothing is migrated. */
+	snprintf(file, sizeof(file), "%s.schema-3.new", path);
+	assert_int_equal(mkdir(file, 0700), 0);
+	assert_true(store_open(dir, &s, &e) < 0);
+	assert_non_null(strstr(e.message, "was not touched"));
+	assert_int_equal(raw_int("PRAGMA user_version"), 3);
+	assert_int_equal(rmdir(file), 0);
+	assert_int_equal(store_open(dir, &s, NULL), 0);
+	store_close(s);
+	assert_int_equal(copy_int("PRAGMA user_version"), 3);
+	assert_int_equal(copy_int("PRAGMA application_id"),
+			 STORE_APPLICATION_ID);
+	assert_int_equal(copy_int("SELECT count(*) FROM vm"), 1);
+	assert_int_equal(access(file, F_OK), -1);
+	raw_exec("PRAGMA user_version = 99");
+	expect_refused(".schema-3");
+}
+
 /* What schema 2 has is all still there, and nobody has a cid. */
 static void test_from_schema_2(void **state)
 {
@@ -376,6 +429,7 @@ int main(void)
 		each(test_from_schema_1),
 		each(test_from_schema_2),
 		each(test_from_schema_3),
+		each(test_copy_before_a_migration),
 		each(test_large_is_checked_later),
 	};
 

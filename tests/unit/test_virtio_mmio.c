@@ -275,6 +275,20 @@ static void test_malformed_rings(void **state)
 	start(f);
 }
 
+/* EDK2's virtio-fs driver says no size, and means all there is. */
+static void test_no_size(void **state)
+{
+	struct mmio_fixture *f = *state;
+	struct vring all;
+
+	negotiate(f);
+	vring_init(&all, &f->m.ram, 0, 16);
+	all.size = 0;
+	queue_setup(f, 0, &all);
+	assert_int_equal(rd(f, 0x70) & 0x40, 0);
+	assert_int_equal(rd(f, 0x44), 1);
+}
+
 static void test_region_taken(void **state)
 {
 	struct mmio_fixture *f = *state;
@@ -335,6 +349,7 @@ int main(void)
 		MMIO_TEST(test_doorbells),
 		MMIO_TEST(test_queue_unready_before_driver_ok),
 		MMIO_TEST(test_malformed_rings),
+		MMIO_TEST(test_no_size),
 		MMIO_TEST(test_region_taken),
 		MMIO_TEST(test_nonsense),
 	};

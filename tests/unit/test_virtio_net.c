@@ -137,6 +137,30 @@ static void test_transmit_offloads(void **state)
 	}
 }
 
+/* One that is about to be taken: nothing moves, and nobody is interrupted. */
+static void test_doomed_is_silent(void **state)
+{
+	struct fixture *f = *state;
+	struct vring *v = &f->rings[TX];
+	uint8_t got[128];
+
+	start(f, 0);
+	give_buffer(f, 0, 256);
+	driver_turn(&f->d);
+	virtio_enter(f->dev);
+	virtio_pci_doom(f->v);
+	virtio_leave(f->dev);
+	arrive(f, 60, 1);
+	vring_desc(v, v->desc, 0, DATA_GPA + 0x4000, 72, 0, 0);
+	vring_add(v, 0);
+	driver_notify(&f->d, TX);
+	for (unsigned i = 0; i < 4; i++)
+		driver_turn(&f->d);
+	assert_int_equal(vring_used_index(&f->rings[RX]), 0);
+	assert_int_equal(vring_used_index(v), 0);
+	assert_int_equal(recv(f->peer, got, sizeof(got), MSG_DONTWAIT), -1);
+}
+
 static void test_receive_offloads(void **state)
 {
 	static const struct header_row rows[] = {
@@ -388,17 +412,12 @@ static void test_bad_tap(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_config),
-		TEST(test_transmit_offloads),
-		TEST(test_receive_offloads),
-		TEST(test_receive),
-		TEST(test_merge),
-		TEST(test_transmit),
-		TEST(test_host_is_full),
-		TEST(test_malformed),
-		TEST(test_tiny_buffers),
-		TEST(test_link_goes_down),
-		TEST(test_bad_tap),
+		TEST(test_config),	     TEST(test_transmit_offloads),
+		TEST(test_doomed_is_silent), TEST(test_receive_offloads),
+		TEST(test_receive),	     TEST(test_merge),
+		TEST(test_transmit),	     TEST(test_host_is_full),
+		TEST(test_malformed),	     TEST(test_tiny_buffers),
+		TEST(test_link_goes_down),   TEST(test_bad_tap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,6 +147,25 @@ static void test_start(void **state)
 	}
 }
 
+/* A driver that notifies at once, before the server is there. */
+static void test_no_kick_is_lost(void **state)
+{
+	struct fixture *f = *state;
+	eventfd_t n;
+
+	driver_start(&f->d, OFFERED, f->rings, 3);
+	driver_notify(&f->d, 0);
+	driver_notify(&f->d, 1);
+	driver_turn(&f->d);
+	assert_true(f->vhost->running);
+	for (unsigned i = 0; i < 2; i++) {
+		n = 0;
+		assert_int_equal(eventfd_read(f->vhost->rings[i].kick_fd, &n),
+				 0);
+		assert_true(n > 0);
+	}
+}
+
 /* While the server has the rings, the loop leaves notifications alone. */
 static void test_kicks_are_the_servers(void **state)
 {
@@ -407,6 +426,7 @@ int main(void)
 		TEST(test_identity),
 		TEST(test_features),
 		TEST(test_start),
+		TEST(test_no_kick_is_lost),
 		TEST(test_kicks_are_the_servers),
 		TEST(test_reset_and_again),
 		TEST(test_call_by_vector),

@@ -52,7 +52,10 @@ static void test_everything(void **state)
 		     "\"readonly\":true,\"bus\":\"mmio\",\"queues\":4}],"
 		     "\"nics\":[{\"tap\":\"tap0\","
 		     "\"mac\":\"52:54:00:AB:CD:EF\"},"
-		     "{\"bridge\":\"br0\",\"bus\":\"mmio\"}]}",
+		     "{\"bridge\":\"br0\",\"bus\":\"mmio\"}],"
+		     "\"buses\":{\"console\":\"mmio\",\"vsock\":\"mmio\"},"
+		     "\"filesystems\":[{\"tag\":\"a\",\"path\":\"/a\","
+		     "\"bus\":\"mmio\"},{\"tag\":\"b\",\"path\":\"/b\"}]}",
 		     &c, &e),
 		0);
 	assert_string_equal(c.uuid, UUID);
@@ -72,6 +75,12 @@ static void test_everything(void **state)
 	assert_string_equal(c.nics[1].id, "nic1");
 	assert_int_equal(c.nics[1].bus, VM_DEVICE_BUS_MMIO);
 	assert_memory_equal(c.nics[1].mac, "52:54:00:", 9);
+	assert_int_equal(c.buses.rng, VM_DEVICE_BUS_PCIE);
+	assert_int_equal(c.buses.console, VM_DEVICE_BUS_MMIO);
+	assert_int_equal(c.buses.balloon, VM_DEVICE_BUS_PCIE);
+	assert_int_equal(c.buses.vsock, VM_DEVICE_BUS_MMIO);
+	assert_int_equal(c.filesystems[0].bus, VM_DEVICE_BUS_MMIO);
+	assert_int_equal(c.filesystems[1].bus, VM_DEVICE_BUS_PCIE);
 }
 
 /* What is stored decodes to what was stored, generated values included. */
@@ -83,6 +92,7 @@ static void test_round_trip(void **state)
 	assert_int_equal(load("{\"name\":\"w\",\"hypervisor\":\"xen\","
 			      "\"disks\":[{\"path\":\"/a\"}],"
 			      "\"vsock\":{\"cid\":\"auto\"},"
+			      "\"buses\":{\"rng\":\"mmio\"},"
 			      "\"nics\":[{\"bridge\":\"br0\"}]}",
 			      &a, NULL),
 			 0);
@@ -159,6 +169,8 @@ static const struct bad_case bad_cases[] = {
 	 "cpu_weight: 0 is not a whole number from 1 to 10000"},
 	{"\"cpu_weight\":10001",
 	 "cpu_weight: 10001 is not a whole number from 1 to 10000"},
+	{"\"host_cpus\":\"2-1\"",
+	 "host_cpus: \"2-1\" is not a list of CPUs as \"0-3,8\", below 1024"},
 	{"\"vcpus\":513", "vcpus: 513 is not a whole number from 1 to 512"},
 	{"\"vcpu\":2", "vcpu: unknown field; did you mean \"vcpus\"?"},
 	{"\"hypervisor\":\"kmv\"",

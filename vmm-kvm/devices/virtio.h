@@ -65,6 +65,8 @@ struct virtio_dev_ops {
 	 * Optional: without it the space is read-only. */
 	void (*config_write)(struct virtio_dev *d, uint64_t offset,
 			     unsigned size, uint64_t value);
+	/* `doomed` was just set. Loop thread. Optional. */
+	void (*doom)(struct virtio_dev *d);
 	/*
 	 * For a snapshot, all optional. The device shall touch neither guest
 	 * memory nor its queues any more, with nothing under way (`held`), or

@@ -111,7 +111,10 @@ static void queue_write(struct virtio_mmio *v, uint64_t offset, uint32_t value)
 	/* The rings of a ready queue stay where they are (4.2.2.2). */
 	if (q->ready)
 		return;
-	if (offset == QUEUE_NUM) {
+	if (offset == QUEUE_NUM && value == 0) {
+		/* No size: EDK2's driver for virtio-fs asks for none, and its
+		 * transport then writes this and takes the queue as it is. */
+	} else if (offset == QUEUE_NUM) {
 		/* What does not fit is refused when the queue is enabled. */
 		q->size = value <= UINT16_MAX ? (uint16_t)value : 0;
 	} else if (offset == QUEUE_READY && value == 1) {

@@ -77,7 +77,7 @@ void net_sync(struct virtio_net *net)
 /* Frames move without us: nobody else may look for them then. */
 static bool served(const struct virtio_net *net)
 {
-	return net->has_vhost && net_link_is_up(net);
+	return net->has_vhost && net_link_is_up(net) && !net->dev.doomed;
 }
 
 static void pump_all(struct virtio_net *net)
@@ -165,6 +165,23 @@ static void call_changed(struct virtio_dev *d)
 		virtio_vhost_call_changed(&from_dev(d)->vh);
 }
 
+/*
+ * From here on no frame moves and no interrupt comes, but commands are
+ * answered: Linux (6.1) waits for those with its CPU; and once it has noticed
+ * that the device is gone, an interrupt has it look for room in its transmit
+ * ring, over and over, with a CPU that does nothing else any more
+ * (virtnet_poll_cleantx()).
+ */
+static void doom(struct virtio_dev *d)
+{
+	struct virtio_net *net = from_dev(d);
+
+	if (net->has_vhost)
+		virtio_vhost_stop(&net->vh);
+	for (unsigned i = 0; i < net->n_pairs; i++)
+		netdev_poll(net->pairs[i].netdev, false);
+}
+
 static void closed(struct virtio_dev *d)
 {
 	free(from_dev(d));
@@ -192,6 +209,7 @@ static const struct virtio_dev_ops ops = {
 	.kick = kick,
 	.reset = reset,
 	.call_changed = call_changed,
+	.doom = doom,
 	.hold = net_hold,
 	.save = net_save,
 	.load = net_load,

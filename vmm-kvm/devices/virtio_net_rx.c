@@ -327,6 +327,10 @@ void net_rx_pump(struct net_pair *p)
 	int moved = live ? 1 : -1;
 	unsigned n;
 
+	if (net->dev.doomed) {
+		netdev_poll(p->netdev, false);
+		return;
+	}
 	w.at = w.n = w.n_iov = 0;
 	w.bytes = 0;
 	for (n = 0; n < BURST && moved > 0 && net_link_is_up(net); n++)

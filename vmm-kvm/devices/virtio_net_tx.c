@@ -56,8 +56,7 @@ static int transmit(struct net_pair *p, struct virtq_chain *chain)
 	n = iov_drop_front(&data, chain->n_out, NETDEV_HEADER_BYTES);
 	if (n == 0 ||
 	    chain->out_bytes > NETDEV_HEADER_BYTES + NETDEV_FRAME_MAX ||
-	    !header_judge(net, &header) || !net_link_is_up(net) ||
-	    net->dev.doomed)
+	    !header_judge(net, &header) || !net_link_is_up(net))
 		return 0;
 	net->iov[0] = (struct iovec){&header, sizeof(header)};
 	memcpy(&net->iov[1], data, n * sizeof(*data));
@@ -71,6 +70,8 @@ void net_tx_pump(struct net_pair *p)
 	uint64_t began = p->full_ns ? p->full_ns : uv_hrtime();
 	unsigned queue = net_tx_queue(p), n, sent = 0;
 
+	if (net->dev.doomed)
+		return;
 	p->full = false;
 	p->full_ns = 0;
 	for (n = 0; n < BURST && virtio_pop(&net->dev, queue, &net->first);

@@ -188,6 +188,8 @@ bool virtio_pci_live(const struct virtio_pci *v)
 void virtio_pci_doom(struct virtio_pci *v)
 {
 	v->device->doomed = true;
+	if (v->device->ops->doom)
+		v->device->ops->doom(v->device);
 }
 
 void virtio_pci_reset(struct virtio_pci *v)

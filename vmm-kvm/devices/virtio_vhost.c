@@ -83,6 +83,17 @@ void virtio_vhost_fail(struct virtio_vhost *vh, const char *why)
 		vh->failed(vh->cookie, why);
 }
 
+/* What the driver notified of until now the loop has read, and the server would
+ * wait for the next one. */
+static void kick_server(struct virtio_vhost *vh)
+{
+	const struct virtio_dev *d = vh->dev;
+
+	for (unsigned i = 0; i < vh->n_rings; i++)
+		if (vh->rings[i].started)
+			d->transport_ops->kick_later(d->transport, i);
+}
+
 static void start(struct virtio_vhost *vh)
 {
 	struct vhost_region regions[VHOST_REGIONS_MAX];
@@ -99,6 +110,7 @@ static void start(struct virtio_vhost *vh)
 	fill_rings(vh, rings);
 	if (vh->vhost->ops->start(vh->vhost, &setup, &e) == 0) {
 		vh->started = true;
+		kick_server(vh);
 		return;
 	}
 	watch_all(vh);

@@ -194,7 +194,20 @@ def variables_stay():
 def two_vcpus():
     host.call("vm.define", config={"name": "smp32", **KERNEL, "vcpus": 2})
     guest = start32(host, "smp32")
-    guest.ready(120)
+    for tries in range(3):
+        guest.expect("armvm-guest ready|Kernel panic|Internal error", 120)
+        if "armvm-guest ready" in guest.seen or \
+                os.environ.get("ARMVM_HOST") != "emulated":
+            break
+        # README of tests/host: QEMU's error, which a CPU for each of them
+        # makes rare (one start in some twenty).
+        report.note(f"start {tries + 1} of two vCPUs fell to the emulator")
+        host.call("vm.stop", name="smp32")
+        guest = start32(host, "smp32")
+    report.check("two vCPUs start", "armvm-guest ready" in guest.seen,
+                 guest.seen[-2000:])
+    guest.send("\n")
+    guest.expect("guest# ", 30)
     for when in ("2 vCPUs", "after a reboot, too"):
         out, _ = guest.run("nproc; for c in 0 1; do taskset $((1<<c)) sh -c "
                            "'cut -d\" \" -f39 /proc/self/stat'; done")

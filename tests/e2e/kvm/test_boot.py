@@ -47,6 +47,11 @@ def two_vcpus():
     out, _ = guest.run("for c in 0 1; do taskset $((1<<c)) sh -c "
                        "'cat /proc/self/stat | cut -d\" \" -f39'; done")
     report.equal("both run code", out.split(), ["0", "1"])
+    cpu = "/sys/devices/system/cpu/cpu1/online"
+    out, _ = guest.run(f"echo 0 >{cpu}; nproc; echo 1 >{cpu}; nproc; "
+                       "taskset 2 sh -c 'cut -d\" \" -f39 /proc/self/stat'")
+    report.equal("one goes and comes back (PSCI)", out.split(),
+                 ["1", "2", "1"])
 
 
 def fdt_alone_describes_it():
@@ -68,6 +73,15 @@ def fdt_alone_describes_it():
                  "gpio-keys", "cfi-flash", "pci-host-ecam-generic",
                  "stdout-path", "memory@"):
         report.check(f"device tree has {node}", node in tree, tree[:4000])
+
+
+def room_for_more():
+    out, _ = guest.run("ls /sys/bus/pci/slots | wc -l; "
+                       "grep -c 'PCI Bus 0000:' /proc/iomem")
+    slots, windows = map(int, out.split())
+    report.equal("slots for disk, interface and, by default, eight more",
+                 slots, 10)
+    report.check("each with its two windows", windows >= 2 * slots, windows)
 
 
 def interrupts_by_msi():
@@ -169,6 +183,6 @@ def guest_powers_off():
 
 
 guarded(boots_over_uefi_to_userspace, two_vcpus, fdt_alone_describes_it,
-        interrupts_by_msi, disk_by_checksum, network_by_ping, random_numbers,
+        room_for_more, interrupts_by_msi, disk_by_checksum, network_by_ping, random_numbers,
         time_through_uefi, guest_reboots, guest_powers_off)
 report.end()

@@ -64,6 +64,13 @@ def the_balloon_takes_and_gives():
         "ls -l /tmp/fill")[0].split()[4] == str(128 * MIB))
     report.check("and the host holds no more than that",
                  rss() < 320 * MIB + 24 * MIB, rss())
+    # More than it has without what is in the balloon.
+    out, status = guest.run("dd if=/dev/zero of=/dev/null bs=400M count=1 "
+                            "2>&1; dmesg | grep -c 'Out of memory'", 120)
+    report.match("before the guest runs out of memory it takes some back",
+                 r"1\+0 records out.*\n0\n", out)
+    report.check("from the balloon", host.call("vm.stats", name="web")
+                 ["stats"]["balloon"]["actual"] > 320 * MIB)
     host.ctl("balloon", "web", "768M")
     wait_for("the balloon is deflated", lambda: len(events("balloon")) == 2,
              60)

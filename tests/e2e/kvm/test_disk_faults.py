@@ -45,7 +45,9 @@ def start():
              "on_error": "report"},
             {"id": "held", "path": sparse(host.dir + "/held.raw", 16 * MIB),
              "on_error": "pause"},
-            {"id": "loop", "path": loop}]})
+            {"id": "loop", "path": loop},
+            {"id": "ro", "path": sparse(host.dir + "/ro.raw", MIB),
+             "readonly": True}]})
     guest = boot(host, "web")
 
 
@@ -78,6 +80,15 @@ def a_full_file_system_pauses():
     report.equal("every byte is there", have, md5)
     guest.send("\n")
     guest.expect("guest# ", 30)
+
+
+def a_disk_that_is_only_read():
+    out, status = guest.run("cat /sys/block/vde/ro; echo x | dd of=/dev/vde "
+                            "conv=fsync 2>&1")
+    report.check("a read-only disk is one to the guest, too",
+                 out.startswith("1\n") and status != 0, out)
+    with open(host.dir + "/ro.raw", "rb") as f:
+        report.equal("nothing is written to it", f.read(), bytes(MIB))
 
 
 def failures(detail):
@@ -164,6 +175,6 @@ def end():
     run("umount", small)
 
 
-guarded(start, a_full_file_system_pauses, an_error_is_reported,
+guarded(start, a_disk_that_is_only_read, a_full_file_system_pauses, an_error_is_reported,
         a_reset_gives_up_what_is_held, disks_grow, end)
 report.end()

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Features of the CPU in a guest: seen exactly when they were asked for, and
 refused where the host has none. Says most on a host with a CPU that has all:
---cpu max,pauth-impdef=on,sve=off --mte."""
+--cpu max,pauth-impdef=on --mte."""
 import os
 
 from scene import GUEST, Host, RpcError, boot, guarded, report, shell_again
@@ -54,6 +54,26 @@ def exactly_what_was_asked_for():
                  {f: has[f] and AUTO[f] for f in WORDS})
 
 
+def vectors_are_in_a_snapshot():
+    """Several processes, each with values of its own in all registers."""
+    if not host.call("host.info")["guest"]["sve"]:
+        report.skip("scalable vectors in a snapshot", "this host has none")
+        return
+    define("wide", sve="on")
+    guest = boot(host, "wide")
+    guest.run("sve /tmp/enough >/tmp/said 2>&1 & sleep 3")
+    path = host.dir + "/wide.snapshot"
+    host.call("snapshot.save", name="wide", path=path, stop=True)
+    guest.close()
+    host.call("snapshot.restore", path=path)
+    guest = shell_again(host.console("wide"))
+    out, _ = guest.run("sleep 3; touch /tmp/enough; wait; cat /tmp/said")
+    report.match("after a restore every process has its vectors",
+                 r"^sve: vectors of \d+ bytes, 0 of 3 wrong", out)
+    report.note(out)
+    host.call("vm.stop", name="wide")
+
+
 def tags_are_in_a_snapshot():
     if not host.call("host.info")["guest"]["mte"]:
         report.skip("memory tags in a snapshot", "this host has none")
@@ -85,5 +105,5 @@ def tags_are_in_a_snapshot():
     host.call("vm.stop", name="tagged")
 
 
-guarded(exactly_what_was_asked_for, tags_are_in_a_snapshot)
+guarded(exactly_what_was_asked_for, vectors_are_in_a_snapshot, tags_are_in_a_snapshot)
 report.end()

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """What a definition asks of the host: CPUs, memory, features; what it gets, and
 how it is told what is not there (PL-1, PL-3)."""
+import os
 import re
 
-from scene import GUEST, Host, boot, guarded, image, report
+from scene import GUEST, Host, RpcError, boot, guarded, image, report
 
 host = Host().start()
 
@@ -68,6 +69,11 @@ def eight_vcpus_and_memory_above_4_gib():
                  can["steal_time"])
     report.equal("a PMU, when the host has one", "pmuv3" in out.lower(),
                  can["pmu"])
+    if can["steal_time"] and os.cpu_count() < 8:
+        out, _ = guest.run("for i in 1 2 3 4 5 6 7 8; do timeout 2 sh -c 'while "
+                           ":; do :; done' & done; wait; "
+                           "awk '/^cpu / { print $9 }' /proc/stat")
+        report.check("stolen is what others had", int(out) > 10, out)
     guest.run("dd if=/dev/zero bs=1M count=64 of=/tmp/a; echo mark > /tmp/b")
     guest.send("reboot -f\n")
     guest.ready(120)
@@ -77,8 +83,46 @@ def eight_vcpus_and_memory_above_4_gib():
     host.call("vm.stop", name="many")
 
 
+def as_much_as_there_can_be():
+    """Most of it never touched: the kernel is told to leave it alone."""
+    can = host.call("host.info")["guest"]
+    most = {"vcpus": can["vcpus_max"], "memory": can["memory_max"]}
+    for field, unit in (("vcpus", 1), ("memory", 1 << 20)):
+        try:
+            define("beyond", **{**most, field: most[field] + unit})
+            report.check(f"more {field} are refused", False)
+        except RpcError as e:
+            report.match(f"more {field} are refused, with what there can be",
+                         rf"{field}.*(at most|1 to {can['vcpus_max']})",
+                         str(e))
+    define("most", cmdline="quiet panic=-1 maxcpus=4 mem=512M", **most)
+    guest = boot(host, "most")
+    # Of more CPUs than the kernel was built for it takes note in the tree.
+    out, _ = guest.run("ls -d /proc/device-tree/cpus/cpu@* | wc -l; nproc; "
+                       "od -An -v -tx1 /proc/device-tree/memory@*/reg")
+    cpus, online, reg = out.split("\n", 2)
+    report.equal("as many vCPUs as KVM allows", (cpus, online),
+                 (str(most["vcpus"]), "4"))
+    report.equal("as much memory as there are addresses",
+                 int("".join(reg.split()[8:16]), 16), most["memory"])
+    host.call("vm.stop", name="most")
+
+
+def transparent_huge_pages():
+    with open("/sys/kernel/mm/transparent_hugepage/enabled",
+              encoding="ascii") as f:
+        if "[never]" in f.read():
+            report.skip("transparent huge pages", "the host has none")
+            return
+    with open(f"/proc/{host.vm('plain')['pid']}/smaps_rollup",
+              encoding="ascii") as f:
+        kib = int(re.search(r"AnonHugePages: +(\d+)", f.read()).group(1))
+    report.check("memory is in transparent huge pages", kib >= 8192,
+                 f"{kib} KiB")
+
+
 def features_off():
-    define("plain", memory="256MiB",
+    define("plain", memory="256MiB", on_watchdog="pause",
            features={"pmu": "off", "steal_time": "off", "pauth": "off"})
     guest = boot(host, "plain")
     out, _ = guest.run("dmesg | grep -i -c -E 'stolen|perfevents'; "
@@ -86,6 +130,12 @@ def features_off():
                        "grep -c paca /proc/cpuinfo")
     report.equal("no PMU, no stolen time, no pointer authentication",
                  out.split(), ["0", "0", "0"])
+    transparent_huge_pages()
+    guest.run("watchdog -F -T 2 -t 1 /dev/watchdog & sleep 1; kill -9 $!")
+    host.wait_state("plain", "paused")
+    report.check("its watchdog pauses it, by policy", any(
+        e["kind"] == "watchdog" for e in
+        host.call("event.subscribe", since=0)["events"]))
     host.call("vm.stop", name="plain")
 
 
@@ -110,5 +160,6 @@ def huge_pages():
 
 
 guarded(the_host_says_what_it_can, what_it_cannot_is_refused,
-        eight_vcpus_and_memory_above_4_gib, features_off, huge_pages)
+        eight_vcpus_and_memory_above_4_gib, as_much_as_there_can_be,
+        features_off, huge_pages)
 report.end()

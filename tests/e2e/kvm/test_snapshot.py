@@ -3,18 +3,20 @@
 restored, in the same daemon and in another one, with all sums intact."""
 import base64
 import os
-import re
+import socket
 import struct
 import subprocess
 import time
 import zlib
 
 from scene import BOOT_S, GUEST, Host, RpcError, address_of, boot, \
-    define, guarded, image, report
+    define, guarded, image, report, shell_again, wait_for
 
 FIRST, SECOND = Host(), Host()
 FILE = FIRST.dir + "/vm.snapshot"
-TAP = "tap-snap"
+# One is served by the kernel, where it can be: its ring is a split one.
+TAPS = {"tap-snap": "10.79.1", "tap-snap2": "10.79.2"}
+PORT = 4000
 guest = None
 
 # Sums of memory and of what is written to the disk and read back, over and
@@ -42,6 +44,9 @@ done
 """
 
 
+WRITES = "while :; do echo x >>/mnt/writes; sync; sleep 0.2; done"
+
+
 def script(name, text):
     """Run it in the guest's background."""
     coded = base64.b64encode(text.encode()).decode()
@@ -64,31 +69,43 @@ def healthy(what, before):
                  f"{before} {rounds()}")
     report.equal(f"{what}: all sums are right and time never goes back",
                  guest.run("cat /tmp/bad 2>/dev/null")[0], "")
-    ping = subprocess.run(["ping", "-c", "3", "-i", "0.3", "-w", "20",
-                           "10.79.1.2"], stdout=subprocess.PIPE, text=True,
-                          check=False)
-    report.check(f"{what}: the guest answers pings", ping.returncode == 0,
-                 ping.stdout)
+    for tap, net in TAPS.items():
+        ping = subprocess.run(["ping", "-c", "3", "-i", "0.3", "-w", "20",
+                               f"{net}.2"], stdout=subprocess.PIPE, text=True,
+                              check=False)
+        report.check(f"{what}: the guest answers pings on {tap}",
+                     ping.returncode == 0, ping.stdout)
+
+
+def addresses():
+    for tap, net in TAPS.items():
+        subprocess.run(["ip", "addr", "replace", f"{net}.1/24", "dev", tap],
+                       check=True)
 
 
 def attach(host, name="vm"):
     """The console of a guest that has been restored: its shell waits."""
     global guest
-    guest = host.console(name)
-    guest.send("\n")
-    guest.expect(re.escape(guest.PROMPT), 60)
+    guest = shell_again(host.console(name))
 
 
 def under_load():
     global guest
     FIRST.start()
+    subprocess.run(["modprobe", "vhost_vsock"], check=True)
+    first, second = TAPS
     define(FIRST, "vm", image(FIRST, "vm"), vcpus=2, memory="384MiB",
            kernel=f"{GUEST}/vmlinuz", initrd=f"{GUEST}/initrd.img",
-           cmdline="quiet panic=-1", nics=[{"tap": TAP}])
+           cmdline="quiet panic=-1", ring="packed", vsock={"cid": "auto"},
+           buses={"rng": "mmio", "balloon": "mmio"},
+           nics=[{"tap": first}, {"tap": second, "vhost": "off"}])
     guest = boot(FIRST, "vm")
-    subprocess.run(["ip", "addr", "add", "10.79.1.1/24", "dev", TAP],
-                   check=True)
-    guest.run("ip link set eth0 up && ip addr add 10.79.1.2/24 dev eth0")
+    addresses()
+    guest.run("; ".join(f"ip link set eth{i} up; ip addr add {net}.2/24 dev "
+                        f"eth{i}" for i, net in enumerate(TAPS.values())))
+    out, _ = guest.run("for d in /sys/bus/virtio/devices/*; do echo $(cat "
+                       "$d/device) $(cut -c35 $d/features); done")
+    report.check("its disk has a packed ring", "0x0002 1" in out, out)
     script("load", LOAD)
     script("clock", CLOCK)
     guest.run("echo in-memory >/tmp/mark")
@@ -110,18 +127,61 @@ def back(host, what):
     status, out, err = host.ctl("snapshot", "restore", FILE)
     report.equal(f"{what}: restored", (status, err), (0, ""))
     report.note(out.strip())
-    subprocess.run(["ip", "addr", "replace", "10.79.1.1/24", "dev", TAP],
-                   check=True)
-    report.equal(f"{what}: the guest's neighbour has the address it had",
-                 address_of(TAP),
-                 "fe" + host.vm("vm")["config"]["nics"][0]["mac"][2:])
+    addresses()
+    report.equal(f"{what}: the guest's neighbours have the addresses they had",
+                 [address_of(tap) for tap in TAPS],
+                 ["fe" + nic["mac"][2:]
+                  for nic in host.vm("vm")["config"]["nics"]])
     attach(host)
     report.equal(f"{what}: memory is there",
                  guest.run("cat /tmp/mark")[0], "in-memory\n")
     healthy(what, rounds())
 
 
+def cid():
+    return FIRST.vm("vm")["config"]["vsock"]["cid"]
+
+
+def connect():
+    """A connection to who listens in the guest."""
+    def attempt():
+        s = socket.socket(socket.AF_VSOCK)
+        s.settimeout(30)
+        if s.connect_ex((cid(), PORT)) == 0:
+            return s
+        s.close()
+        return None
+
+    return wait_for("the guest listens", attempt, 30)
+
+
+def its_connections_are_reset(old):
+    """5.10.6.7: the other end of each is in the kernel it was saved on."""
+    ended = "[ -e /tmp/ended ] && cat /tmp/ended"
+    out = wait_for("the guest's end", lambda: guest.run(ended)[0], 30)
+    report.check("a connection from before is reset", out.strip() != "",
+                 guest.run("cat /tmp/heard")[0])
+    old.close()
+    guest.run(f"echo from the guest >/tmp/said; (vsock listen {PORT} "
+              "</tmp/said >/tmp/heard2) & true")
+    new = connect()
+    new.sendall(b"anew\n")
+    new.shutdown(socket.SHUT_WR)
+    said = b""
+    while part := new.recv(100):
+        said += part
+    new.close()
+    report.equal("a new one carries data", (said, guest.run(
+        "sleep 0.2; cat /tmp/heard2")[0]), (b"from the guest\n", "anew\n"))
+
+
 def restored_in_the_same_daemon():
+    # Its input never ends.
+    guest.run("mkfifo /tmp/fifo; (vsock listen "
+              f"{PORT} <>/tmp/fifo >/tmp/heard; echo $? >/tmp/ended) & true")
+    old = connect()
+    old.sendall(b"before\n")
+    wait_for("data", lambda: guest.run("cat /tmp/heard")[0] == "before\n", 30)
     before = rounds()
     began = time.monotonic()
     status, out, err = FIRST.ctl("snapshot", "save", "vm", FILE, "--stop",
@@ -131,6 +191,7 @@ def restored_in_the_same_daemon():
     report.equal("it is stopped", FIRST.vm("vm")["state"], "stopped")
     back(FIRST, "the same daemon")
     report.check("it went on where it stood", rounds() >= before)
+    its_connections_are_reset(old)
 
 
 def abi_is_checked():
@@ -179,15 +240,39 @@ def restored_in_another_daemon():
 def and_again_and_rebooted():
     disk = SECOND.dir + "/data.raw"
     with open(disk, "wb") as f:
-        f.truncate(8 << 20)
-    SECOND.call("disk.add", name="vm", disk={"path": disk, "id": "data"})
+        f.truncate(16 << 20)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-O",
+                    "^metadata_csum", disk], check=True)
+    SECOND.call("disk.add", name="vm", disk={"path": disk, "id": "data"},
+                live=True)
     report.equal("hotplug works after a restore", guest.run(
         "ls /sys/block | grep vdb")[0], "vdb\n")
+    out, status = guest.run("agent start; mount -t ext4 /dev/vdb /mnt")
+    report.check("with a file system on it", status == 0, out)
+    script("writes", WRITES)
+    wait_for("a write", lambda: guest.run("cat /mnt/writes")[0], 30)
     SECOND.call("snapshot.save", name="vm", path=FILE, stop=True,
-                overwrite=True)
-    back(SECOND, "again, with a disk that was added")
-    report.equal("which is there", guest.run(
-        "ls /sys/block | grep vdb")[0], "vdb\n")
+                overwrite=True, freeze=True)
+    r = subprocess.run(["e2fsck", "-fn", disk], stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True, check=False)
+    report.check("frozen, it is whole on the disk, without its journal",
+                 r.returncode == 0 and "recover" not in r.stdout, r.stdout)
+    back(SECOND, "again, frozen, with a disk that was added live")
+    report.equal("which is there, live only as before", [
+        (d["id"], d["state"], d["persistent"]) for d in
+        SECOND.call("disk.list", name="vm")["disks"]],
+        [("disk0", "active", True), ("data", "active", False)])
+    written = "wc -l </mnt/writes"
+    have = int(guest.run(written)[0])
+    report.check("its file system is thawed", wait_for(
+        "a write", lambda: int(guest.run(written)[0]) > have, 60))
+    SECOND.call("snapshot.save", name="vm", path=FILE, overwrite=True,
+                freeze=True, compress=True)
+    have = int(guest.run(written)[0])
+    report.check("and after one that it goes on from", wait_for(
+        "a write", lambda: int(guest.run(written)[0]) > have, 60))
+    report.equal("the file says so", SECOND.call(
+        "snapshot.show", path=FILE)["snapshot"]["frozen"], True)
     guest.send("reboot -f\n")
     guest.ready(120)
     report.check("it reboots", True)

@@ -136,6 +136,22 @@ def another_vm_sees_none():
     host.call("vm.stop", name="two")
 
 
+def a_clone_has_its_own():
+    def names(vm):
+        return {v["name"] for v in host.call("var.list", name=vm)["variables"]}
+
+    config = host.vm("one")["config"]
+    host.call("vm.clone", name="one", new_name="copy")
+    report.equal("a clone has them all", names("copy"), names("one"))
+    report.equal("with what is in them", stored("First", "copy"), b"beta")
+    host.call("vm.delete", name="one")
+    report.equal("its own: they stay when the first goes",
+                 stored("First", "copy"), b"beta")
+    host.call("vm.delete", name="copy")
+    host.call("vm.define", config=config)
+    report.equal("and go with it", names("one"), set())
+
+
 def deleted_with_the_vm():
     host.call("vm.delete", name="one")
     define(host, "one", disk)
@@ -145,5 +161,6 @@ def deleted_with_the_vm():
 
 guarded(firmware_variables_are_listed, in_sqlite_before_setvariable_returns,
         kill_9_of_the_supervisor, kill_9_of_the_daemon, kill_9_of_both,
-        stop_and_new_disk, another_vm_sees_none, deleted_with_the_vm)
+        stop_and_new_disk, another_vm_sees_none,
+        a_clone_has_its_own, deleted_with_the_vm)
 report.end()

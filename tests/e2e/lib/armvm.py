@@ -203,6 +203,7 @@ class Console:
 
 class Host:
     """One armvmd with directories of its own."""
+    LOG_LINES = 100     # shown of its log when a check failed
 
     def __init__(self, prefix="armvm-test-"):
         self.dir = tempfile.mkdtemp(prefix=prefix)
@@ -315,6 +316,9 @@ class Host:
         for pid in pids:
             if alive(pid):
                 os.kill(pid, signal.SIGKILL)
+        if report.failed and os.path.exists(self.log):
+            for line in self.log_text().split("\n")[-self.LOG_LINES:]:
+                report.note(f"{self.log}: {line}")
         shutil.rmtree(self.dir, ignore_errors=True)
 
 

@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+"""What of a VM's life is Xen's own; the rest is tests/e2e/both/test_story.py."""
+import os
+
+from xen_scene import (BOOT_S, GUEST, Host, alive, crash, domains, domid,
+                       finish, guarded, nothing_is_left, report)
+
+host = Host().start()
+
+
+def ctl(*arguments):
+    """armvmctl, which has to succeed; what it printed."""
+    status, out, err = host.ctl(*arguments)
+    report.equal(" ".join(arguments[:2]), (status, err), (0, ""))
+    return out
+
+
+def host_info():
+    out = ctl("host", "info")
+    report.match("Xen and its version", r"xen +available, version 4\.17", out)
+    report.match("no KVM, and why", r"kvm +not available: .*/dev/kvm", out)
+    report.match("what guests may have", r"guests +up to 128 vCPUs.*GICv[23]",
+                 out)
+
+
+def create_and_start():
+    ctl("create", "web", "--kernel", f"{GUEST}/vmlinuz", "--initrd",
+        f"{GUEST}/initrd.img", "--cmdline", "quiet panic=-1 armvm=1",
+        "--memory", "256M", "--vcpus", "2")
+    ctl("start", "web")
+    report.match("auto took Xen", r"web +running +xen", ctl("list"))
+    report.equal("one domain", list(domains().values()), ["web"])
+
+
+def consoles_name():
+    console = host.console("web")
+    console.ready(BOOT_S)
+    out, _ = console.run("cat /proc/cmdline; nproc; cat /sys/hypervisor/type")
+    report.match("its command line, with the console's name",
+                 r"armvm=1 console=ttyAMA0", out)
+    report.match("2 vCPUs under Xen", r"\n2\r?\nxen", out)
+    console.close()
+
+
+def sandbox():
+    pid = host.vm("web")["pid"]
+    with open(f"/proc/{pid}/status", encoding="utf-8") as f:
+        status = dict(line.split(":\t", 1) for line in f if ":\t" in line)
+    report.equal("no_new_privs", status["NoNewPrivs"].strip(), "1")
+    report.equal("seccomp filter", status["Seccomp"].strip(), "2")
+    report.equal("no capability but for the network (CAP_NET_ADMIN)",
+                 int(status["CapEff"], 16) | int(status["CapPrm"], 16)
+                 | int(status["CapBnd"], 16), 1 << 12)
+    report.equal("a root of what it needs",
+                 sorted(os.listdir(f"/proc/{pid}/root")),
+                 ["dev", "proc", "run", "sys", "var"])
+
+
+def reset():
+    number = domid("web")
+    ctl("reset", "web")
+    host.console("web").expect("armvm-guest ready.*armvm-guest ready", BOOT_S)
+    report.equal("one domain, as before, but another",
+                 (list(domains().values()), domid("web") == number),
+                 (["web"], False))
+
+
+def graceful_shutdown():
+    pid = host.vm("web")["pid"]
+    ctl("shutdown", "web", "--timeout", "60s")
+    report.equal("stopped, and why", (host.vm("web")["state"],
+                                      host.vm("web")["reason"]),
+                 ("stopped", "the guest powered off"))
+    report.check("its process is gone", not alive(pid))
+    report.match("its last words are in the log", r"power button|Power down",
+                 ctl("log", "web"))
+    nothing_is_left(host, "shut down")
+
+
+def crash_is_seen():
+    """Linux on ARM does not tell Xen of a panic; what Xen ends it for, it
+    does."""
+    host.call("vm.start", name="web")
+    host.console("web").ready(BOOT_S)
+    crash(domid("web"))
+    host.wait_state("web", "crashed", 60)
+    report.match("and why", r"the guest crashed", host.vm("web")["reason"])
+    nothing_is_left(host, "crashed")
+
+
+def crash_can_be_kept():
+    ctl("set", "web", "--on-crash", "preserve")
+    host.call("vm.start", name="web")
+    number = domid("web")
+    crash(number)
+    host.wait_state("web", "paused", 60)
+    report.equal("preserved, to be looked at", domid("web"), number)
+    status, _, err = host.ctl("resume", "web")
+    report.check("it cannot go on", status != 0 and "crashed" in err, err)
+    ctl("stop", "web")
+    nothing_is_left(host, "a crash that was kept")
+
+
+guarded(host_info, create_and_start, consoles_name, sandbox, reset,
+        graceful_shutdown, crash_is_seen, crash_can_be_kept)
+finish(host)
