@@ -127,6 +127,7 @@ static inline void fake_put(const char *path, const void *value, size_t size)
 	if (size >= sizeof(node->value))
 		size = sizeof(node->value) - 1;
 	memcpy(node->value, value, size);
+	node->value[size] = '\0';
 	node->size = (unsigned)size;
 	fake_changed(path, false);
 }
