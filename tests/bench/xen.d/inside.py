@@ -7,9 +7,11 @@ Usage: inside.py OUT SECTION...    {row: {machine: [figures]}} in OUT (JSON)
 import json
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import tty
 
@@ -56,6 +58,15 @@ def pss(pid):
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
         return next(int(line.split()[1]) for line in f
                     if line.startswith("Pss:"))
+
+
+def pump(source, sink, _open):
+    """What one end says, to the other, until one of them is gone."""
+    try:
+        while part := os.read(source, 65536):
+            os.write(sink, part)
+    except OSError:
+        pass
 
 
 class Ours:
@@ -134,9 +145,14 @@ class Xl:
     def console(self, name):
         domid = sh("xl", "domid", "xl-" + name)
         path = sh("xenstore-read", f"/local/domain/{domid}/console/tty")
-        fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
-        tty.setraw(fd)
-        return Console(fd, name)
+        terminal = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        tty.setraw(terminal)
+        ours, theirs = socket.socketpair()
+        for source, sink in ((terminal, theirs.fileno()),
+                             (theirs.fileno(), terminal)):
+            threading.Thread(target=pump, args=(source, sink, theirs),
+                             daemon=True).start()
+        return Console(ours.detach(), name)
 
     def server(self, name):
         """The xl that stays to see the domain end."""
