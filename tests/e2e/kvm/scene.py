@@ -89,6 +89,14 @@ def boot(host, name, timeout=BOOT_S):
     return console
 
 
+def busy(disk):
+    """The guest's command that keeps writing to a disk, until /tmp/busy is no
+    more there."""
+    return (f"touch /tmp/busy; while [ -e /tmp/busy ]; do dd if=/dev/zero "
+            f"of=/dev/{disk} bs=64k count=64 conv=fsync 2>/dev/null; done & "
+            "sleep 0.3")
+
+
 def address_of(interface):
     shown = subprocess.run(["ip", "-o", "link", "show", interface],
                            check=True, capture_output=True, text=True).stdout

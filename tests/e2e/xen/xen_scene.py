@@ -10,7 +10,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "kvm"))
 # pylint: disable=wrong-import-position,unused-import
-from scene import (BOOT_S, GUEST, Host, RpcError, alive, boot, guarded, image,
+from scene import (BOOT_S, GUEST, Host, RpcError, alive, boot, busy, guarded, image,
                    report, wait_for)
 
 
