@@ -81,23 +81,6 @@ static int take_roles(struct handover *h, const struct configure_request *q,
 	return 0;
 }
 
-static void params_close(struct vmm_params *p)
-{
-	fd_close(p->hypervisor_fd);
-	fd_close(p->firmware_fd);
-	fd_close(p->kernel_fd);
-	fd_close(p->initrd_fd);
-	fd_close(p->nvram_fd);
-	fd_close(p->snapshot_fd);
-	fd_close(p->vsock_fd);
-	for (size_t i = 0; i < VM_FILESYSTEMS_MAX; i++)
-		fd_close(p->filesystems[i]);
-	for (size_t i = 0; i < VM_DISKS_MAX; i++)
-		fd_close(p->disks[i].fd);
-	for (size_t i = 0; i < VM_NICS_MAX; i++)
-		fd_list_done(&p->nics[i].fds);
-}
-
 /* One more for each queue is called ID/1, ID/2, ... */
 static bool take_queue(struct fd_list *fds, struct handover *h,
 		       const char *prefix, const char *id, unsigned queue)
@@ -269,7 +252,7 @@ static int create_backend(struct supervisor *s,
 	if (r == 0)
 		r = agent_new(&s->loop, s->name, &s->agent, e);
 	if (r < 0) {
-		params_close(&p);
+		vmm_params_close(&p);
 		return r;
 	}
 	s->ops = backend->ops;

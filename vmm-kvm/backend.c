@@ -240,7 +240,7 @@ static void kvm_destroy(struct vmm *v)
 		machine_done(&v->machine);
 	}
 	notes_done(&v->notes);
-	backend_close_params(&v->params);
+	vmm_params_close(&v->params);
 	uv_timer_stop(&v->again);
 	uv_close((uv_handle_t *)&v->async, on_async_closed);
 }
@@ -325,7 +325,7 @@ static int kvm_create(const struct vmm_params *params, struct vmm **ret,
 
 	if (r) {
 		free(v);
-		backend_close_params(&p);
+		vmm_params_close(&p);
 		return error_set(e, r, "out of memory");
 	}
 	uv_timer_init(p.loop, &v->again);

@@ -66,10 +66,9 @@ void backend_tell_filesystems(struct vmm *v);
 int backend_resize(struct vmm *v, const char *id, struct error *e);
 int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e);
 
-/* backend_params.c: what no KVM machine can be made of; every descriptor. */
+/* backend_params.c: what no KVM machine can be made of. */
 int backend_check_params(const struct vmm_params *p,
 			 struct error *e) must_check;
-void backend_close_params(struct vmm_params *p);
 int backend_shutdown(struct vmm *v, struct error *e);
 bool backend_button_heard(struct vmm *v);
 int backend_set_balloon(struct vmm *v, uint64_t bytes, struct error *e);

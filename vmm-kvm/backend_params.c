@@ -33,21 +33,3 @@ int backend_check_params(const struct vmm_params *p, struct error *e)
 			format_size(VM_MEMORY_MIN, least, sizeof(least)));
 	return 0;
 }
-
-void backend_close_params(struct vmm_params *p)
-{
-	p->hypervisor_fd = fd_close(p->hypervisor_fd);
-	p->firmware_fd = fd_close(p->firmware_fd);
-	p->kernel_fd = fd_close(p->kernel_fd);
-	p->initrd_fd = fd_close(p->initrd_fd);
-	p->nvram_fd = fd_close(p->nvram_fd);
-	p->snapshot_fd = fd_close(p->snapshot_fd);
-	if (p->config->vsock.cid)
-		p->vsock_fd = fd_close(p->vsock_fd);
-	for (size_t i = 0; i < p->config->n_filesystems; i++)
-		p->filesystems[i] = fd_close(p->filesystems[i]);
-	for (size_t i = 0; i < p->config->n_disks; i++)
-		p->disks[i].fd = fd_close(p->disks[i].fd);
-	for (size_t i = 0; i < p->config->n_nics; i++)
-		fd_list_done(&p->nics[i].fds);
-}

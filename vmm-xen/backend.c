@@ -36,26 +36,6 @@ static void on_soon(uv_timer_t *timer)
 	}
 }
 
-static void close_params(const struct vmm_params *p)
-{
-	fd_close(p->hypervisor_fd);
-	fd_close(p->firmware_fd);
-	fd_close(p->kernel_fd);
-	fd_close(p->initrd_fd);
-	fd_close(p->nvram_fd);
-	fd_close(p->snapshot_fd);
-	fd_close(p->vsock_fd);
-	for (size_t i = 0; i < VM_FILESYSTEMS_MAX; i++)
-		fd_close(p->filesystems[i]);
-	for (size_t i = 0; i < p->config->n_disks; i++)
-		fd_close(p->disks[i].fd);
-	for (size_t i = 0; i < p->config->n_nics; i++) {
-		struct fd_list fds = p->nics[i].fds;
-
-		fd_list_done(&fds);
-	}
-}
-
 static void handle_closed_cb(uv_handle_t *handle)
 {
 	struct vmm *v = handle->data;
@@ -169,6 +149,7 @@ static int make(struct vmm *v, const struct vmm_params *p, struct error *e)
 static int xen_create(const struct vmm_params *p, struct vmm **ret,
 		      struct error *e)
 {
+	struct vmm_params consumed = *p;
 	uv_timer_t *timers[3];
 	struct vmm *v = NULL;
 	int r = check_params(p, e);
@@ -178,7 +159,7 @@ static int xen_create(const struct vmm_params *p, struct vmm **ret,
 		r = v ? 0 : error_set(e, -ENOMEM, "out of memory");
 	}
 	if (r < 0) {
-		close_params(p);
+		vmm_params_close(&consumed);
 		return r;
 	}
 	v->config = p->config;
@@ -196,7 +177,7 @@ static int xen_create(const struct vmm_params *p, struct vmm **ret,
 		timers[i]->data = v;
 	}
 	r = make(v, p, e);
-	close_params(p);
+	vmm_params_close(&consumed);
 	if (r < 0)
 		xen_release(v);
 	else
