@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "daemon/interface.h"
 #include "daemon/nic_host.h"
 #include "daemon/nic_mac.h"
 #include "daemon/supervisor_link.h"
@@ -35,7 +36,7 @@ static int bridge_join(int sock, const char *bridge, const char *tap,
 	struct ifreq ifr = {0};
 
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", bridge);
-	ifr.ifr_ifindex = (int)if_nametoindex(tap);
+	ifr.ifr_ifindex = interface_index(tap);
 	if (ioctl(sock, SIOCBRADDIF, &ifr) < 0)
 		return error_set(e, -errno,
 				 "cannot join %s to bridge \"%s\": %m (see: "
@@ -204,8 +205,8 @@ static int tap_open(const struct nic_config *nic, int64_t vm_id,
 		made_prefix(vm_id, name);
 		strcat(name, "%d");
 	}
-	fresh = if_nametoindex(name) == 0;
-	if (nic->bridge && if_nametoindex(nic->bridge) == 0)
+	fresh = !nic->tap || interface_index(name) == 0;
+	if (nic->bridge && interface_index(nic->bridge) == 0)
 		return error_set(e, -ENOENT,
 				 "bridge \"%s\" does not exist; make it with: "
 				 "ip link add %s type bridge",
@@ -282,7 +283,7 @@ size_t nic_host_interfaces(const struct vm *vm, int *ret)
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->n_nics; i++) {
-		int index = c->nics[i].tap ? (int)if_nametoindex(c->nics[i].tap)
+		int index = c->nics[i].tap ? interface_index(c->nics[i].tap)
 					   : 0;
 
 		made |= c->nics[i].bridge && !c->nics[i].tap;
@@ -294,7 +295,7 @@ size_t nic_host_interfaces(const struct vm *vm, int *ret)
 		int index;
 
 		snprintf(name, sizeof(name), "%s%u", prefix, i);
-		index = (int)if_nametoindex(name);
+		index = interface_index(name);
 		if (index)
 			ret[n++] = index;
 	}

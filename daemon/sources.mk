@@ -3,7 +3,7 @@ SRCS += daemon/host_probe.c daemon/link_hold.c daemon/link_start.c daemon/manage
 	daemon/rpc_guest.c daemon/device_op.c daemon/rpc_device.c \
 	daemon/rpc_event.c daemon/rpc_host.c daemon/rpc_var.c daemon/rpc_vm.c \
 	daemon/supervisor_link.c \
-	daemon/nic_host.c daemon/nic_mac.c daemon/passt.c daemon/tap_stats.c daemon/vm.c daemon/vm_device_config.c \
+	daemon/interface.c daemon/nic_host.c daemon/nic_mac.c daemon/passt.c daemon/tap_stats.c daemon/vm.c daemon/vm_device_config.c \
 	daemon/vm_devices.c daemon/vm_nic.c daemon/vm_nvram.c daemon/rpc_console.c \
 	daemon/vm_live.c daemon/vm_resize.c daemon/vm_console.c daemon/vm_log.c \
 	daemon/vm_run.c daemon/vm_start.c daemon/vm_wait.c
@@ -14,7 +14,7 @@ SRCS += daemon/rpc_define.c daemon/rpc_list.c daemon/tidy.c daemon/turn.c \
 SRCS += daemon/access.c daemon/conf.c daemon/listen.c daemon/metrics.c daemon/metrics_vm.c daemon/rpc_stats.c \
 	daemon/vm_stats.c \
 	daemon/scope.c daemon/service.c
-TESTS += tests/unit/test_conf.c
+TESTS += tests/unit/test_conf.c tests/unit/test_interface.c
 SRCS += daemon/job_steer.c daemon/rpc_snapshot.c daemon/save_file.c \
 	daemon/snapshot_file.c daemon/snapshot_lead.c daemon/snapshot_vars.c \
 	daemon/vm_restore.c daemon/vm_save.c

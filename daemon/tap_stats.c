@@ -1,20 +1,9 @@
 #include "daemon/tap_stats.h"
 
 #include <linux/rtnetlink.h>
-#include <net/if.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <string.h>
 
-#include "lib/base/fd.h"
-
-#define ANSWER_MAX KIB(32)
-
-struct question {
-	struct nlmsghdr header;
-	struct ifinfomsg info;
-	struct rtattr name;
-	char text[IFNAMSIZ];
-};
+#include "daemon/interface.h"
 
 static const struct rtattr *find(const struct rtattr *at, int left,
 				 unsigned short type)
@@ -45,7 +34,7 @@ static void take(const struct nlmsghdr *h, size_t size,
 	struct rtnl_link_stats64 s;
 	int left;
 
-	if (!NLMSG_OK(h, size) || h->nlmsg_type != RTM_NEWLINK)
+	if (!NLMSG_OK(h, size))
 		return;
 	attributes = IFLA_RTA(NLMSG_DATA(h));
 	left = (int)IFLA_PAYLOAD(h);
@@ -62,23 +51,9 @@ static void take(const struct nlmsghdr *h, size_t size,
 void tap_stats_read(const char *tap, struct io_flow_stats *rx,
 		    struct io_flow_stats *tx)
 {
-	_Alignas(struct nlmsghdr) uint8_t answer[ANSWER_MAX];
-	_cleanup_close_ int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
-					  NETLINK_ROUTE);
-	struct question q = {
-		.header = {.nlmsg_len = sizeof(q),
-			   .nlmsg_type = RTM_GETLINK,
-			   .nlmsg_flags = NLM_F_REQUEST},
-		.name = {.rta_len = RTA_LENGTH(sizeof(q.text)),
-			 .rta_type = IFLA_IFNAME},
-	};
-	ssize_t n;
+	_Alignas(struct nlmsghdr) uint8_t answer[INTERFACE_ANSWER_MAX];
+	ssize_t n = interface_ask(tap, answer, sizeof(answer));
 
-	strncpy(q.text, tap, sizeof(q.text) - 1);
-	/* The kernel answers from within send(). */
-	if (sock < 0 || send(sock, &q, sizeof(q), 0) != sizeof(q))
-		return;
-	n = recv(sock, answer, sizeof(answer), MSG_DONTWAIT);
 	if (n > 0)
 		take((const void *)answer, (size_t)n, rx, tx);
 }

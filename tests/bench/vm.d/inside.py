@@ -21,7 +21,7 @@ from perf import Counter, First, mount_tracing, syscalls_of  # noqa: E402
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "1"))
 IDLE = float(os.environ.get("BENCH_IDLE", "60"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
-DISK_TURNS = 3
+TURNS = 3
 figures = {}
 
 
@@ -125,7 +125,7 @@ def counts(machine, depth):
 
 def rates(machines, row, *words):
     """In turns, so that what else the machine does meets all alike."""
-    for _ in range(DISK_TURNS):
+    for _ in range(TURNS):
         for machine in machines:
             requests, _, seconds, _, _ = load(machine, "/dev/vda", *words,
                                               SECONDS / 2)
@@ -184,12 +184,16 @@ def rate(text):
     return int(m[1]) / float(m[2]) / (1 << 20)
 
 
-def transfers(machine, row, net, tap):
+def wire(machine, net):
+    tap = "tap-" + machine.name
     subprocess.run(["ip", "addr", "replace", f"10.9.{net}.1/24", "dev", tap],
                    check=True)
     subprocess.run(["ip", "link", "set", tap, "up"], check=True)
     machine.console.run(f"ip addr add 10.9.{net}.2/24 dev eth0; "
                         "ip link set eth0 up; sleep 3")
+
+
+def transfers(machine, row, net):
     server = receive(9000)
     _, status = machine.console.run(
         f"/tmp/load - send 10.9.{net}.1:9000 - {SECONDS}", 120)
@@ -207,19 +211,26 @@ def transfers(machine, row, net, tap):
 def section_net(machines):
     """TCP out of the guest and into it, with vhost and without."""
     subprocess.run(["cp", f"{SRC}/build/bench/load", WORK + "/load"], check=True)
+    for machine in machines:
+        shutil.copyfile(WORK + "/load.raw", f"{WORK}/load-{machine.name}.raw")
     subprocess.run(["ip", "tuntap", "add", "tap-peer", "mode", "tap"],
                    check=True)
     for net, row in enumerate(("vhost", "plain")):
+        name = f"net-{row}"
         for machine in machines[:2]:
-            name = f"net-{row}"
-            machine.define(name, [WORK + "/load.raw"], direct=True, nic=row)
+            machine.define(name, [WORK + f"/load-{machine.name}.raw"],
+                           direct=True, nic=row)
             machine.start(name)
             ready(machine)
             machine.console.run("dd if=/dev/vda of=/tmp/load bs=64k "
                                 "2>/dev/null; chmod 755 /tmp/load")
-            transfers(machine, name, net, "tap-" + machine.name)
+            wire(machine, 2 * net + machines.index(machine))
+        for _ in range(TURNS):
+            for machine in machines[:2]:
+                transfers(machine, name, 2 * net + machines.index(machine))
+        for machine in machines[:2]:
             machine.stop()
-            time.sleep(1)
+        time.sleep(1)
 
 
 def section_attach(machines):
