@@ -86,6 +86,11 @@ uint64_t blockdev_capacity_sectors(const struct blockdev *b)
 	return b->size_bytes / BLOCKDEV_SECTOR;
 }
 
+uv_loop_t *blockdev_loop(const struct blockdev *b)
+{
+	return b->loop;
+}
+
 bool blockdev_readonly(const struct blockdev *b)
 {
 	return b->readonly;

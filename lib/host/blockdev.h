@@ -50,6 +50,8 @@ DEFINE_CLEANUP(blockdev_free, struct blockdev *)
 
 uint64_t blockdev_capacity_sectors(const struct blockdev *b);
 bool blockdev_readonly(const struct blockdev *b);
+/* The one it was opened for. */
+uv_loop_t *blockdev_loop(const struct blockdev *b);
 /* Look at the size again, after the file or device was resized. */
 int blockdev_refresh(struct blockdev *b) must_check;
 

@@ -19,7 +19,7 @@ TESTS += tests/unit/test_virtio_balloon.c
 SRCS += vmm-kvm/devices/msix.c vmm-kvm/devices/pci.c \
 	vmm-kvm/devices/pci_host.c vmm-kvm/devices/pcie_port.c \
 	vmm-kvm/devices/virtio.c \
-	vmm-kvm/devices/virtio_blk.c vmm-kvm/devices/virtio_blk_requests.c vmm-kvm/devices/virtio_console.c \
+	vmm-kvm/devices/virtio_blk.c vmm-kvm/devices/virtio_blk_batch.c vmm-kvm/devices/virtio_blk_requests.c vmm-kvm/devices/virtio_console.c \
 	vmm-kvm/devices/virtio_net.c vmm-kvm/devices/virtio_net_ctrl.c \
 	vmm-kvm/devices/virtio_net_filter.c vmm-kvm/devices/virtio_net_rx.c \
 	vmm-kvm/devices/virtio_net_tx.c \
@@ -28,7 +28,7 @@ SRCS += vmm-kvm/devices/msix.c vmm-kvm/devices/pci.c \
 	vmm-kvm/devices/virtio_rng.c vmm-kvm/devices/virtqueue.c
 TESTS += tests/unit/test_msix.c tests/unit/test_pci.c \
 	tests/unit/test_pcie_port.c \
-	tests/unit/test_virtio_blk.c tests/unit/test_virtio_blk_errors.c tests/unit/test_virtio_blk_range.c \
+	tests/unit/test_virtio_blk.c tests/unit/test_virtio_blk_batch.c tests/unit/test_virtio_blk_errors.c tests/unit/test_virtio_blk_range.c \
 	tests/unit/test_virtio_console.c \
 	tests/unit/test_virtio_net.c tests/unit/test_virtio_net_ctrl.c tests/unit/test_virtio_net_state.c tests/unit/test_virtio_net_times.c \
 	tests/unit/test_virtio_mmio.c \

@@ -65,6 +65,7 @@ static void blk_free(struct virtio_dev *d)
 
 	blockdev_free(blk->blockdev);
 	virtio_blk_drop_held(blk);
+	virtio_blk_batches_free(blk->batches);
 	free(blk);
 }
 
@@ -90,7 +91,9 @@ int virtio_blk_new(const struct virtio_blk_params *params,
 	uint64_t features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY |
 			    F_CONFIG_WCE;
 
-	if (!blk) {
+	if (!blk || virtio_blk_batches_new(blk, blockdev_loop(params->blockdev),
+					   n_queues) < 0) {
+		free(blk);
 		blockdev_free(params->blockdev);
 		return error_set(e, -ENOMEM, "out of memory for virtio-blk");
 	}

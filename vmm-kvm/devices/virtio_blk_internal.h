@@ -48,6 +48,7 @@ struct blk_config {
 _Static_assert(sizeof(struct blk_config) == 60, "5.2.4");
 
 struct blk_request;
+struct blk_batches;
 
 struct virtio_blk {
 	struct virtio_dev dev;
@@ -55,6 +56,7 @@ struct virtio_blk {
 	struct blk_config config;
 	char serial[VIRTIO_BLK_SERIAL_MAX]; /* NUL-padded, not terminated */
 	struct virtq_chain chain;	    /* the one being started */
+	struct blk_batches *batches;	    /* owned */
 	unsigned busy;			    /* requests the blockdev has */
 	bool fenced; /* the guest waits for them: it has reset us */
 	struct blk_request *held, **held_end; /* failed, in that order */
@@ -72,5 +74,18 @@ static inline struct virtio_blk *virtio_blk_of(struct virtio_dev *d)
 void virtio_blk_kick(struct virtio_dev *d, unsigned index);
 /* Free the requests of a driver that has them no more. */
 void virtio_blk_drop_held(struct virtio_blk *blk);
+
+/* virtio_blk_batch.c: how many requests a driver shall gather before it
+ * notifies us. Loop thread. -ENOMEM. */
+int virtio_blk_batches_new(struct virtio_blk *blk, uv_loop_t *loop,
+			   unsigned n) must_check;
+void virtio_blk_batches_free(struct blk_batches *all);
+/* So many requests of the queue more are under way in the host. */
+void virtio_blk_batch_busy(struct virtio_blk *blk, unsigned index, int change);
+/* Before a queue is looked at: how many to ask for. */
+unsigned virtio_blk_batch_begin(struct virtio_blk *blk, unsigned index);
+/* And afterwards: so many were asked for when it was empty, and `n` found. */
+void virtio_blk_batch_end(struct virtio_blk *blk, unsigned index,
+			  unsigned asked, unsigned n);
 
 #endif

@@ -56,9 +56,17 @@ static bool writeback(const struct virtio_blk *blk)
 	return blk->dev.features & F_FLUSH;
 }
 
-/* The blockdev is through with one. */
-static void request_returns(struct virtio_blk *blk)
+/* The blockdev has one. */
+static void request_leaves(struct virtio_blk *blk, unsigned queue)
 {
+	virtio_blk_batch_busy(blk, queue, 1);
+	blk->busy++;
+}
+
+/* The blockdev is through with one. */
+static void request_returns(struct virtio_blk *blk, unsigned queue)
+{
+	virtio_blk_batch_busy(blk, queue, -1);
 	if (--blk->busy == 0 && blk->fenced) {
 		blk->fenced = false;
 		bus_fence_set(blk->dev.bus, false);
@@ -143,7 +151,7 @@ static void on_done(void *cookie, int result)
 			       result < 0 ? STATUS_IOERR : STATUS_OK,
 			       r->written);
 	}
-	request_returns(blk);
+	request_returns(blk, r->queue);
 	virtio_leave(&blk->dev);
 	if (!held)
 		free(r);
@@ -235,7 +243,7 @@ static int start_request(struct virtio_blk *blk, unsigned queue,
 	if (err < 0)
 		free(r);
 	else
-		blk->busy++;
+		request_leaves(blk, queue);
 	return err;
 }
 
@@ -284,7 +292,7 @@ static int start_range(struct virtio_blk *blk, unsigned queue,
 		err = blockdev_zero(blk->blockdev, at, bytes,
 				    range.flags & RANGE_UNMAP, on_done, r);
 	if (err == 0) {
-		blk->busy++;
+		request_leaves(blk, queue);
 		return -EINPROGRESS;
 	}
 	free(r);
@@ -347,8 +355,9 @@ static bool handle(struct virtio_blk *blk, unsigned queue,
 void virtio_blk_kick(struct virtio_dev *d, unsigned index)
 {
 	struct virtio_blk *blk = virtio_blk_of(d);
-	unsigned n;
+	unsigned n, batch = virtio_blk_batch_begin(blk, index);
 
+	virtqueue_ask_for(&d->queues[index], batch);
 	/* One ring full a turn, so that a guest cannot hold the loop. */
 	for (n = 0; n < QUEUE_SIZE && virtio_pop(d, index, &blk->chain); n++)
 		if (!handle(blk, index, &blk->chain)) {
@@ -357,6 +366,7 @@ void virtio_blk_kick(struct virtio_dev *d, unsigned index)
 		}
 	if (n == QUEUE_SIZE)
 		virtio_kick_later(d, index);
+	virtio_blk_batch_end(blk, index, batch, n);
 	blockdev_submit(blk->blockdev);
 }
 

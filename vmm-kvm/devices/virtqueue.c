@@ -194,15 +194,26 @@ static int available(struct virtqueue *q)
 	return waiting > owned || owned > q->size ? -EPROTO : waiting;
 }
 
-/* Ask for a notification of the next chain, and look again: the driver may
- * have added one before it saw the request (2.7.10). */
+/* Ask for a notification of the next chain, or of as many as are to come, and
+ * look again: the driver may have added them before it saw the request
+ * (2.7.10). */
 static int wait_for_more(struct virtqueue *q)
 {
+	uint16_t ahead = q->batch ? q->batch - 1 : 0;
+	int r;
+
 	if (!q->event_index)
 		return 0; /* without it we never suppress notifications */
-	virtq_store16(q->used + AVAIL_EVENT(q->size), q->last_avail);
+	virtq_store16(q->used + AVAIL_EVENT(q->size),
+		      (uint16_t)(q->last_avail + ahead));
 	virtq_full_barrier();
-	return available(q);
+	r = available(q);
+	return r > 0 && r <= ahead ? 0 : r;
+}
+
+void virtqueue_ask_for(struct virtqueue *q, unsigned n)
+{
+	q->batch = (uint16_t)MIN(n, q->size);
 }
 
 /* 1: *ret_head is the next chain's. As virtqueue_pop() otherwise. */

@@ -15,7 +15,8 @@
  *  2. While `ready`, the three rings lay in RAM when it was set, and RAM does
  *     not change while the guest runs: the ring pointers stay valid.
  *  3. When virtqueue_pop() returns 0 the driver has been told to notify of the
- *     next buffer it adds.
+ *     next buffer it adds, or once there are as many as virtqueue_ask_for()
+ *     asks for: fewer may then wait unseen.
  *
  * Thread: with the device lock held.
  */
@@ -59,6 +60,7 @@ struct virtqueue {
 	struct virtqueue_packed *ring; /* owned; a ready packed one's state */
 	/* Of a split one. */
 	uint16_t last_avail, used_index, signalled;
+	uint16_t batch; /* virtqueue_ask_for(); 0: 1 */
 };
 
 /* A popped chain: buffers the device reads (out), then those it writes (in). */
@@ -95,6 +97,13 @@ int virtqueue_enable(struct virtqueue *q) must_check;
  * malformed and the queue now broken; -ESHUTDOWN if it was not usable before.
  */
 int virtqueue_pop(struct virtqueue *q, struct virtq_chain *ret) must_check;
+/*
+ * From when the queue is found empty next, have the driver notify only when `n`
+ * chains wait, at least 1 and at most what it may have out. Who asks for more
+ * than one has to look at the queue after a while. Drivers without the event
+ * index, and packed rings, notify of each. Forgotten by virtqueue_reset().
+ */
+void virtqueue_ask_for(struct virtqueue *q, unsigned n);
 /* For who saves and restores it: a ready queue, not broken, no chain out. A
  * packed ring takes positions below its size: else -EINVAL. */
 void virtqueue_position(const struct virtqueue *q,
