@@ -354,6 +354,32 @@ static void test_event_index(void **state)
 	assert_int_equal(*avail_event, 3);
 }
 
+/* How many shall wait before the driver notifies us. */
+static void test_asking_for_several(void **state)
+{
+	struct fixture *f = *state;
+	const uint16_t *avail_event = vring_u16(
+		&f->ring, f->ring.used + 4 + 8 * f->ring.size);
+
+	f->q.event_index = true;
+	vring_desc(&f->ring, f->ring.desc, 0, DATA_GPA, 16, 0, 0);
+	virtqueue_ask_for(&f->q, 3);
+	assert_int_equal(virtqueue_pop(&f->q, &f->chain), 0);
+	assert_int_equal(*avail_event, 2);
+	/* Who looks finds what is there all the same. */
+	vring_add(&f->ring, 0);
+	assert_int_equal(virtqueue_pop(&f->q, &f->chain), 1);
+	assert_int_equal(virtqueue_pop(&f->q, &f->chain), 0);
+	assert_int_equal(*avail_event, 3);
+	/* Never more than a driver can have out. */
+	virtqueue_ask_for(&f->q, UINT16_MAX);
+	assert_int_equal(virtqueue_pop(&f->q, &f->chain), 0);
+	assert_int_equal(*avail_event, 1 + f->ring.size - 1);
+	virtqueue_ask_for(&f->q, 1);
+	assert_int_equal(virtqueue_pop(&f->q, &f->chain), 0);
+	assert_int_equal(*avail_event, 1);
+}
+
 static void test_iov(void **state)
 {
 	char a[4] = "abcd", b[4] = "efgh", out[8];
@@ -391,6 +417,7 @@ int main(void)
 		TEST(test_unpop_and_publish),
 		TEST(test_no_interrupt_flag),
 		TEST(test_event_index),
+		TEST(test_asking_for_several),
 		TEST(test_iov),
 	};
 

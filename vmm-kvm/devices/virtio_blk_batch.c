@@ -5,42 +5,40 @@
  * and an interrupt for every single one. VIRTIO 1.2, 2.7.10, lets a device ask
  * for a notification once there are some.
  *
- * How many it can be shows what a turn finds. The number is doubled as long as
- * turns find half as many again, which somebody who waits for each never
- * brings about. When nobody notifies us in time, the number was too high, and
- * it begins at one again: with ever more proof asked for, if someone waited.
+ * How many it can be is tried: turns that find more than one, which somebody
+ * who waits for each never brings about, have the number doubled, and so does
+ * every number that has held for a while. When nobody notifies us in time it
+ * was too high; if somebody had to wait for that, the next trial takes longer
+ * to come.
  */
 #include "vmm-kvm/devices/virtio_blk_internal.h"
 
 #define BATCH_MAX 16
 /* What has to be collected before the number is doubled: a turn that finds
- * more counts FOUND_MORE, another takes one away. */
-#define NEED_MIN   16
-#define NEED_MAX   1024
-#define FOUND_MORE 2
-/* The longest that a request waits for others. */
+ * half as many again counts FOUND_MORE, another one, or, where each is notified
+ * of, takes one away. */
+#define NEED_MIN   64
+#define NEED_MAX   4096
+#define FOUND_MORE 8
+/* The longest that a request waits for others, by how fast they come. */
 #define WAIT_MIN_MS 2
-#define WAIT_MAX_MS 20
+#define WAIT_MAX_MS 40
+#define NS_PER_MS   1000000ull
 
 struct blk_batch {
 	uv_timer_t timer;
 	struct virtio_blk *blk;
-	unsigned index, busy;
+	unsigned index, busy, last; /* under way; found by the last turn */
 	unsigned wanted, asked; /* what is right, and what we have asked for */
+	bool late;		/* nobody has notified us in time */
 	unsigned score, need;
-	uint64_t last_ms, gap_ms; /* of turns that found something */
+	uint64_t last_ns, gap_ns; /* of turns that found something */
 };
 
 struct blk_batches {
 	unsigned n, open_handles;
 	struct blk_batch queues[];
 };
-
-static void start_anew(struct blk_batch *b)
-{
-	b->wanted = 1;
-	b->score = 0;
-}
 
 /* Nobody has notified us; who has requests waiting shall not wait longer. */
 static void on_timer(uv_timer_t *timer)
@@ -49,9 +47,11 @@ static void on_timer(uv_timer_t *timer)
 	struct virtio_dev *d = &b->blk->dev;
 
 	virtio_enter(d);
-	start_anew(b);
-	b->asked = 0;
+	b->wanted = 1;
+	b->score = 0;
+	b->late = true;
 	virtio_kick(d, b->index);
+	b->late = false;
 	virtio_leave(d);
 }
 
@@ -103,48 +103,69 @@ unsigned virtio_blk_batch_begin(struct virtio_blk *blk, unsigned index)
 {
 	struct blk_batch *b = &blk->batches->queues[index];
 
-	/* With some under way the host is what takes long. */
-	return b->busy ? 1 : b->wanted;
+	/* With more under way than were found last the host is what takes
+	 * long. */
+	return b->busy > b->last ? 1 : b->wanted;
+}
+
+/* Nobody came in time. What is there may be all there ever is: half of that is
+ * right. With less than half of what was asked for somebody has waited. */
+static void judge_late(struct blk_batch *b, unsigned n)
+{
+	if (n <= b->asked / 2 || b->busy > n)
+		b->need = MIN(2 * b->need, NEED_MAX);
+	while (b->wanted < BATCH_MAX && b->wanted * 4 <= n)
+		b->wanted *= 2;
 }
 
 static void judge(struct blk_batch *b, unsigned n)
 {
 	unsigned asked = b->asked;
 
-	if (asked == 0) {
-		/* Not notified in time. */
-		b->need = MIN(2 * b->need, NEED_MAX);
-	} else if (asked != b->wanted) {
+	if (asked != b->wanted)
 		return;
-	} else if (n < asked + (asked + 1) / 2) {
-		b->score -= b->score > 0;
-	} else {
+	if (n >= asked + (asked + 1) / 2)
 		b->score += FOUND_MORE;
-		if (b->score >= b->need && b->wanted < BATCH_MAX) {
-			b->wanted *= 2;
-			b->score = 0;
-		}
+	else if (asked > 1)
+		b->score++;
+	else
+		b->score -= b->score > 0;
+	if (b->score >= b->need && b->wanted < BATCH_MAX) {
+		b->wanted *= 2;
+		b->score = 0;
 	}
+}
+
+/* Four times as long as it took lately. */
+static void timer_start(struct blk_batch *b)
+{
+	uint64_t ms = WAIT_MIN_MS + 4 * b->gap_ns / NS_PER_MS;
+
+	/* The loop's idea of now is from before it waited for this turn. */
+	uv_update_time(b->timer.loop);
+	uv_timer_start(&b->timer, on_timer, MIN(ms, WAIT_MAX_MS), 0);
 }
 
 void virtio_blk_batch_end(struct virtio_blk *blk, unsigned index,
 			  unsigned asked, unsigned n)
 {
 	struct blk_batch *b = &blk->batches->queues[index];
-	uint64_t now = uv_now(b->timer.loop);
+	uint64_t now = uv_hrtime();
 
 	if (n > 0) {
-		judge(b, n);
-		b->gap_ms = (3 * b->gap_ms +
-			     MIN(now - b->last_ms, WAIT_MAX_MS)) /
+		if (b->late)
+			judge_late(b, n);
+		else
+			judge(b, n);
+		b->last = n;
+		b->gap_ns = (3 * b->gap_ns +
+			     MIN(now - b->last_ns, WAIT_MAX_MS * NS_PER_MS)) /
 			    4;
-		b->last_ms = now;
+		b->last_ns = now;
 	}
 	b->asked = asked;
 	if (asked > 1)
-		uv_timer_start(&b->timer, on_timer,
-			       MIN(WAIT_MIN_MS + 4 * b->gap_ms, WAIT_MAX_MS),
-			       0);
+		timer_start(b);
 	else if (uv_is_active((uv_handle_t *)&b->timer))
 		uv_timer_stop(&b->timer);
 }
