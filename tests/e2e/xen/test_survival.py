@@ -25,15 +25,6 @@ def answers(word):
     console.close()
 
 
-def another_supervisor(pid):
-    def is_there():
-        vm = host.vm("web")
-        return vm["pid"] not in (0, None, pid) and vm["state"] == "running"
-
-    wait_for("another supervisor", is_there, 60)
-    report.check("the one before is gone", not alive(pid))
-
-
 def supervisor_killed():
     sh(f"ip link add {BRIDGE} type bridge && ip link set {BRIDGE} up")
     with open(f"{WORK}/root.raw", "wb") as f:

@@ -5,13 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "kvm"))
 # pylint: disable=wrong-import-position,unused-import
-from scene import (BOOT_S, GUEST, Host, RpcError, alive, boot, busy, guarded, image,
-                   report, wait_for)
+from scene import (BOOT_S, GUEST, Host, RpcError, alive, blank, boot, busy,
+                   checksum, filled, guarded, host_ends, image, kill_process,
+                   report, settled, sh, wait_for)
 
 
 def define(host, name, suffix="", cmdline="quiet", **more):
@@ -79,29 +79,6 @@ def nodes(path):
     out = subprocess.run(["xenstore-list", path], stdout=subprocess.PIPE,
                          stderr=subprocess.DEVNULL, text=True, check=False)
     return out.stdout.split()
-
-
-def sh(command):
-    return subprocess.run(command, shell=True, check=True,
-                          stdout=subprocess.PIPE, text=True).stdout.strip()
-
-
-def host_ends():
-    """Loop devices that have a file, dom0's interfaces and backends."""
-    return (sorted(line.split(":")[0]
-                   for line in sh("losetup -a").split("\n") if line),
-            sorted(os.path.basename(p)
-                   for p in glob.glob("/sys/class/net/vif*")),
-            sorted(os.listdir("/sys/bus/xen-backend/devices")))
-
-
-def settled(want, timeout=30):
-    """host_ends(), once they are `want` or time is up: the kernel lets go of
-    files a moment after it has said so."""
-    deadline = time.monotonic() + timeout
-    while host_ends() != want and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return host_ends()
 
 
 def nothing_is_left(host, when):
