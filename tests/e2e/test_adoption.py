@@ -107,6 +107,19 @@ def the_daemon_dies_while_it_is_taken_over():
                  (pid, 4))
 
 
+def what_is_asked_meanwhile_waits():
+    tell("slow-adoption")
+    pid = host.kill_supervisor("web")
+    wait_for("another one", lambda: pid_of() not in (0, None, pid))
+    answer = []
+    thread = threading.Thread(target=lambda: answer.append(host.ctl(
+        "pause", "web")))
+    thread.start()
+    forget("slow-adoption")
+    thread.join(60)
+    report.equal("it is done when it was taken over", answer[0][::2], (0, ""))
+
+
 def it_dies_in_the_middle_of_a_stop():
     tell("die-in-stop")
     host.call("vm.stop", name="web")
@@ -180,7 +193,7 @@ def no_supervisor_stays():
 
 
 guarded(define, its_supervisor_is_killed, so_is_the_daemon,
-        the_daemon_dies_while_it_is_taken_over,
+        the_daemon_dies_while_it_is_taken_over, what_is_asked_meanwhile_waits,
         it_dies_in_the_middle_of_a_stop, it_dies_in_the_middle_of_a_start,
         both_die_in_the_middle_of_a_start, its_machine_is_gone,
         no_supervisor_stays)

@@ -78,6 +78,14 @@ def wait_for(what, predicate, timeout=PATIENCE, interval=0.05):
         time.sleep(interval)
 
 
+def eventually(predicate):
+    """Whether it came true in time."""
+    try:
+        return wait_for("it", predicate, interval=0.2)
+    except TimeoutError:
+        return False
+
+
 def alive(pid):
     """Whether the process runs (a zombie does not)."""
     try:

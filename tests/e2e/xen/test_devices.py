@@ -81,6 +81,12 @@ def load():
                "10.77.0.1; done >/dev/null 2>&1 & sleep 0.3")
 
 
+def guest_has_read(name):
+    """Its partition table, too, for which it would wait for ever as well."""
+    report.equal(f"the guest reads {name}",
+                 guest.until(f"head -c 1 /dev/{name} | wc -c", "1"), "1")
+
+
 def released_under_load():
     guest.says("sleep 1000 < /dev/xvdc & true")
     load()
@@ -103,6 +109,7 @@ def read_only_and_block_device():
                  len(host_ends()[0]), len(before[0]))
     report.equal("the guest knows it is read-only",
                  guest.until("cat /sys/block/xvdc/ro", "1"), "1")
+    guest_has_read("xvdc")
     host.ctl("disk", "remove", "pv", "ro", "--force")
     report.equal("it is gone by force", settled(before), before)
     sh(f"losetup -d {device_path}")
@@ -128,12 +135,14 @@ def cycles():
     fds = len(os.listdir(f"/proc/{pid}/fd"))
     load()
     for i in range(CYCLES):
+        force = i % 5 == 4
         host.call("disk.add", name="pv", live=True,
                   disk={"id": "cyc", "path": DATA})
         host.call("nic.add", name="pv", live=True,
                   nic={"id": "cycnic", "bridge": BRIDGE})
-        host.call("disk.remove", name="pv", id="cyc", live=True,
-                  force=i % 5 == 4)
+        if force:
+            guest_has_read("xvdc")
+        host.call("disk.remove", name="pv", id="cyc", live=True, force=force)
         host.call("nic.remove", name="pv", id="cycnic", live=True)
     guest.says("rm /tmp/busy")
     took = time.monotonic() - began

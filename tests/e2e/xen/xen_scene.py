@@ -5,13 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "kvm"))
 # pylint: disable=wrong-import-position,unused-import
 from scene import (BOOT_S, GUEST, Host, RpcError, alive, blank, boot, busy,
-                   checksum, filled, guarded, host_ends, image, kill_process,
-                   report, settled, sh, wait_for)
+                   checksum, eventually, filled, guarded, host_ends, image,
+                   kill_process, report, settled, sh, wait_for)
 
 
 def define(host, name, suffix="", cmdline="quiet", **more):
@@ -49,6 +50,14 @@ def domains():
     return {int(row[1]): row[0] for row in rows if row[1] != "0"}
 
 
+def flags(name):
+    """What xl list says of its state, as "-b----"; "" for none."""
+    out = subprocess.run(["xl", "list"], check=True, stdout=subprocess.PIPE,
+                         text=True).stdout
+    rows = [line.split() for line in out.split("\n")[1:] if line]
+    return "".join(row[-2] for row in rows if row[0] == name)
+
+
 def domid(name):
     return next(number for number, its in domains().items() if its == name)
 
@@ -79,6 +88,24 @@ def nodes(path):
     out = subprocess.run(["xenstore-list", path], stdout=subprocess.PIPE,
                          stderr=subprocess.DEVNULL, text=True, check=False)
     return out.stdout.split()
+
+
+class Call(threading.Thread):
+    """One call of the API under way."""
+
+    def __init__(self, host, method, **params):
+        super().__init__()
+        self.host, self.what = host, (method, params)
+        self.error, self.done = "", False
+        self.start()
+
+    def run(self):
+        method, params = self.what
+        try:
+            self.host.call(method, **params)
+            self.done = True
+        except (RpcError, OSError) as e:
+            self.error = str(e) or type(e).__name__
 
 
 def nothing_is_left(host, when):
