@@ -16,7 +16,7 @@ from scene import GUEST, Host, blank, boot, guarded, report
 
 host = Host().start()
 disk = blank(host.dir + "/data.raw")
-large = blank(host.dir + "/large.img", 192)
+large = blank(host.dir + "/large.img", 150)
 packed = host.dir + "/vmlinuz.zst"
 guest = None
 
