@@ -94,6 +94,20 @@ def crash_can_be_kept():
     nothing_is_left(host, "a crash that was kept")
 
 
+def crash_is_followed_by_a_start():
+    host.does("set", "web", "--on-crash", "restart")
+    host.call("vm.start", name="web")
+    number, pid = domid("web"), host.vm("web")["pid"]
+    crash(number)
+    host.another_supervisor("web", pid)
+    report.check("another domain, with another supervisor",
+                 list(domains().values()) == ["web"] and
+                 domid("web") != number, domains())
+    host.does("stop", "web")
+    nothing_is_left(host, "a crash that was followed by a start")
+
+
 guarded(host_info, create_and_start, consoles_name, sandbox, reset,
-        graceful_shutdown, crash_is_seen, crash_can_be_kept)
+        graceful_shutdown, crash_is_seen, crash_can_be_kept,
+        crash_is_followed_by_a_start)
 finish(host)
