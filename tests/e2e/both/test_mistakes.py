@@ -3,27 +3,20 @@
 what to do, a status, and nothing left behind."""
 import os
 import shutil
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "kvm"))
 # pylint: disable=wrong-import-position
-from scene import (GUEST, Host, alive, blank, eventually, guarded, host_ends,
-                   report)
+from scene import (GUEST, Host, blank, eventually, guarded, host_ends, report,
+                   supervisors)
 
 host = Host().start()
 disk = blank(host.dir + "/data.raw")
 
 
-def processes():
-    out = subprocess.run(["pgrep", "-x", "armvm-superviso"], check=False,
-                         stdout=subprocess.PIPE, text=True).stdout
-    return [p for p in out.split() if alive(int(p))]
-
-
 def state():
-    return (processes(), sorted(os.listdir(host.runtime)), host_ends(),
+    return (supervisors(), sorted(os.listdir(host.runtime)), host_ends(),
             [(v["name"], v["state"]) for v in host.call("vm.list")["vms"]])
 
 
@@ -81,7 +74,7 @@ def in_use():
             ("start of a running VM", ["start", "taken"], 5, "taken"),
             ("delete of a running VM", ["delete", "taken"], 5, "taken"))
     host.does("stop", "taken")
-    report.check("no process left", eventually(lambda: not processes()))
+    report.check("no process left", eventually(lambda: not supervisors()))
 
 
 def what_it_needs_is_gone():

@@ -5,7 +5,7 @@ status, and nothing left behind."""
 import os
 import subprocess
 
-from scene import Host, alive, guarded, image, report, wait_for
+from scene import Host, guarded, image, report, supervisors, wait_for
 
 host = Host().start()
 disk = image(host, "good")
@@ -18,14 +18,8 @@ def taps():
     return sorted(line.split(":")[1].strip() for line in out.splitlines())
 
 
-def processes():
-    out = subprocess.run(["pgrep", "-x", "armvm-superviso"], check=False,
-                         stdout=subprocess.PIPE, text=True).stdout
-    return [p for p in out.split() if alive(int(p))]
-
-
 def refused(name, arguments, status, *words):
-    before = (taps(), processes(), sorted(os.listdir(host.runtime)),
+    before = (taps(), supervisors(), sorted(os.listdir(host.runtime)),
               host.call("vm.list"))
     code, out, err = host.ctl(*arguments)
     report.equal(f"{name}: exit status", code, status)
@@ -33,7 +27,7 @@ def refused(name, arguments, status, *words):
     for word in words:
         report.check(f"{name}: says {word!r}", word in err, err)
     report.equal(f"{name}: nothing left",
-                 (taps(), processes(), sorted(os.listdir(host.runtime)),
+                 (taps(), supervisors(), sorted(os.listdir(host.runtime)),
                   host.call("vm.list")), before)
 
 

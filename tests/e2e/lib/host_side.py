@@ -6,6 +6,8 @@ import os
 import subprocess
 import time
 
+from armvm import alive
+
 
 def sh(command):
     """What it printed, trimmed; it has to succeed."""
@@ -30,6 +32,13 @@ def filled(path, mib=16):
 def checksum(path):
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def supervisors():
+    """Their processes, whichever daemon's, and if it knows of them or not."""
+    out = subprocess.run(["pgrep", "-x", "armvm-superviso"], check=False,
+                         stdout=subprocess.PIPE, text=True).stdout
+    return [int(pid) for pid in out.split() if alive(int(pid))]
 
 
 def host_ends():

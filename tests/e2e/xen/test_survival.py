@@ -98,11 +98,12 @@ DOWN = (("begun", lambda: True), ("its disk is gone", lambda: not offered()))
 
 
 def the_supervisor():
-    """Unless it has ended meanwhile."""
+    pid = host.vm("web")["pid"]
     try:
-        kill_process(host.vm("web")["pid"] or 0x7fffffff)
+        if pid:
+            kill_process(pid)
     except ProcessLookupError:
-        pass
+        pass  # it has just ended by itself
 
 
 def the_daemon():
