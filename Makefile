@@ -283,6 +283,10 @@ check-host: deps
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 600 tests/host/run --xen --gic 2 --timeout 500 -- \
 		tests/e2e/xen/all gicv2
+	@echo "As a service in dom0:"
+	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
+		--timeout 600 tests/host/run --xen --systemd --timeout 500 -- \
+		tests/e2e/xen/all unit
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 600 tests/host/run --systemd --timeout 500 -- \
 		tests/e2e/systemd

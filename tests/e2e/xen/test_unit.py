@@ -36,7 +36,7 @@ def still_here(word):
 def it_starts():
     install()
     report.equal("systemctl start armvmd",
-                 run("systemctl", "start", "armvmd"), (0, ""))
+                 run("systemctl", "start", "armvmd.socket", "armvmd"), (0, ""))
     report.equal("ready", show("armvmd.service", "ActiveState", "SubState"),
                  ("active", "running"))
     xen = [h for h in host.call("host.info")["hypervisors"]
