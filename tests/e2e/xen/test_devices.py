@@ -8,7 +8,7 @@ import time
 
 from xen_scene import (Host, boot, busy, checksum, define, domid, filled,
                        finish, guarded, guest_reboots, host_ends,
-                       nothing_is_left, report, settled, sh, wait_for)
+                       nodes, nothing_is_left, report, settled, sh, wait_for)
 
 CYCLES = int(os.environ.get("ARMVM_HOTPLUG_CYCLES", "50"))
 BRIDGE = "armvmxbr"
@@ -196,13 +196,23 @@ def reboot():
 
 
 def nonsense_in_its_nodes():
-    front = f"/local/domain/{domid('pv')}/device/vbd/51712/state"
+    """In all that a guest may write of its disk and its interface."""
+    base = f"/local/domain/{domid('pv')}/device"
+    theirs = [f"{base}/{kind}/{number}/{node}" for kind in ("vbd", "vif")
+              for number in nodes(f"{base}/{kind}")
+              for node in nodes(f"{base}/{kind}/{number}")]
+    report.check("nodes of both", {f.split("/")[5] for f in theirs} ==
+                 {"vbd", "vif"}, theirs)
+    pid = host.vm("pv")["pid"]
     for text in ("", "99", "%s%n", "x" * 300, "-4"):
-        subprocess.run(["xenstore-write", "--", front, text], check=True)
+        subprocess.run(["xenstore-write", "--"] +
+                       [word for path in theirs for word in (path, text)],
+                       check=True)
     wait_for("dom0's driver to let go of the disk",
-             lambda: host.device("pv", "disk0")["state"] != "active", 30)
-    report.equal("the supervisor does not mind", host.vm("pv")["state"],
-                 "running")
+             lambda: host.device("pv", "disk0")["state"] != "active")
+    report.equal("the supervisor does not mind",
+                 (host.vm("pv")["state"], host.vm("pv")["pid"]),
+                 ("running", pid))
 
 
 def stopped():
