@@ -280,6 +280,10 @@ check-host: deps
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 2000 tests/host/run --xen --timeout 1900 -- \
 		tests/e2e/xen/all
+	@echo "On Xen with a GICv2:"
+	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
+		--timeout 600 tests/host/run --xen --gic 2 --timeout 500 -- \
+		tests/e2e/xen/all gicv2
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 600 tests/host/run --systemd --timeout 500 -- \
 		tests/e2e/systemd

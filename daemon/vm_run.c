@@ -133,6 +133,10 @@ static void handle_state(struct vm *vm, json_object *message)
 		vm->ended_well = next == VM_STOPPED;
 		return;
 	}
+	/* From now on it knows what its machine does: it takes requests. */
+	if (vm->supervisor && vm->supervisor->holds && !vm->reaping &&
+	    (next == VM_RUNNING || next == VM_PAUSED))
+		link_let_go(vm->supervisor);
 	if (vm->state == VM_STOPPING || vm->reaping)
 		return;
 	/* The guest goes on running while it shuts down. */

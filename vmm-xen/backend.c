@@ -126,6 +126,9 @@ static int make(struct vmm *v, const struct vmm_params *p, struct error *e)
 	struct domain_boot boot;
 	int r = kernel_file_open(p->kernel_fd, aarch64, &v->kernel_fd, e);
 
+	if (r == 0 && !p->adopt)
+		r = kernel_file_check_room(v->kernel_fd, p->initrd_fd,
+					   v->config, e);
 	if (r == 0 && p->initrd_fd >= 0) {
 		v->initrd_fd = fcntl(p->initrd_fd, F_DUPFD_CLOEXEC, 3);
 		if (v->initrd_fd < 0)

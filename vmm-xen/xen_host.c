@@ -204,10 +204,10 @@ static int bridge_check(const char *bridge, struct error *e)
 		if (stat(path, &st) == 0)
 			return 0;
 	}
-	return error_set(e, -ENODEV,
-			 "there is no bridge \"%s\" (see: ip link show type "
-			 "bridge)",
-			 bridge);
+	return error_set(e, -ENOENT,
+			 "bridge \"%s\" does not exist; make it with: ip link "
+			 "add %s type bridge",
+			 bridge, bridge);
 }
 
 /* Before it joins: a bridge follows the smallest of its ports. */

@@ -92,7 +92,7 @@ static inline int fake_bridge_check(const char *bridge, struct error *e)
 {
 	if (strcmp(bridge, "br0") == 0)
 		return 0;
-	return error_set(e, -ENODEV, "there is no bridge \"%s\"", bridge);
+	return error_set(e, -ENOENT, "there is no bridge \"%s\"", bridge);
 }
 
 static inline int fake_bridge_join(const char *name, const char *bridge,

@@ -32,7 +32,8 @@ static struct fake_xen {
 	struct fake_domain domains[FAKE_DOMAINS];
 	uint32_t next; /* domid 1 is domains[0] */
 	int contexts, stores, watches, events;
-	int raw; /* changes past libxl */
+	int raw;		 /* changes past libxl */
+	void (*in_create)(void); /* after which it fails half-way */
 	const libxl_event_hooks *hooks;
 	void *hooks_user;
 	char tty[64], feature[4], written[64];
@@ -191,7 +192,9 @@ static int fake_create(libxl_ctx *ctx, libxl_domain_config *config,
 		 b->ramdisk ? b->ramdisk : "");
 	snprintf(d->cmdline, sizeof(d->cmdline), "%s", b->cmdline);
 	*ret_domid = ++xen.next;
-	return 0;
+	if (xen.in_create)
+		xen.in_create();
+	return xen.in_create ? ERROR_FAIL : 0;
 }
 
 static int fake_destroy(libxl_ctx *ctx, uint32_t domid)

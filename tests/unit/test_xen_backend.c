@@ -78,6 +78,19 @@ static void test_too_little_memory_makes_nothing(void **state)
 	assert_int_equal(xen.next, 0);
 }
 
+static void test_a_guest_too_small_for_its_kernel_is_not_made(void **state)
+{
+	struct fixture *f = *state;
+	struct error e = ERROR_INIT;
+
+	f->config.memory_bytes = MIB(2);
+	assert_int_equal(create(f, &e), -EINVAL);
+	assert_string_equal(e.message,
+			    "memory: kernel and initrd need 3.0 MiB, "
+			    "the VM has 2.0 MiB");
+	assert_int_equal(xen.calls, 0);
+}
+
 static void test_pause_resume_and_balloon(void **state)
 {
 	struct fixture *f = *state;
@@ -303,6 +316,7 @@ int main(void)
 		TEST(test_the_paravirtual_console_needs_no_name),
 		TEST(test_what_xen_lacks_is_refused_first),
 		TEST(test_too_little_memory_makes_nothing),
+		TEST(test_a_guest_too_small_for_its_kernel_is_not_made),
 		TEST(test_pause_resume_and_balloon),
 		TEST(test_shutdown_asks_through_xenstore),
 		TEST(test_a_reboot_is_another_domain),

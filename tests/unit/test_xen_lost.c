@@ -157,6 +157,18 @@ static void test_nothing_is_made_without_it(void **state)
 	assert_int_equal(xen.calls, 0);
 }
 
+/* libxl cannot take back what it has made by then. */
+static void test_lost_while_a_domain_is_made(void **state)
+{
+	struct fixture *f = *state;
+
+	xen.in_create = fake_xenstored_kill;
+	assert_int_equal(create(f, NULL), -EIO);
+	assert_int_equal(xen.next, 1);
+	assert_int_equal(xen.raw, 1);
+	assert_int_equal(domains_alive(), 0);
+}
+
 /* Before anything ran: it is not started then. */
 static void test_lost_before_the_start(void **state)
 {
@@ -177,6 +189,7 @@ int main(void)
 		TEST(test_its_ends_are_seen),
 		TEST(test_nobody_else_can_take_it_over),
 		TEST(test_nothing_is_made_without_it),
+		TEST(test_lost_while_a_domain_is_made),
 		TEST(test_lost_before_the_start),
 	};
 

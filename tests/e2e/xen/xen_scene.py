@@ -6,13 +6,14 @@ import shutil
 import struct
 import subprocess
 import sys
-import time
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "kvm"))
 # pylint: disable=wrong-import-position,unused-import
-from scene import (BOOT_S, GUEST, Host, RpcError, alive, boot, busy, guarded, image,
-                   report, wait_for)
+from scene import (BOOT_S, GUEST, Host, RpcError, alive, blank, boot, busy,
+                   checksum, eventually, filled, guarded, host_ends, image,
+                   kill_process, report, settled, sh, supervisors, wait_for)
 
 
 def define(host, name, suffix="", cmdline="quiet", **more):
@@ -48,6 +49,14 @@ def domains():
                          text=True).stdout
     rows = [line.split() for line in out.split("\n")[1:] if line]
     return {int(row[1]): row[0] for row in rows if row[1] != "0"}
+
+
+def flags(name):
+    """What xl list says of its state, as "-b----"; "" for none."""
+    out = subprocess.run(["xl", "list"], check=True, stdout=subprocess.PIPE,
+                         text=True).stdout
+    rows = [line.split() for line in out.split("\n")[1:] if line]
+    return "".join(row[-2] for row in rows if row[0] == name)
 
 
 def domid(name):
@@ -98,27 +107,22 @@ def nodes(path):
     return out.stdout.split()
 
 
-def sh(command):
-    return subprocess.run(command, shell=True, check=True,
-                          stdout=subprocess.PIPE, text=True).stdout.strip()
+class Call(threading.Thread):
+    """One call of the API under way."""
 
+    def __init__(self, host, method, **params):
+        super().__init__()
+        self.host, self.what = host, (method, params)
+        self.error, self.done = "", False
+        self.start()
 
-def host_ends():
-    """Loop devices that have a file, dom0's interfaces and backends."""
-    return (sorted(line.split(":")[0]
-                   for line in sh("losetup -a").split("\n") if line),
-            sorted(os.path.basename(p)
-                   for p in glob.glob("/sys/class/net/vif*")),
-            sorted(os.listdir("/sys/bus/xen-backend/devices")))
-
-
-def settled(want, timeout=30):
-    """host_ends(), once they are `want` or time is up: the kernel lets go of
-    files a moment after it has said so."""
-    deadline = time.monotonic() + timeout
-    while host_ends() != want and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return host_ends()
+    def run(self):
+        method, params = self.what
+        try:
+            self.host.call(method, **params)
+            self.done = True
+        except (RpcError, OSError) as e:
+            self.error = str(e) or type(e).__name__
 
 
 def nothing_is_left(host, when):
@@ -133,7 +137,10 @@ def nothing_is_left(host, when):
     report.equal(f"{when}: nor a backend",
                  [f"{kind}/{number}" for kind in nodes(backends)
                   for number in nodes(f"{backends}/{kind}")], [])
-    report.equal(f"{when}: nor a process", host.supervisors(), [])
+    report.check(f"{when}: nor a process",
+                 eventually(lambda: not supervisors() and
+                            not host.supervisors()),
+                 f"{supervisors()}, known {host.supervisors()}")
     report.equal(f"{when}: nor a device's end in dom0", settled(([], [], [])),
                  ([], [], []))
 
