@@ -10,8 +10,9 @@ import signal
 import subprocess
 import tempfile
 
-from xen_scene import (GUEST, Host, RpcError, alive, boot, define, domid,
-                       guarded, host_ends, living_domains, report, settled, sh,
+from xen_scene import (GUEST, Host, RpcError, alive, blank, boot, define,
+                       domid, eventually, guarded, host_ends, kill_process,
+                       living_domains, report, settled, sh, supervisors,
                        wait_for)
 
 BRIDGE = "armvmxbl"
@@ -29,10 +30,8 @@ def scene():
     sh(f"ip link add {BRIDGE} type bridge && ip link set {BRIDGE} up")
     define(host, "late")
     for name in ("web", "mail", "alone"):
-        path = f"{WORK}/{name}.raw"
-        with open(path, "wb") as f:
-            f.truncate(16 << 20)
-        define(host, name, disks=[{"path": path}], nics=[{"bridge": BRIDGE}])
+        define(host, name, disks=[{"path": blank(f"{WORK}/{name}.raw")}],
+               nics=[{"bridge": BRIDGE}])
         consoles[name] = boot(host, name)
         numbers[name] = domid(name)
         pids[name] = host.vm(name)["pid"]
@@ -70,8 +69,7 @@ def xenstored_stands_still():
     try:
         refused("a start while xenstored does not answer", "start", "late")
         report.equal("it was not started", host.vm("late")["state"], "stopped")
-        os.kill(pids["mail"], signal.SIGKILL)
-        wait_for("its supervisor's end", lambda: not alive(pids["mail"]))
+        kill_process(pids["mail"])
         report.equal("what is shown", host.vm("mail")["state"], "running")
         report.check("is true", numbers["mail"] in living_domains())
     finally:
@@ -129,6 +127,7 @@ def refused(name, *arguments):
 
 
 def what_takes_it_is_refused():
+    blank(f"{WORK}/more.raw")
     for name, *arguments in (
             ("shutdown", "shutdown", "web"),
             ("reset", "reset", "web"),
@@ -138,8 +137,6 @@ def what_takes_it_is_refused():
              "--force"),
             ("a NIC", "nic", "add", "web", f"bridge={BRIDGE}", "--live"),
             ("a balloon", "balloon", "web", "128M")):
-        if name == "a disk":
-            sh(f"truncate -s 16M {WORK}/more.raw")
         refused(name, *arguments)
     report.check("and changes nothing", says_so("web", "running"))
     devices = host.call("disk.list", name="web")["disks"]
@@ -215,7 +212,8 @@ def ended(name):
 def what_is_left():
     """dom0's kernel asks xenstored before it lets go of a device. With another
     one, which knows nothing and will do for that, it lets go of all."""
-    report.equal("no process", host.supervisors(), [])
+    report.check("no process", eventually(lambda: not supervisors()),
+                 supervisors())
     report.equal("no domain that runs", living_domains(), [])
     vifs = glob.glob("/sys/class/net/vif*")
     for vif in vifs:
