@@ -4,7 +4,6 @@
  * and so does its console. So it is left running, looked after by what the
  * hypervisor itself says, and whatever takes xenstored is refused.
  */
-#include "lib/base/log.h"
 #include "vmm-xen/backend_internal.h"
 
 /* Nothing tells of the guest's end any more. */
@@ -14,13 +13,11 @@ const char *vmm_xen_lost_why(const struct vmm *v)
 {
 	if (!v->lost)
 		return "";
-	return session_has_store(v->session)
-		       ? "Xen's libraries lost track: the guest runs on, and "
-			 "can "
-			 "only be paused, resumed and stopped"
-		       : "xenstored has ended: the guest runs on, and can only "
-			 "be paused, resumed and stopped; the host has to be "
-			 "restarted";
+	if (session_has_store(v->session))
+		return "Xen's libraries lost track: the guest runs on, and can "
+		       "only be paused, resumed and stopped";
+	return "xenstored has ended: the guest runs on, and can only be "
+	       "paused, resumed and stopped; the host has to be restarted";
 }
 
 int vmm_xen_check_store(const struct vmm *v, struct error *e)

@@ -138,7 +138,7 @@ static int open_context(struct session *s, uv_loop_t *loop, struct error *e)
 	}
 	s->xs = xl.xs_open();
 	if (!s->xs)
-		return error_set(e, -ENODEV, "xenstored cannot be reached: %m");
+		return error_set(e, -EIO, "xenstored cannot be reached: %m");
 	if (!loop)
 		return 0;
 	r = xl_loop_new(loop, &s->loop, e);

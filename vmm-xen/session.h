@@ -36,8 +36,8 @@ struct session_events {
 /*
  * `vm` (borrowed) is for log lines. With `loop` NULL there are no events.
  * -EACCES: no privileges, or Xen does not take this library for its own;
- * -ENODEV: xenstored is not there; -ETIMEDOUT: it does not answer. Whatever
- * takes xenstored is refused then, before anything could wait for it.
+ * -ENODEV: xenstored is not there; -ETIMEDOUT: it does not answer. Then nothing
+ * was called that could wait for it.
  */
 int session_open(uv_loop_t *loop, const char *vm,
 		 const struct session_events *events, void *cookie,

@@ -48,9 +48,22 @@ static int ask(int fd, const char *path, struct error *e)
 	if (n == (ssize_t)sizeof(bytes))
 		n = read(fd, bytes, sizeof(bytes));
 	if (n <= 0)
-		return error_set(e, -ENODEV, "xenstored has just ended (%s)",
+		return error_set(e, -ETIMEDOUT,
+				 "xenstored does not answer (%s: it hung up)",
 				 path);
 	return 0;
+}
+
+static int cannot_connect(const char *path, struct error *e)
+{
+	if (errno == EAGAIN)
+		return error_set(e, -ETIMEDOUT,
+				 "xenstored does not answer (%s)", path);
+	if (errno == ECONNREFUSED)
+		return error_set(e, -ENODEV,
+				 "xenstored is not running (%s: %m)", path);
+	return error_set(e, -errno, "xenstored cannot be reached (%s: %m)",
+			 path);
 }
 
 /* -ENOENT: there is no such socket. It lets few wait at its door, so the next
@@ -70,14 +83,8 @@ static int open_socket(const char *path, int *ret, struct error *e)
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
 				 sizeof(patience)) < 0)
 		return error_set(e, -errno, "cannot make a socket: %m");
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		if (errno == EAGAIN)
-			return error_set(e, -ETIMEDOUT,
-					 "xenstored does not answer (%s)",
-					 path);
-		return error_set(e, -ENODEV,
-				 "xenstored is not running (%s: %m)", path);
-	}
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return cannot_connect(path, e);
 	*ret = TAKE_FD(fd);
 	return 0;
 }
@@ -93,7 +100,7 @@ static int ask_device(struct error *e)
 		return 0;
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return error_set(e, -ENODEV,
+		return error_set(e, errno == ENOENT ? -ENODEV : -errno,
 				 "xenstored is not running (there is no %s, "
 				 "and %s: %m)",
 				 socket_path ? socket_path : "socket", path);

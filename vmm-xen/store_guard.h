@@ -24,7 +24,8 @@ struct store_guard;
  * `lost` comes once, from the loop: xenstored has ended, or somebody else is
  * it now, who knows nothing of this host's guests. With `loop` NULL it is only
  * asked, and *ret is NULL; so it is where nothing can be watched.
- * -ENODEV: it is not there; -ETIMEDOUT: it does not answer, after 8 s.
+ * -ENODEV: it is not there, for certain; -ETIMEDOUT: it does not answer, after
+ * 8 s, or hung up; else what this process lacks.
  */
 int store_guard_open(uv_loop_t *loop, void (*lost)(void *cookie), void *cookie,
 		     struct store_guard **ret, struct error *e) must_check;
