@@ -142,8 +142,9 @@ static void handle_state(struct vm *vm, json_object *message)
 	/* The guest goes on running while it shuts down. */
 	if (vm->state == VM_SHUTTING_DOWN && next == VM_RUNNING)
 		return;
+	/* Why it is paused, or what cannot be done with it any more. */
 	vm_set_state(vm, next,
-		     next == VM_PAUSED && reason
+		     (next == VM_PAUSED || next == VM_RUNNING) && reason
 			     ? json_object_get_string(reason)
 			     : "");
 	/* One that was saved may be restored paused. */

@@ -10,6 +10,7 @@
 
 #include "lib/base/fd.h"
 #include "vmm-xen/xen_host.h"
+#include "vmm-xen/xen_host_left.h"
 
 /* Between finding a free number and taking it, others may be faster. */
 #define LOOP_TRIES 50
@@ -288,5 +289,6 @@ const struct xen_host xen_host = {
 	.bridge_join = bridge_join,
 	.interface_up = interface_up,
 	.backend_present = backend_present,
+	.calm = xen_host_calm,
 	.counter = counter,
 };
