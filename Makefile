@@ -42,7 +42,8 @@ LIBS_armvmd := libuv json-c sqlite3 libsystemd zlib libzstd libwebsockets \
 	openssl
 LIBS_armvmctl := json-c libuv
 LIBS_armvm-supervisor := libuv json-c liburing libseccomp zlib libzstd
-LIBS_armvm-supervisor-xen := $(LIBS_armvm-supervisor) xenlight xenstore
+LIBS_armvm-supervisor-xen := $(LIBS_armvm-supervisor) xenlight xenstore \
+	xencontrol
 # libxenstore cancels its thread, for which the C library loads this one: in
 # the sandbox there is no file any more.
 LINK_armvm-supervisor-xen := -Wl,--push-state,--no-as-needed -lgcc_s \
@@ -68,11 +69,11 @@ LDFLAGS += -Wl,-rpath-link,$(SYSROOT)/usr/lib/aarch64-linux-gnu \
 	-Wl,-rpath-link,$(SYSROOT)/lib/aarch64-linux-gnu
 endif
 endif
-ifeq ($(shell $(PKG_CONFIG) --exists xenlight xenstore 2>/dev/null && echo y),y)
+ifeq ($(shell $(PKG_CONFIG) --exists xenlight xenstore xencontrol 2>/dev/null && echo y),y)
 SRCS += $(XEN_SRCS)
 TESTS += $(XEN_TESTS)
 PROGRAMS += armvm-supervisor-xen
-LIBS_test += xenlight xenstore
+LIBS_test += xenlight xenstore xencontrol
 XEN_VERSION := $(shell $(PKG_CONFIG) --modversion xenlight | cut -d. -f1-2)
 XEN_FLAGS := -DARMVM_XEN_VERSION=\"$(XEN_VERSION)\"
 endif
@@ -279,6 +280,14 @@ check-host: deps
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 2000 tests/host/run --xen --timeout 1900 -- \
 		tests/e2e/xen/all
+	@echo "On Xen with a GICv2:"
+	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
+		--timeout 600 tests/host/run --xen --gic 2 --timeout 500 -- \
+		tests/e2e/xen/all gicv2
+	@echo "As a service in dom0:"
+	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
+		--timeout 600 tests/host/run --xen --systemd --timeout 500 -- \
+		tests/e2e/xen/all unit
 	@tests/check $(if $(TOTALS_FILE),--totals $(TOTALS_FILE)) --stream \
 		--timeout 600 tests/host/run --systemd --timeout 500 -- \
 		tests/e2e/systemd

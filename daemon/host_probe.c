@@ -1,6 +1,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "daemon/manager.h"
@@ -138,6 +140,34 @@ static int probe_xen(struct manager *m, struct error *e)
 	r = ask(m->supervisor_xen_path, fd, xen_caps_fields, &m->xen, e);
 	m->xen_known = r == 0;
 	return r;
+}
+
+/* Its socket stays behind when it is killed. Where there is none, the program
+ * that asks knows more. */
+static int xenstored_listens(struct error *e)
+{
+	static const struct sockaddr_un addr = {
+		.sun_family = AF_UNIX,
+		.sun_path = "/run/xenstored/socket",
+	};
+	_cleanup_close_ int fd = socket(
+		AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 ||
+	    connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0 ||
+	    errno != ECONNREFUSED)
+		return 0;
+	return error_set(e, -ENODEV,
+			 "xenstored is not running (%s: %m); once it has "
+			 "ended, the host has to be restarted",
+			 addr.sun_path);
+}
+
+int manager_find_xen(const struct manager *m, struct error *e)
+{
+	if (!m->xen_known)
+		return error_set(e, -ENODEV, "%s", m->xen_why.message);
+	return xenstored_listens(e);
 }
 
 void manager_probe_host(struct manager *m)

@@ -80,6 +80,9 @@ struct manager *manager_free(struct manager *m);
  * that, so only before the loop runs. What is not there is logged.
  */
 void manager_probe_host(struct manager *m);
+/* Whether Xen can be used now: what was found then, and xenstored is there
+ * still. -ENODEV. */
+int manager_find_xen(const struct manager *m, struct error *e) must_check;
 
 /* Paths below the two directories; the result is owned by the caller. */
 char *manager_socket_path(const struct manager *m, const char *uuid);

@@ -69,9 +69,9 @@ static int find_kvm(const struct manager *m, struct error *e)
 
 static int find_xen(const struct manager *m, struct error *e)
 {
-	return m->xen_known ? 0
-			    : error_set(e, -ENODEV, "hypervisor \"xen\": %s",
-					m->xen_why.message);
+	int r = manager_find_xen(m, e);
+
+	return r < 0 ? error_prefix(e, r, "hypervisor \"xen\"") : 0;
 }
 
 static int find_null(const struct manager *m, struct error *e)
@@ -88,16 +88,16 @@ static int (*const finders[])(const struct manager *m, struct error *e) = {
 /* Under Xen there is no KVM, so the order says nothing. */
 static int find_any(const struct manager *m, int *ret, struct error *e)
 {
-	struct error kvm = ERROR_INIT;
+	struct error kvm = ERROR_INIT, xen = ERROR_INIT;
 
 	*ret = VM_HYPERVISOR_KVM;
 	if (find_kvm(m, &kvm) == 0)
 		return 0;
 	*ret = VM_HYPERVISOR_XEN;
-	if (m->xen_known)
+	if (manager_find_xen(m, &xen) == 0)
 		return 0;
 	return error_set(e, -ENODEV, "%s; nor is there Xen: %s", kvm.message,
-			 m->xen_why.message);
+			 xen.message);
 }
 
 int resources_hypervisor(const struct manager *m, int wanted, int *ret,

@@ -74,7 +74,8 @@ void link_request(struct supervisor *s, const char *type, json_object *body,
 void link_request_now(struct supervisor *s, const char *type, json_object *body,
 		      const int *fds, size_t n_fds, uint64_t timeout_ms,
 		      link_done_fn done, void *cookie);
-/* It has taken it over: what was held back since s->holds was set is sent. */
+/* It has taken it over, and said how it found it: what was held back since
+ * s->holds was set is sent. */
 void link_let_go(struct supervisor *s);
 /* For supervisor_link.c alone. On failure `body` stays the caller's. */
 int link_hold_request(struct supervisor *s, const char *type, json_object *body,

@@ -133,13 +133,18 @@ static void handle_state(struct vm *vm, json_object *message)
 		vm->ended_well = next == VM_STOPPED;
 		return;
 	}
+	/* From now on it knows what its machine does: it takes requests. */
+	if (vm->supervisor && vm->supervisor->holds && !vm->reaping &&
+	    (next == VM_RUNNING || next == VM_PAUSED))
+		link_let_go(vm->supervisor);
 	if (vm->state == VM_STOPPING || vm->reaping)
 		return;
 	/* The guest goes on running while it shuts down. */
 	if (vm->state == VM_SHUTTING_DOWN && next == VM_RUNNING)
 		return;
+	/* Why it is paused, or what cannot be done with it any more. */
 	vm_set_state(vm, next,
-		     next == VM_PAUSED && reason
+		     (next == VM_PAUSED || next == VM_RUNNING) && reason
 			     ? json_object_get_string(reason)
 			     : "");
 	/* One that was saved may be restored paused. */

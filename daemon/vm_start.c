@@ -46,7 +46,7 @@ static void start_finish(struct start_op *op, const struct error *e)
 
 	if (!op->adopt)
 		vm->starting = NULL;
-	else if (!e && vm->supervisor)
+	else if (!e && vm->supervisor && vm->reaping)
 		link_let_go(vm->supervisor);
 	op->done(vm, op->cookie, e);
 	resources_done(&op->resources);

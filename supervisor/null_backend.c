@@ -80,6 +80,8 @@ static void on_timer(uv_timer_t *timer)
 		v->running = false;
 	} else if (v->next == VMM_EVENT_PANIC) {
 		detail = "the null guest panicked";
+	} else if (v->next == VMM_EVENT_DEGRADED) {
+		detail = "the null host lacks something";
 	} else if (v->next == VMM_EVENT_IO_ERROR ||
 		   v->next == VMM_EVENT_IO_HELD) {
 		detail = "disk \"null\": write failed: No space left on device";
@@ -144,6 +146,7 @@ static void run_line(struct vmm *v)
 		{"poweroff", VMM_EVENT_POWEROFF},
 		{"reboot", VMM_EVENT_RESET},
 		{"panic", VMM_EVENT_PANIC},
+		{"degraded", VMM_EVENT_DEGRADED},
 		{"fatal", VMM_EVENT_FATAL},
 	};
 

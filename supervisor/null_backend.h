@@ -11,7 +11,7 @@
  *   flood LINES        print so many lines of 64 bytes
  *   hotplug on, hotplug off   whether it follows attaches and detaches
  *   lose ID            the host's end of that NIC is gone
- *   poweroff, reboot, panic, fatal   the event of that name
+ *   poweroff, reboot, panic, degraded, fatal   the event of that name
  *
  * The power button makes it print a line and power off a moment later.
  */

@@ -200,8 +200,7 @@ static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 		tell_event(s, "reset", detail);
 		/* It answered the power button by starting over. */
 		if (s->state == VM_SHUTTING_DOWN)
-			supervisor_set_state(s, VM_RUNNING,
-					     "the guest rebooted");
+			supervisor_set_state(s, VM_RUNNING, "");
 		break;
 	case VMM_EVENT_PANIC:
 		tell_event(s, "panic", detail);
@@ -224,6 +223,9 @@ static void on_vmm_event(void *cookie, enum vmm_event_kind kind,
 	case VMM_EVENT_POWEROFF:
 		supervisor_rest(s, VM_STOPPED,
 				detail[0] ? detail : "the guest powered off");
+		break;
+	case VMM_EVENT_DEGRADED:
+		supervisor_set_state(s, s->state, detail);
 		break;
 	case VMM_EVENT_FATAL:
 		supervisor_rest(s, VM_CRASHED, detail);

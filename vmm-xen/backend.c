@@ -46,7 +46,7 @@ static void handle_closed_cb(uv_handle_t *handle)
 
 static void xen_release(struct vmm *v)
 {
-	uv_timer_t *timers[] = {&v->soon, &v->end, &v->balloon};
+	uv_timer_t *timers[] = {&v->soon, &v->end, &v->balloon, &v->look};
 
 	console_free(v->console);
 	console_free(v->vuart);
@@ -126,6 +126,9 @@ static int make(struct vmm *v, const struct vmm_params *p, struct error *e)
 	struct domain_boot boot;
 	int r = kernel_file_open(p->kernel_fd, aarch64, &v->kernel_fd, e);
 
+	if (r == 0 && !p->adopt)
+		r = kernel_file_check_room(v->kernel_fd, p->initrd_fd,
+					   v->config, e);
 	if (r == 0 && p->initrd_fd >= 0) {
 		v->initrd_fd = fcntl(p->initrd_fd, F_DUPFD_CLOEXEC, 3);
 		if (v->initrd_fd < 0)
@@ -134,6 +137,8 @@ static int make(struct vmm *v, const struct vmm_params *p, struct error *e)
 	if (r == 0)
 		r = session_open(p->loop, v->config->name,
 				 &vmm_xen_session_events, v, &v->session, e);
+	if (p->adopt && (r == -ENODEV || r == -ETIMEDOUT))
+		r = domain_reap(v->config, r, e);
 	if (r == 0)
 		r = new_consoles(v, p, e);
 	if (r == 0)
@@ -150,7 +155,7 @@ static int xen_create(const struct vmm_params *p, struct vmm **ret,
 		      struct error *e)
 {
 	struct vmm_params consumed = *p;
-	uv_timer_t *timers[3];
+	uv_timer_t *timers[4];
 	struct vmm *v = NULL;
 	int r = check_params(p, e);
 
@@ -172,6 +177,7 @@ static int xen_create(const struct vmm_params *p, struct vmm **ret,
 	timers[0] = &v->soon;
 	timers[1] = &v->end;
 	timers[2] = &v->balloon;
+	timers[3] = &v->look;
 	for (size_t i = 0; i < ARRAY_SIZE(timers); i++) {
 		uv_timer_init(p->loop, timers[i]);
 		timers[i]->data = v;
@@ -187,8 +193,10 @@ static int xen_create(const struct vmm_params *p, struct vmm **ret,
 
 static int xen_start(struct vmm *v, struct error *e)
 {
-	int rc = 0;
+	int rc = 0, r = v->adopted ? 0 : vmm_xen_check_store(v, e);
 
+	if (r < 0)
+		return r;
 	if (!v->adopted && !v->paused)
 		rc = xl.unpause(v->session->ctx, v->domain.domid);
 	if (rc)
@@ -205,7 +213,7 @@ static int xen_pause(struct vmm *v, struct error *e)
 	if (rc)
 		return session_error(v->session, rc, e, "pause the domain");
 	v->paused = true;
-	tell(v, VMM_EVENT_PAUSED, "");
+	tell(v, VMM_EVENT_PAUSED, vmm_xen_lost_why(v));
 	return 0;
 }
 
@@ -217,11 +225,15 @@ static int xen_resume(struct vmm *v, struct error *e)
 		return error_set(e, -EPROTO,
 				 "the guest has crashed and cannot go on; stop "
 				 "it");
-	rc = xl.unpause(v->session->ctx, v->domain.domid);
+	/* libxl would look into xenstore for a device model. */
+	if (v->lost)
+		rc = xl.raw_unpause(v->domain.domid) < 0 ? ERROR_FAIL : 0;
+	else
+		rc = xl.unpause(v->session->ctx, v->domain.domid);
 	if (rc)
 		return session_error(v->session, rc, e, "resume the domain");
 	v->paused = false;
-	tell(v, VMM_EVENT_RESUMED, "");
+	tell(v, VMM_EVENT_RESUMED, vmm_xen_lost_why(v));
 	return 0;
 }
 
@@ -229,7 +241,11 @@ static int xen_resume(struct vmm *v, struct error *e)
  * drivers/xen/manage.c, reads and clears it. */
 static int xen_shutdown(struct vmm *v, struct error *e)
 {
-	return domain_write(&v->domain, "control/shutdown", "poweroff", e);
+	int r = vmm_xen_check_store(v, e);
+
+	return r < 0 ? r
+		     : domain_write(&v->domain, "control/shutdown", "poweroff",
+				    e);
 }
 
 static bool xen_button_heard(struct vmm *v)
@@ -243,8 +259,11 @@ static bool xen_button_heard(struct vmm *v)
 static int xen_reset(struct vmm *v, struct error *e)
 {
 	struct error why = ERROR_INIT;
-	int r = vmm_xen_remake(v, &why);
+	int r = vmm_xen_check_store(v, e);
 
+	if (r < 0)
+		return r;
+	r = vmm_xen_remake(v, &why);
 	if (r < 0) {
 		/* There is nothing left to go on with. */
 		tell(v, VMM_EVENT_FATAL, why.message);

@@ -87,6 +87,8 @@ int vmm_xen_unbuild(struct vmm *v, struct error *e)
 	/* Its last moments are not to be spent on disks that vanish. */
 	if (v->domain.exists && xl.pause(v->session->ctx, v->domain.domid))
 		session_calm(v->session);
+	if (!session_has_store(v->session))
+		return domain_kill(&v->domain, e);
 	xen_bus_disconnect(v->bus);
 	return domain_destroy(&v->domain, e);
 }
@@ -94,12 +96,20 @@ int vmm_xen_unbuild(struct vmm *v, struct error *e)
 int vmm_xen_attach(struct vmm *v, const struct vmm_device *device,
 		   uint32_t *ret_slot, struct error *e)
 {
+	int r = vmm_xen_check_store(v, e);
+
+	if (r < 0) {
+		vmm_device_close(device);
+		return r;
+	}
 	return xen_bus_add(v->bus, device, ret_slot, e);
 }
 
 int vmm_xen_detach(struct vmm *v, const char *id, bool force, struct error *e)
 {
-	return xen_bus_detach(v->bus, id, force, e);
+	int r = vmm_xen_check_store(v, e);
+
+	return r < 0 ? r : xen_bus_detach(v->bus, id, force, e);
 }
 
 void vmm_xen_give_up(struct vmm *v, const char *id, struct error *why)
@@ -109,7 +119,9 @@ void vmm_xen_give_up(struct vmm *v, const char *id, struct error *why)
 
 int vmm_xen_set_link(struct vmm *v, const char *id, bool up, struct error *e)
 {
-	return xen_bus_set_link(v->bus, id, up, e);
+	int r = vmm_xen_check_store(v, e);
+
+	return r < 0 ? r : xen_bus_set_link(v->bus, id, up, e);
 }
 
 int vmm_xen_resize(struct vmm *v, const char *id, struct error *e)

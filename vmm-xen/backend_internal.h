@@ -1,6 +1,7 @@
 /*
- * The state of a machine on Xen, shared by backend.c (what is asked of it) and
- * guest_end.c (how its guest came to an end, and what follows).
+ * The state of a machine on Xen, shared by backend.c (what is asked of it),
+ * guest_end.c (how its guest came to an end, and what follows) and guest_lost.c
+ * (how it goes on without xenstored).
  */
 #ifndef VMM_XEN_BACKEND_INTERNAL_H
 #define VMM_XEN_BACKEND_INTERNAL_H
@@ -25,9 +26,12 @@ struct vmm {
 	uv_timer_t soon; /* tells what a call below has caused */
 	bool starting, was_reset;
 	uv_timer_t end; /* the guest's last words are still on their way */
-	bool ended, gone, lost;
+	bool ended, gone;
 	libxl_shutdown_reason reason;
 	bool paused, adopted;
+
+	uv_timer_t look; /* once it is lost */
+	bool lost, lost_told;
 
 	uv_timer_t balloon;
 	uint64_t balloon_target; /* 0: as it was made */
@@ -52,8 +56,17 @@ int vmm_xen_set_balloon(struct vmm *v, uint64_t bytes,
 			struct error *e) must_check;
 int vmm_xen_stats(struct vmm *v, struct vm_stats *ret,
 		  struct error *e) must_check;
-/* guest_end.c: the connection to Xen is lost. */
+/* guest_end.c: it has shut down, by one of enum libxl_shutdown_reason; its
+ * domain is there no more. What follows is told from the loop. */
+void vmm_xen_ended(struct vmm *v, libxl_shutdown_reason reason);
+void vmm_xen_gone(struct vmm *v);
+/* guest_lost.c: xenstored has ended. Told from the loop; also from within
+ * libxl. */
 void vmm_xen_lost(struct vmm *v);
+/* A sentence for whoever sees how the guest is; "": it is not lost. */
+const char *vmm_xen_lost_why(const struct vmm *v);
+/* -ENODEV: what is asked for takes xenstored. */
+int vmm_xen_check_store(const struct vmm *v, struct error *e) must_check;
 /* backend_devices.c: v->bus, with all that the definition has but for a
  * machine that is adopted. */
 int vmm_xen_new_devices(struct vmm *v, const struct vmm_params *p,

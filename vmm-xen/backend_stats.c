@@ -37,8 +37,10 @@ static void on_balloon(uv_timer_t *timer)
 
 int vmm_xen_set_balloon(struct vmm *v, uint64_t bytes, struct error *e)
 {
-	int rc;
+	int rc, r = vmm_xen_check_store(v, e);
 
+	if (r < 0)
+		return r;
 	if (bytes > v->config->memory_bytes)
 		return error_set(e, -EINVAL,
 				 "target: more than the VM was given");

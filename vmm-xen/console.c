@@ -11,6 +11,8 @@
 /* xenconsoled makes the terminal when it hears of the domain. */
 #define TTY_POLL_MS 20
 #define TTY_WAIT_MS 30000
+/* Once that was told. */
+#define TTY_LATE_MS 1000
 #define TTY_DIR	    "/dev/pts/"
 
 /* An open terminal. libuv wants the memory of a handle until it is closed. */
@@ -156,17 +158,24 @@ static void on_timer(uv_timer_t *timer)
 		[CONSOLE_VUART] = "vuart/0/tty",
 	};
 	struct console *c = timer->data;
-	_cleanup_free_ char *path = domain_read(c->domain, nodes[c->p.kind]);
+	const char *node = nodes[c->p.kind];
+	_cleanup_free_ char *path = domain_read(c->domain, node);
+	int r = path ? tty_open(c, path) : 0;
 
-	if (path && tty_open(c, path) == 0) {
+	if (c->tty) {
 		uv_timer_stop(timer);
 		c->told = false;
 		chardev_guest_ready(c->p.chardev);
 		return;
 	}
+	/* Its number may be somebody else's terminal next. xenconsoled writes
+	 * another when it is started again. */
+	if (r == -ENOENT)
+		(void)!domain_write(c->domain, node, "", NULL);
 	if (c->told || uv_now(c->p.loop) - c->since_ms < TTY_WAIT_MS)
 		return;
 	c->told = true;
+	uv_timer_set_repeat(timer, TTY_LATE_MS);
 	c->p.failed(c->p.cookie,
 		    "xenconsoled offers no terminal for the console; is it "
 		    "running?");

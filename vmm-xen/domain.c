@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 
+#include "lib/base/log.h"
 #include "vmm-xen/domain_config.h"
+#include "vmm-xen/xen_host.h"
 
 /* Said early, for libxl finds out in the middle of building. */
 static int check_memory(struct session *s, libxl_domain_config *config,
@@ -49,6 +51,9 @@ static int build(struct domain *d, const struct vm_config *config,
 		rc = xl.create(s->ctx, &xl_config, &d->domid);
 		if (rc)
 			r = session_error(s, rc, e, "make the domain");
+		/* libxl takes back what it made, but not without xenstored. */
+		if (rc && !session_has_store(s))
+			(void)!domain_reap(config, -ENODEV, NULL);
 	}
 	libxl_domain_config_dispose(&xl_config);
 	return r;
@@ -114,6 +119,8 @@ int domain_destroy(struct domain *d, struct error *e)
 	if (d->death)
 		xl.unwatch_death(d->session->ctx, TAKE_PTR(d->death));
 	rc = xl.destroy(d->session->ctx, d->domid);
+	if (rc && !session_has_store(d->session))
+		return domain_kill(d, e);
 	/* Somebody else was faster. */
 	if (rc == ERROR_DOMAIN_NOTFOUND || rc == ERROR_DOMAIN_DESTROYED)
 		rc = 0;
@@ -122,6 +129,63 @@ int domain_destroy(struct domain *d, struct error *e)
 	session_calm(d->session);
 	d->exists = false;
 	return 0;
+}
+
+static int raw_destroy(uint32_t domid, struct error *e)
+{
+	char left[160];
+	int r = xl.raw_destroy(domid);
+
+	if (r < 0 && r != -ESRCH)
+		return error_set(e, r,
+				 "Xen cannot destroy domain %u without "
+				 "xenstored: %s",
+				 domid, strerror(-r));
+	xen_host.calm(domid, left, sizeof(left));
+	if (*left)
+		log_warning("without xenstored dom0's kernel keeps its ends of "
+			    "what domain %u had, until the host is restarted: "
+			    "%s",
+			    domid, left);
+	return 0;
+}
+
+int domain_kill(struct domain *d, struct error *e)
+{
+	int r;
+
+	if (!d->exists)
+		return 0;
+	r = raw_destroy(d->domid, e);
+	if (r < 0)
+		return r;
+	domain_leave(d);
+	session_calm(d->session);
+	return 0;
+}
+
+int domain_reap(const struct vm_config *config, int why, struct error *e)
+{
+	libxl_uuid uuid;
+	uint32_t domid;
+	int r;
+
+	if (libxl_uuid_from_string(&uuid, config->uuid) < 0)
+		return error_set(e, -EINVAL, "\"%s\" is no uuid", config->uuid);
+	r = xl.raw_find(&uuid, &domid);
+	if (r == -ENOENT)
+		return error_set(e, r, "its domain is gone");
+	if (r < 0)
+		return error_set(e, r, "Xen cannot list its domains: %s",
+				 strerror(-r));
+	if (why == -ETIMEDOUT)
+		return why;
+	r = raw_destroy(domid, e);
+	if (r < 0)
+		return r;
+	return error_set(e, -ENOENT,
+			 "xenstored has ended, without which nobody can look "
+			 "after its domain: it was destroyed");
 }
 
 int domain_info(struct domain *d, libxl_dominfo *ret, struct error *e)

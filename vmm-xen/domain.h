@@ -39,6 +39,25 @@ int domain_adopt(struct domain *d, struct session *session,
  * is none. On failure it may be there still. */
 int domain_destroy(struct domain *d, struct error *e) must_check;
 
+/*
+ * The same by the hypervisor alone, without xenstored. dom0's kernel asks
+ * xenstored before it lets go of its end of a device, and would wait for the
+ * answer without end, and so would whoever told it to (Linux,
+ * xenbus_dev_remove(), read_reply()). So those ends stay, and what they hold
+ * (loop device, vif, a few pages of the domain's) until the host is restarted;
+ * they are made harmless, and named in the log.
+ */
+int domain_kill(struct domain *d, struct error *e) must_check;
+/*
+ * Without a session, as there is no xenstored (`why` is -ENODEV): end the
+ * domain of that uuid, for nobody can look after it any more. When xenstored
+ * only does not answer now (-ETIMEDOUT) one that is there is left alone, and
+ * `why` comes back, with `e` as it was. -ENOENT: there is none, or none any
+ * more.
+ */
+int domain_reap(const struct vm_config *config, int why,
+		struct error *e) must_check;
+
 /* Forget it without touching it. */
 void domain_leave(struct domain *d);
 

@@ -9,17 +9,25 @@
 
 #define LAST_WORDS_MS 100
 
+void vmm_xen_ended(struct vmm *v, libxl_shutdown_reason reason)
+{
+	v->ended = true;
+	v->reason = reason;
+	uv_timer_start(&v->end, vmm_xen_end_cb, LAST_WORDS_MS, 0);
+}
+
+void vmm_xen_gone(struct vmm *v)
+{
+	v->gone = true;
+	uv_timer_start(&v->end, vmm_xen_end_cb, 0, 0);
+}
+
 static void note_end(struct vmm *v, const libxl_event *event)
 {
-	if (event->type == LIBXL_EVENT_TYPE_DOMAIN_SHUTDOWN) {
-		v->ended = true;
-		v->reason = event->u.domain_shutdown.shutdown_reason;
-	} else if (event->type == LIBXL_EVENT_TYPE_DOMAIN_DEATH) {
-		v->gone = true;
-	} else {
-		return;
-	}
-	uv_timer_start(&v->end, vmm_xen_end_cb, v->gone ? 0 : LAST_WORDS_MS, 0);
+	if (event->type == LIBXL_EVENT_TYPE_DOMAIN_SHUTDOWN)
+		vmm_xen_ended(v, event->u.domain_shutdown.shutdown_reason);
+	else if (event->type == LIBXL_EVENT_TYPE_DOMAIN_DEATH)
+		vmm_xen_gone(v);
 }
 
 static void on_event(void *cookie, libxl_event *event)
@@ -29,12 +37,6 @@ static void on_event(void *cookie, libxl_event *event)
 	if (v->domain.exists && event->domid == v->domain.domid)
 		note_end(v, event);
 	xl.event_free(v->session->ctx, event);
-}
-
-void vmm_xen_lost(struct vmm *v)
-{
-	v->lost = true;
-	uv_timer_start(&v->end, vmm_xen_end_cb, 0, 0);
 }
 
 static void on_disaster(void *cookie)
@@ -94,8 +96,13 @@ static void tell(struct vmm *v, enum vmm_event_kind kind, const char *detail)
 static void rebooted(struct vmm *v)
 {
 	struct error e = ERROR_INIT;
+	int r = vmm_xen_check_store(v, NULL);
 
-	if (vmm_xen_remake(v, &e) == 0)
+	if (r < 0)
+		tell(v, VMM_EVENT_FATAL,
+		     "the guest rebooted, which takes a new domain, and for "
+		     "that xenstored, which has ended");
+	else if (vmm_xen_remake(v, &e) == 0)
 		tell(v, VMM_EVENT_RESET, "");
 	else
 		tell(v, VMM_EVENT_FATAL, e.message);
@@ -129,10 +136,6 @@ void vmm_xen_end_cb(uv_timer_t *timer)
 	struct vmm *v = timer->data;
 	char why[128];
 
-	if (v->lost) {
-		tell(v, VMM_EVENT_FATAL, "the connection to Xen was lost");
-		return;
-	}
 	if (v->gone) {
 		domain_leave(&v->domain);
 		tell(v, VMM_EVENT_FATAL,

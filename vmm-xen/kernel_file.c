@@ -7,6 +7,11 @@
 #include "lib/base/fd.h"
 #include "lib/image/kernel.h"
 
+/* libxl rounds the kernel up to this, and puts the device tree beside the
+ * initrd (xg_dom_arm.c). */
+#define SECTION	  MIB(2)
+#define TREE_SIZE MIB(1)
+
 static int unpack_into(int fd, const struct kernel_info *k, int memory,
 		       struct error *e)
 {
@@ -43,4 +48,27 @@ int kernel_file_open(int fd, bool aarch64, int *ret, struct error *e)
 	if (r == 0)
 		*ret = TAKE_FD(memory);
 	return r;
+}
+
+int kernel_file_check_room(int fd, int initrd_fd, const struct vm_config *c,
+			   struct error *e)
+{
+	struct stat st = {0};
+	struct kernel_info k;
+	char has[16], wants[16];
+	uint64_t need;
+	int r = kernel_inspect(fd, "kernel", c->arch == VM_ARCH_AARCH64, &k, e);
+
+	if (r < 0)
+		return r;
+	if (initrd_fd >= 0 && fstat(initrd_fd, &st) < 0)
+		return error_set(e, -errno, "initrd: %m");
+	need = ALIGN_UP(k.memory_size, SECTION) + TREE_SIZE +
+	       (uint64_t)st.st_size;
+	if (need <= c->memory_bytes)
+		return 0;
+	return error_set(
+		e, -EINVAL, "memory: kernel and initrd need %s, the VM has %s",
+		format_size(ALIGN_UP(need, MIB(1)), wants, sizeof(wants)),
+		format_size(c->memory_bytes, has, sizeof(has)));
 }

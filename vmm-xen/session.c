@@ -4,6 +4,7 @@
 #include <xentoollog.h>
 
 #include "lib/base/log.h"
+#include "vmm-xen/store_guard.h"
 #include "vmm-xen/xl_loop.h"
 
 /* What libxl logs. The first complaint is the cause; what follows are the
@@ -62,6 +63,15 @@ static void on_disaster(void *user, libxl_event_type type, const char *msg,
 	log->events.disaster(log->cookie);
 }
 
+static void on_store_lost(void *cookie)
+{
+	struct session_log *log = cookie;
+
+	log_vm(LOG_LEVEL_ERROR, log->vm, "xenstored has ended");
+	if (log->events.disaster)
+		log->events.disaster(log->cookie);
+}
+
 int session_error(struct session *s, int rc, struct error *e, const char *what)
 {
 	struct session_log *log = s->log;
@@ -81,6 +91,11 @@ int session_error(struct session *s, int rc, struct error *e, const char *what)
 void session_calm(struct session *s)
 {
 	s->log->first[0] = '\0';
+}
+
+bool session_has_store(const struct session *s)
+{
+	return store_guard_holds(s->guard);
 }
 
 static struct session *session_new(const char *vm,
@@ -111,8 +126,11 @@ static struct session *session_new(const char *vm,
 
 static int open_context(struct session *s, uv_loop_t *loop, struct error *e)
 {
-	int r, rc = xl.ctx_alloc(&s->ctx, &s->log->logger);
+	int rc, r = store_guard_open(loop, on_store_lost, s->log, &s->guard, e);
 
+	if (r < 0)
+		return r;
+	rc = xl.ctx_alloc(&s->ctx, &s->log->logger);
 	if (rc) {
 		s->ctx = NULL;
 		session_error(s, rc, e, "be spoken to");
@@ -120,7 +138,7 @@ static int open_context(struct session *s, uv_loop_t *loop, struct error *e)
 	}
 	s->xs = xl.xs_open();
 	if (!s->xs)
-		return error_set(e, -ENODEV, "xenstored cannot be reached: %m");
+		return error_set(e, -EIO, "xenstored cannot be reached: %m");
 	if (!loop)
 		return 0;
 	r = xl_loop_new(loop, &s->loop, e);
@@ -153,6 +171,7 @@ struct session *session_close(struct session *s)
 {
 	if (!s)
 		return NULL;
+	store_guard_free(s->guard);
 	if (s->xs)
 		xl.xs_close(s->xs);
 	if (s->ctx)

@@ -14,11 +14,13 @@
 
 struct xl_loop;
 struct session_log;
+struct store_guard;
 
 struct session {
 	libxl_ctx *ctx;
 	struct xs_handle *xs;
-	struct xl_loop *loop; /* NULL: what happens is not told */
+	struct xl_loop *loop;	   /* NULL: what happens is not told */
+	struct store_guard *guard; /* of xenstored; or NULL */
 	struct session_log *log;
 };
 
@@ -26,14 +28,16 @@ struct session_events {
 	/* Something libxl was asked to watch for; owned by the callee
 	 * (xl.event_free). From within any call into libxl or from the loop. */
 	void (*occurred)(void *cookie, libxl_event *event);
-	/* libxl lost track; nothing may be called from within. */
+	/* libxl lost track, or xenstored has ended; nothing may be called from
+	 * within. */
 	void (*disaster)(void *cookie);
 };
 
 /*
  * `vm` (borrowed) is for log lines. With `loop` NULL there are no events.
  * -EACCES: no privileges, or Xen does not take this library for its own;
- * -ENODEV: not under Xen, or xenstored is not there.
+ * -ENODEV: xenstored is not there; -ETIMEDOUT: it does not answer. Then nothing
+ * was called that could wait for it.
  */
 int session_open(uv_loop_t *loop, const char *vm,
 		 const struct session_events *events, void *cookie,
@@ -47,6 +51,9 @@ DEFINE_CLEANUP(session_close, struct session *)
  * what libxl said first since the last such error.
  */
 int session_error(struct session *s, int rc, struct error *e, const char *what);
+/* Whether xenstored is there still; what else there is needs the hypervisor
+ * alone. */
+bool session_has_store(const struct session *s);
 /* Forget what libxl said: it went well in the end. */
 void session_calm(struct session *s);
 

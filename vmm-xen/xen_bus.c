@@ -243,6 +243,12 @@ void xen_bus_disconnect(struct xen_bus *bus)
 		end_detach(d);
 }
 
+void xen_bus_lose(struct xen_bus *bus)
+{
+	bus->lost = true;
+	uv_timer_stop(&bus->poll);
+}
+
 /* ---- asked for ----------------------------------------------------------- */
 
 /* A guest that writes nonsense as its state makes dom0's driver let go. */

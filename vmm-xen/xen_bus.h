@@ -74,6 +74,10 @@ void xen_bus_disconnect(struct xen_bus *bus);
 int xen_bus_adopt(struct xen_bus *bus, uint32_t domid,
 		  struct error *e) must_check;
 
+/* xenstored has ended: what is connected goes on as it is, and nothing comes or
+ * goes any more; what is under way is given up when its time is up. */
+void xen_bus_lose(struct xen_bus *bus);
+
 /* Of devices that were found, take those away that nobody knows. Not told. */
 void xen_bus_keep(struct xen_bus *bus,
 		  bool (*known)(void *cookie, const char *id), void *cookie);

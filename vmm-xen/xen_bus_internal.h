@@ -95,7 +95,7 @@ struct xen_bus {
 	struct xen_store *store;
 	const struct xen_bus_events *events;
 	void *cookie;
-	bool connected;
+	bool connected, lost;
 	uint32_t domid;
 	struct xen_device *devices;
 	/* Asks dom0's kernel for what xenstore does not tell. */

@@ -10,6 +10,7 @@
 
 #include "lib/base/fd.h"
 #include "vmm-xen/xen_host.h"
+#include "vmm-xen/xen_host_left.h"
 
 /* Between finding a free number and taking it, others may be faster. */
 #define LOOP_TRIES 50
@@ -203,10 +204,10 @@ static int bridge_check(const char *bridge, struct error *e)
 		if (stat(path, &st) == 0)
 			return 0;
 	}
-	return error_set(e, -ENODEV,
-			 "there is no bridge \"%s\" (see: ip link show type "
-			 "bridge)",
-			 bridge);
+	return error_set(e, -ENOENT,
+			 "bridge \"%s\" does not exist; make it with: ip link "
+			 "add %s type bridge",
+			 bridge, bridge);
 }
 
 /* Before it joins: a bridge follows the smallest of its ports. */
@@ -288,5 +289,6 @@ const struct xen_host xen_host = {
 	.bridge_join = bridge_join,
 	.interface_up = interface_up,
 	.backend_present = backend_present,
+	.calm = xen_host_calm,
 	.counter = counter,
 };

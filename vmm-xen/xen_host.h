@@ -41,6 +41,10 @@ struct xen_host {
 	int (*interface_up)(const char *name, bool up, struct error *e);
 	/* dom0's end of a device is there: "vbd-1-51712", "vif-1-0". */
 	bool (*backend_present)(const char *name);
+	/* Of a domain that has ended while its backends cannot: interfaces
+	 * leave their bridges and go down. `left` gets the names of what is
+	 * there still, "" for nothing. */
+	void (*calm)(uint32_t domid, char *left, size_t size);
 	/* A number of sysfs, below /sys; 0 where there is none. */
 	uint64_t (*counter)(const char *path);
 };

@@ -256,7 +256,11 @@ void xen_bus_give_up(struct xen_bus *bus, const char *id, struct error *why)
 
 	if (!d || d->op == XEN_OP_NONE)
 		return;
-	if (d->op == XEN_OP_REMOVE) {
+	if (bus->lost) {
+		error_set(why, -EIO, "xenstored has ended");
+		d->quiet = d->op == XEN_OP_ATTACH;
+		d->op = XEN_OP_NONE;
+	} else if (d->op == XEN_OP_REMOVE) {
 		if (*d->why)
 			error_set_code(why, ERROR_INTERNAL, "%s", d->why);
 		d->quiet = *d->why;
@@ -361,6 +365,6 @@ static void on_poll(uv_timer_t *timer)
 
 void xen_bus_poll(struct xen_bus *bus)
 {
-	if (!uv_is_active((uv_handle_t *)&bus->poll))
+	if (!bus->lost && !uv_is_active((uv_handle_t *)&bus->poll))
 		uv_timer_start(&bus->poll, on_poll, 0, 0);
 }

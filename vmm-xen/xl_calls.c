@@ -1,6 +1,8 @@
 #include "vmm-xen/xl_calls.h"
 
+#include <errno.h>
 #include <string.h>
+#include <xenctrl.h>
 
 static int ctx_alloc(libxl_ctx **ret, xentoollog_logger *log)
 {
@@ -58,6 +60,57 @@ static int watch_death(libxl_ctx *ctx, uint32_t domid,
 	return libxl_evenable_domain_death(ctx, domid, 0, ret);
 }
 
+/* Of the first domain from `first` on; 0: there is none. */
+static uint32_t next_domain(xc_interface *xc, uint32_t first,
+			    xc_domaininfo_t *ret)
+{
+	return xc_domain_getinfolist(xc, first, 1, ret) == 1 ? ret->domain : 0;
+}
+
+static int raw_find(const libxl_uuid *uuid, uint32_t *ret_domid)
+{
+	const uint8_t *bytes = libxl_uuid_bytearray_const(uuid);
+	xc_interface *xc = xc_interface_open(NULL, NULL, 0);
+	xc_domaininfo_t info;
+	int r = xc ? -ENOENT : -errno;
+
+	for (uint32_t domid = 0; xc && r == -ENOENT;) {
+		domid = next_domain(xc, domid + 1, &info);
+		if (domid == 0)
+			break;
+		if (memcmp(info.handle, bytes, sizeof(info.handle)) != 0 ||
+		    (info.flags & XEN_DOMINF_dying))
+			continue;
+		*ret_domid = domid;
+		r = 0;
+	}
+	if (xc)
+		xc_interface_close(xc);
+	return r;
+}
+
+static int raw_do(uint32_t domid, int (*call)(xc_interface *xc, uint32_t domid))
+{
+	xc_interface *xc = xc_interface_open(NULL, NULL, 0);
+	int r = xc ? 0 : -errno;
+
+	if (xc && call(xc, domid) < 0)
+		r = -errno;
+	if (xc)
+		xc_interface_close(xc);
+	return r;
+}
+
+static int raw_destroy(uint32_t domid)
+{
+	return raw_do(domid, xc_domain_destroy);
+}
+
+static int raw_unpause(uint32_t domid)
+{
+	return raw_do(domid, xc_domain_unpause);
+}
+
 static struct xs_handle *open_xs(void)
 {
 	return xs_open(0);
@@ -95,6 +148,9 @@ const struct xl_calls xl = {
 	.vcpus = vcpus,
 	.watch_death = watch_death,
 	.unwatch_death = libxl_evdisable_domain_death,
+	.raw_find = raw_find,
+	.raw_destroy = raw_destroy,
+	.raw_unpause = raw_unpause,
 	.xs_open = open_xs,
 	.xs_close = xs_close,
 	.xs_read = read_xs,

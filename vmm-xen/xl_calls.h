@@ -55,6 +55,12 @@ struct xl_calls {
 			   libxl_evgen_domain_death **ret);
 	void (*unwatch_death)(libxl_ctx *ctx, libxl_evgen_domain_death *evgen);
 
+	/* The hypervisor's own calls (libxenctrl), for when there is no
+	 * xenstored, without which libxl does nothing; 0 or -errno. */
+	int (*raw_find)(const libxl_uuid *uuid, uint32_t *ret_domid);
+	int (*raw_destroy)(uint32_t domid);
+	int (*raw_unpause)(uint32_t domid);
+
 	/* libxenstore; false and errno. */
 	struct xs_handle *(*xs_open)(void);
 	void (*xs_close)(struct xs_handle *xs);

@@ -1,6 +1,13 @@
 #include "vmm-xen/xs_calls.h"
 
+static const char *device_path(void)
+{
+	return "/dev/xen/xenbus";
+}
+
 const struct xs_calls xs_api = {
+	.socket_path = xs_daemon_socket,
+	.device_path = device_path,
 	.open = xs_open,
 	.close = xs_close,
 	.fileno = xs_fileno,

@@ -11,8 +11,13 @@
 
 #include <stdbool.h>
 #include <xenstore.h>
+#include <xenstore_lib.h>
 
 struct xs_calls {
+	/* Where xenstored listens, and the kernel's device for where it is in
+	 * another domain; NULL: there is no such thing. */
+	const char *(*socket_path)(void);
+	const char *(*device_path)(void);
 	struct xs_handle *(*open)(unsigned long flags);
 	void (*close)(struct xs_handle *xs);
 	/* Readable when a watch has fired, or the connection is lost. */

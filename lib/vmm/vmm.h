@@ -50,6 +50,10 @@ enum vmm_event_kind {
 	/* A device is out of order until its driver resets it, because of what
 	 * is behind it on the host; `detail` names both. */
 	VMM_EVENT_DEVICE_FAILED,
+	/* The guest runs on, but not all can be done with it any more; `detail`
+	 * says what has ended on the host, and what can be done. It also comes
+	 * with later states then. */
+	VMM_EVENT_DEGRADED,
 	VMM_EVENT_FATAL, /* the backend cannot go on: now at rest */
 };
 

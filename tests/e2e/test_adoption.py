@@ -11,7 +11,8 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "lib"))
 # pylint: disable=wrong-import-position
-from armvm import BIN, Host, RpcError, alive, guarded, report, wait_for
+from armvm import (BIN, Host, RpcError, alive, guarded, kill_process, report,
+                   wait_for)
 
 host = Host()
 lib = host.dir + "/lib"
@@ -48,16 +49,6 @@ def pid_of():
     return host.vm("web")["pid"]
 
 
-def another(pid, state="running"):
-    wait_for("another supervisor", lambda: pid_of() not in (0, None, pid), 30)
-    host.wait_state("web", state, 30)
-
-
-def kill(pid):
-    os.kill(pid, signal.SIGKILL)
-    wait_for("its end", lambda: not alive(pid), 30)
-
-
 def no_domain(when):
     wait_for("no domain", lambda: domain() is None, 30)
     report.equal(f"{when}: no process is left", host.supervisors(), [])
@@ -82,8 +73,8 @@ def its_supervisor_is_killed():
     host.call("vm.start", name="web")
     report.equal("on xen", host.vm("web")["hypervisor"], "xen")
     pid = pid_of()
-    kill(pid)
-    another(pid)
+    kill_process(pid)
+    host.another_supervisor("web", pid)
     wait_for("its adoption", lambda: len(domain()) == 2, 30)
     report.equal("the domain is the same", domain(), ["made", "adopted"])
 
@@ -95,9 +86,9 @@ def so_is_the_daemon():
     host.wait_state("web", "running", 30)
     report.equal("the supervisor is the same", pid_of(), pid)
     host.kill()
-    kill(pid)
+    kill_process(pid)
     start_daemon()
-    another(pid)
+    host.another_supervisor("web", pid)
     wait_for("its adoption", lambda: len(domain()) == 3, 30)
     report.equal("both killed: the domain is the same", domain(),
                  ["made", "adopted", "adopted"])
@@ -105,7 +96,7 @@ def so_is_the_daemon():
 
 def the_daemon_dies_while_it_is_taken_over():
     tell("slow-adoption")
-    kill(pid_of())
+    host.kill_supervisor("web")
     wait_for("an adoption that goes on", lambda: len(domain()) == 4, 30)
     pid = pid_of()
     host.kill()
@@ -114,6 +105,19 @@ def the_daemon_dies_while_it_is_taken_over():
     host.wait_state("web", "running", 30)
     report.equal("it goes on with what it found", (pid_of(), len(domain())),
                  (pid, 4))
+
+
+def what_is_asked_meanwhile_waits():
+    tell("slow-adoption")
+    pid = host.kill_supervisor("web")
+    wait_for("another one", lambda: pid_of() not in (0, None, pid))
+    answer = []
+    thread = threading.Thread(target=lambda: answer.append(host.ctl(
+        "pause", "web")))
+    thread.start()
+    forget("slow-adoption")
+    thread.join(60)
+    report.equal("it is done when it was taken over", answer[0][::2], (0, ""))
 
 
 def it_dies_in_the_middle_of_a_stop():
@@ -154,7 +158,7 @@ def both_die_in_the_middle_of_a_start():
     thread, _ = start_in_background()
     pid = pid_of()
     host.kill()
-    kill(pid)
+    kill_process(pid)
     thread.join(60)
     start_daemon()
     host.wait_state("web", "stopped", 30)
@@ -166,7 +170,7 @@ def its_machine_is_gone():
     host.call("vm.start", name="web")
     pid = pid_of()
     forget("domain-web")
-    kill(pid)
+    kill_process(pid)
     host.wait_state("web", "crashed", 30)
     report.match("and the reason says it", "its domain is gone",
                  host.vm("web")["reason"])
@@ -176,7 +180,7 @@ def its_machine_is_gone():
 def no_supervisor_stays():
     host.call("vm.start", name="web")
     tell("die-at-start")
-    kill(pid_of())
+    host.kill_supervisor("web")
     host.wait_state("web", "crashed", 60)
     report.match("given up, with the reason", "supervisor",
                  host.vm("web")["reason"])
@@ -189,7 +193,7 @@ def no_supervisor_stays():
 
 
 guarded(define, its_supervisor_is_killed, so_is_the_daemon,
-        the_daemon_dies_while_it_is_taken_over,
+        the_daemon_dies_while_it_is_taken_over, what_is_asked_meanwhile_waits,
         it_dies_in_the_middle_of_a_stop, it_dies_in_the_middle_of_a_start,
         both_die_in_the_middle_of_a_start, its_machine_is_gone,
         no_supervisor_stays)

@@ -333,10 +333,37 @@ def test_refused_database():
         "before", "running")["pid"], pid)
 
 
+def test_degraded():
+    """A guest that runs on while the host lacks what it was started with."""
+    host = Host()
+    host.start()
+    host.call("vm.define", config=config("web"))
+    host.call("vm.start", name="web")
+    console = host.console("web")
+    console.expect("started")
+    console.send("degraded\n")
+    wait_for("the reason", lambda: host.vm("web")["reason"])
+    what = ("running", "the null host lacks something")
+    equal("a state, and what is wrong",
+          (host.vm("web")["state"], host.vm("web")["reason"]), what)
+    status, out, _ = host.ctl("show", "web")
+    check("shown by armvmctl", status == 0 and what[1] in out, out)
+    pid = host.vm("web")["pid"]
+    host.kill()
+    host.start()
+    vm = wait_for("the supervisor's word", lambda: host.vm("web"))
+    equal("known to the next daemon",
+          (vm["state"], vm["reason"], vm["pid"]), what + (pid,))
+    host.call("vm.stop", name="web")
+    equal("stopped", (host.vm("web")["state"], host.vm("web")["reason"]),
+          ("stopped", "stopped on request"))
+
+
 if not NETWORK:
     report.skip("taps of a killed supervisor", "no tap can be made here")
 if not shutil.which("unshare"):
     report.skip("full disk", "unshare is not here")
 guarded(test_full_disk, test_descriptors, test_killed_supervisor,
-        test_busy_database, test_io_error, test_refused_database)
+        test_busy_database, test_io_error, test_refused_database,
+        test_degraded)
 report.end()

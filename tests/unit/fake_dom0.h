@@ -20,6 +20,7 @@ struct fake_dom0 {
 	bool backends_stay; /* though their nodes are gone */
 	int no_interface;   /* so many times */
 	char joined[32], up[32];
+	uint32_t calmed;     /* that domain's ends */
 	dev_t opened, taken; /* that loop device is over that file */
 	struct stat file, files[FAKE_LOOPS]; /* those that were made */
 };
@@ -91,7 +92,7 @@ static inline int fake_bridge_check(const char *bridge, struct error *e)
 {
 	if (strcmp(bridge, "br0") == 0)
 		return 0;
-	return error_set(e, -ENODEV, "there is no bridge \"%s\"", bridge);
+	return error_set(e, -ENOENT, "there is no bridge \"%s\"", bridge);
 }
 
 static inline int fake_bridge_join(const char *name, const char *bridge,
@@ -130,6 +131,12 @@ static inline bool fake_backend_present(const char *name)
 	return fake_find(path);
 }
 
+static inline void fake_calm(uint32_t domid, char *left, size_t size)
+{
+	dom0.calmed = domid;
+	snprintf(left, size, "vbd-%u-51712", domid);
+}
+
 static inline uint64_t fake_counter(const char *path)
 {
 	return strlen(path);
@@ -145,6 +152,7 @@ const struct xen_host xen_host = {
 	.bridge_join = fake_bridge_join,
 	.interface_up = fake_interface_up,
 	.backend_present = fake_backend_present,
+	.calm = fake_calm,
 	.counter = fake_counter,
 };
 

@@ -43,6 +43,8 @@ struct fake_store {
 	unsigned calls, fail_at; /* 0: none; else the call that fails */
 	int fail_errno;
 	unsigned conflicts; /* transactions that will be in others' way */
+	/* Where xenstored listens, and its device; "": nowhere. */
+	char socket_path[96], device_path[96];
 };
 
 static struct fake_store fake;
@@ -154,6 +156,16 @@ static inline const char *fake_get(const char *path)
 }
 
 /* ---- the table of libxenstore -------------------------------------------- */
+
+static inline const char *fake_socket_path(void)
+{
+	return *fake.socket_path ? fake.socket_path : NULL;
+}
+
+static inline const char *fake_device_path(void)
+{
+	return *fake.device_path ? fake.device_path : NULL;
+}
 
 static inline struct xs_handle *fake_open(unsigned long flags)
 {
@@ -332,6 +344,8 @@ static inline char **fake_check(struct xs_handle *xs)
 }
 
 const struct xs_calls xs_api = {
+	.socket_path = fake_socket_path,
+	.device_path = fake_device_path,
 	.open = fake_open,
 	.close = fake_close,
 	.fileno = fake_fileno,

@@ -15,6 +15,7 @@
 
 struct fake_domain {
 	bool exists, paused, shutdown;
+	libxl_shutdown_reason reason;
 	libxl_uuid uuid;
 	uint64_t memory_kb;
 	int weight;
@@ -31,6 +32,8 @@ static struct fake_xen {
 	struct fake_domain domains[FAKE_DOMAINS];
 	uint32_t next; /* domid 1 is domains[0] */
 	int contexts, stores, watches, events;
+	int raw;		 /* changes past libxl */
+	void (*in_create)(void); /* after which it fails half-way */
 	const libxl_event_hooks *hooks;
 	void *hooks_user;
 	char tty[64], feature[4], written[64];
@@ -189,7 +192,9 @@ static int fake_create(libxl_ctx *ctx, libxl_domain_config *config,
 		 b->ramdisk ? b->ramdisk : "");
 	snprintf(d->cmdline, sizeof(d->cmdline), "%s", b->cmdline);
 	*ret_domid = ++xen.next;
-	return 0;
+	if (xen.in_create)
+		xen.in_create();
+	return xen.in_create ? ERROR_FAIL : 0;
 }
 
 static int fake_destroy(libxl_ctx *ctx, uint32_t domid)
@@ -234,6 +239,7 @@ static int fake_info(libxl_ctx *ctx, libxl_dominfo *ret, uint32_t domid)
 		return ERROR_FAIL;
 	ret->paused = d->paused;
 	ret->shutdown = d->shutdown;
+	ret->shutdown_reason = d->reason;
 	ret->current_memkb = d->memory_kb;
 	return 0;
 }
@@ -281,6 +287,35 @@ static int fake_watch(libxl_ctx *ctx, uint32_t domid,
 static void fake_unwatch(libxl_ctx *ctx, libxl_evgen_domain_death *evgen)
 {
 	xen.watches--;
+}
+
+static int fake_raw_find(const libxl_uuid *uuid, uint32_t *ret_domid)
+{
+	for (uint32_t i = 0; i < FAKE_DOMAINS; i++)
+		if (xen.domains[i].exists &&
+		    libxl_uuid_compare(&xen.domains[i].uuid, uuid) == 0) {
+			*ret_domid = i + 1;
+			return 0;
+		}
+	return -ENOENT;
+}
+
+static int fake_raw_destroy(uint32_t domid)
+{
+	if (!domain_of(domid))
+		return -ESRCH;
+	domain_of(domid)->exists = false;
+	xen.raw++;
+	return 0;
+}
+
+static int fake_raw_unpause(uint32_t domid)
+{
+	if (!domain_of(domid))
+		return -ESRCH;
+	domain_of(domid)->paused = false;
+	xen.raw++;
+	return 0;
 }
 
 static struct xs_handle *fake_xs_open(void)
@@ -342,6 +377,9 @@ const struct xl_calls xl = {
 	.vcpus = fake_vcpus,
 	.watch_death = fake_watch,
 	.unwatch_death = fake_unwatch,
+	.raw_find = fake_raw_find,
+	.raw_destroy = fake_raw_destroy,
+	.raw_unpause = fake_raw_unpause,
 	.xs_open = fake_xs_open,
 	.xs_close = fake_xs_close,
 	.xs_read = fake_xs_read,

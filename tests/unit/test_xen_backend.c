@@ -4,44 +4,12 @@
  * finds the domain again, and that nothing stays whichever call fails.
  */
 #include <dirent.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
-#include <cmocka.h>
+#include "tests/unit/xen_backend_fixture.h"
 
-#include "lib/host/chardev.h"
-#include "tests/unit/fake_dom0.h"
-#include "tests/unit/fake_xl.h"
-#include "tests/unit/kernel_maker.h"
-#include "vmm-xen/backend.h"
-
-#define UUID "7c3e9a0e-1111-2222-3333-444455556666"
 /* More calls than any of the runs below makes. */
 #define CALLS_MAX 60
-
-struct fixture {
-	uv_loop_t loop;
-	struct vm_config config;
-	struct chardev *console, *pv;
-	struct vmm *vmm;
-	unsigned events[VMM_EVENT_FATAL + 1];
-	char detail[ERROR_MESSAGE_MAX];
-	bool adopt;
-};
-
-static void on_event(void *cookie, enum vmm_event_kind kind, const char *detail)
-{
-	struct fixture *f = cookie;
-
-	f->events[kind]++;
-	snprintf(f->detail, sizeof(f->detail), "%s", detail);
-}
-
-static const struct vmm_events events = {.event = on_event};
 
 static int descriptors_open(void)
 {
@@ -52,101 +20,6 @@ static int descriptors_open(void)
 		n++;
 	closedir(d);
 	return n;
-}
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	fake_dom0_begin();
-	xen = (struct fake_xen){.free_kb = 4 * FAKE_KB};
-	f->config = (struct vm_config){
-		.name = (char *)"web",
-		.uuid = (char *)UUID,
-		.kernel = (char *)"/vmlinuz",
-		.cmdline = (char *)"quiet",
-		.vcpus = 3,
-		.memory_bytes = FAKE_KB * UINT64_C(1024),
-	};
-	assert_int_equal(uv_loop_init(&f->loop), 0);
-	assert_int_equal(chardev_new(&f->loop, &f->console), 0);
-	assert_int_equal(chardev_new(&f->loop, &f->pv), 0);
-	*state = f;
-	return 0;
-}
-
-static void turns(struct fixture *f, unsigned ms)
-{
-	uint64_t end = uv_hrtime() + ms * UINT64_C(1000000);
-
-	do {
-		uv_run(&f->loop, UV_RUN_NOWAIT);
-		usleep(500);
-	} while (uv_hrtime() < end);
-}
-
-static bool comes(struct fixture *f, enum vmm_event_kind kind)
-{
-	for (unsigned i = 0; i < 4000 && f->events[kind] == 0; i++)
-		turns(f, 1);
-	return f->events[kind] > 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	vmm_xen_ops.destroy(f->vmm);
-	chardev_free(f->console);
-	chardev_free(f->pv);
-	uv_run(&f->loop, UV_RUN_DEFAULT);
-	assert_int_equal(uv_loop_close(&f->loop), 0);
-	assert_int_equal(xen.contexts, 0);
-	assert_int_equal(xen.stores, 0);
-	assert_int_equal(xen.watches, 0);
-	assert_int_equal(xen.events, 0);
-	assert_int_equal(fake.n_watches, 0);
-	close(fake.fd);
-	free(f);
-	return 0;
-}
-
-static int image_fd(void)
-{
-	_cleanup_free_ uint8_t *image = kernel_maker_image(0, KIB(200));
-
-	return packing_file(image, KERNEL_MAKER_SIZE, UNPACK_PLAIN);
-}
-
-static int create(struct fixture *f, struct error *e)
-{
-	struct vmm_params p = {
-		.config = &f->config,
-		.loop = &f->loop,
-		.events = &events,
-		.cookie = f,
-		.hypervisor_fd = -1,
-		.firmware_fd = -1,
-		.kernel_fd = image_fd(),
-		.initrd_fd = -1,
-		.nvram_fd = memfd_create("nvram", MFD_CLOEXEC),
-		.snapshot_fd = -1,
-		.vsock_fd = -1,
-		.console = f->console,
-		.virtio_console = f->pv,
-		.adopt = f->adopt,
-	};
-
-	for (size_t i = 0; i < VM_FILESYSTEMS_MAX; i++)
-		p.filesystems[i] = -1;
-	return vmm_xen_ops.create(&p, &f->vmm, e);
-}
-
-static void run(struct fixture *f)
-{
-	assert_int_equal(create(f, NULL), 0);
-	assert_int_equal(vmm_xen_ops.start(f->vmm, NULL), 0);
-	assert_true(comes(f, VMM_EVENT_RUNNING));
 }
 
 static void test_a_definition_becomes_a_domain(void **state)
@@ -203,6 +76,19 @@ static void test_too_little_memory_makes_nothing(void **state)
 	assert_int_equal(create(f, &e), -ENOMEM);
 	assert_non_null(strstr(e.message, "Xen has 512 MiB of memory"));
 	assert_int_equal(xen.next, 0);
+}
+
+static void test_a_guest_too_small_for_its_kernel_is_not_made(void **state)
+{
+	struct fixture *f = *state;
+	struct error e = ERROR_INIT;
+
+	f->config.memory_bytes = MIB(2);
+	assert_int_equal(create(f, &e), -EINVAL);
+	assert_string_equal(e.message,
+			    "memory: kernel and initrd need 3.0 MiB, "
+			    "the VM has 2.0 MiB");
+	assert_int_equal(xen.calls, 0);
 }
 
 static void test_pause_resume_and_balloon(void **state)
@@ -360,6 +246,18 @@ static void test_the_console_is_a_terminal(void **state)
 	close(master);
 }
 
+/* xenconsoled has ended, and its terminal's number is anybody's. */
+static void test_a_terminal_that_is_gone_is_forgotten(void **state)
+{
+	struct fixture *f = *state;
+
+	strcpy(xen.tty, "/dev/pts/999999");
+	run(f);
+	for (int i = 0; i < 4000 && !*xen.written; i++)
+		turns(f, 1);
+	assert_string_equal(xen.written, "/local/domain/1/vuart/0/tty=");
+}
+
 /* As far as it goes; 0 when nothing failed. */
 static int live(struct fixture *f)
 {
@@ -418,12 +316,14 @@ int main(void)
 		TEST(test_the_paravirtual_console_needs_no_name),
 		TEST(test_what_xen_lacks_is_refused_first),
 		TEST(test_too_little_memory_makes_nothing),
+		TEST(test_a_guest_too_small_for_its_kernel_is_not_made),
 		TEST(test_pause_resume_and_balloon),
 		TEST(test_shutdown_asks_through_xenstore),
 		TEST(test_a_reboot_is_another_domain),
 		TEST(test_the_ends_of_a_guest),
 		TEST(test_lost_and_found),
 		TEST(test_the_console_is_a_terminal),
+		TEST(test_a_terminal_that_is_gone_is_forgotten),
 		TEST(test_whichever_call_fails),
 	};
 

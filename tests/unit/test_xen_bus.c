@@ -215,7 +215,7 @@ static void test_nic(void **state)
 	struct vm_stats stats = {0};
 
 	assert_int_equal(add_nic(f, "n", NULL, &e), -EOPNOTSUPP);
-	assert_int_equal(add_nic(f, "n", "br9", &e), -ENODEV);
+	assert_int_equal(add_nic(f, "n", "br9", &e), -ENOENT);
 	assert_non_null(strstr(e.message, "br9"));
 	assert_int_equal(xen_bus_connect(f->bus, DOMID, NULL), 0);
 	assert_int_equal(add_nic(f, "n", "br0", NULL), 0);

@@ -98,6 +98,33 @@ static void test_xenstore_is_lost(void **state)
 	fake.fail_at = 0;
 }
 
+/* What is under way then ends with its time, for nobody asks any more. */
+static void test_lost_on_the_way(void **state)
+{
+	struct fixture *f = *state;
+	struct error why = ERROR_INIT;
+	struct vmm_device_status status;
+	unsigned calls;
+
+	use(f, "root");
+	assert_int_equal(xen_bus_detach(f->bus, "root", false, NULL), 0);
+	expect(f, "root", VM_DEVICE_RELEASING);
+	assert_int_equal(add_disk(f, "data", 2, NULL), 0);
+	turn(f);
+	xen_bus_lose(f->bus);
+	calls = fake.calls;
+	xen_bus_give_up(f->bus, "data", &why);
+	assert_string_equal(why.message, "xenstored has ended");
+	assert_int_equal(xen_bus_device_status(f->bus, "data", &status),
+			 -ENOENT);
+	xen_bus_give_up(f->bus, "root", &why);
+	assert_int_equal(xen_bus_device_status(f->bus, "root", &status), 0);
+	assert_int_not_equal(status.state, VM_DEVICE_RELEASING);
+	wait_turn(f);
+	assert_int_equal(fake.calls, calls);
+	expect_silence(f);
+}
+
 /* Each call fails once: then nothing is left, or all goes on as asked. */
 static int whole_life(struct fixture *f)
 {
@@ -162,10 +189,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(test_backend_refuses),	 T(test_nonsense_of_the_guest),
-		T(test_disk_of_another_domain),	 T(test_nic_that_cannot_join),
-		T(test_xenstore_is_lost),	 T(test_each_call_fails),
-		T(test_transaction_tries_again),
+		T(test_backend_refuses),	T(test_nonsense_of_the_guest),
+		T(test_disk_of_another_domain), T(test_nic_that_cannot_join),
+		T(test_xenstore_is_lost),	T(test_lost_on_the_way),
+		T(test_each_call_fails),	T(test_transaction_tries_again),
 #undef T
 	};
 

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/fake_xenstore.h"
 #include "tests/unit/fake_xl.h"
 #include "vmm-xen/backend_internal.h"
 

@@ -2,20 +2,17 @@
 """One story, the same words on every hypervisor: a VM boots from a kernel,
 talks, has its disks and networks come and go, gives memory back, reboots,
 outlives the daemon, shuts down, and leaves nothing."""
-import glob
-import hashlib
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "kvm"))
 # pylint: disable=wrong-import-position
-from scene import (BOOT_S, GUEST, Host, alive, busy, guarded, report, shutil,
-                   wait_for)
+from scene import (BOOT_S, GUEST, Host, alive, busy, checksum, filled, guarded,
+                   host_ends, report, settled, sh, shutil, wait_for)
 
 BRIDGE = "armvmstory"
 host = Host().start()
@@ -25,66 +22,23 @@ ROOT, DATA = f"{WORK}/root.raw", f"{WORK}/data.raw"
 guest = None
 
 
-def sh(command):
-    return subprocess.run(command, shell=True, check=True,
-                          stdout=subprocess.PIPE, text=True).stdout.strip()
-
-
-def ctl(*arguments):
-    """armvmctl, which has to succeed; what it printed."""
-    status, out, err = host.ctl(*arguments)
-    report.equal(" ".join(arguments[:2]), (status, err), (0, ""))
-    return out
-
-
-def blank(path, mib=16):
-    with open(path, "wb") as f:
-        f.write(os.urandom(mib << 20))
-    return path
-
-
-def checksum(path):
-    with open(path, "rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
-
-
-def run(command, timeout=60):
-    out, status = guest.run(command, timeout)
-    return out.strip() if status == 0 else f"[{status}] {out.strip()}"
-
-
 def disks_seen():
-    return {name for name in run("ls /sys/block").split()
+    return {name for name in guest.says("ls /sys/block").split()
             if re.fullmatch("x?vd[a-z]+", name)}
-
-
-def host_ends():
-    return (len([i for i in os.listdir("/sys/class/net")
-                 if i not in ("lo", BRIDGE)]),
-            len(sh("losetup -a").splitlines()),
-            len(glob.glob("/sys/bus/xen-backend/devices/*")))
-
-
-def settled(want):
-    try:
-        wait_for("the host's ends", lambda: host_ends() == want, 30)
-    except TimeoutError:
-        pass
-    return host_ends()
 
 
 def created_and_started():
     global guest
-    ctl("create", "web", "--kernel", f"{GUEST}/vmlinuz", "--initrd",
-        f"{GUEST}/initrd.img", "--cmdline", "quiet panic=-1 armvm=1",
-        "--memory", "256M", "--vcpus", "2", "--disk", blank(ROOT), "--nic",
-        f"bridge={BRIDGE}")
-    ctl("start", "web")
-    report.match("it runs", r"web +running", ctl("list"))
+    host.does("create", "web", "--kernel", f"{GUEST}/vmlinuz", "--initrd",
+              f"{GUEST}/initrd.img", "--cmdline", "quiet panic=-1 armvm=1",
+              "--memory", "256M", "--vcpus", "2", "--disk", filled(ROOT),
+              "--nic", f"bridge={BRIDGE}")
+    host.does("start", "web")
+    report.match("it runs", r"web +running", host.does("list"))
     guest = host.console("web")
     guest.ready(BOOT_S)
     report.match("its command line and CPUs", r"armvm=1.*\n2$",
-                 run("cat /proc/cmdline; nproc"))
+                 guest.says("cat /proc/cmdline; nproc"))
 
 
 def console_and_log():
@@ -92,19 +46,21 @@ def console_and_log():
     report.check("a late reader sees what was printed",
                  "ready" in late.expect("armvm=1", 30))
     late.close()
-    report.match("and so does the log", r"armvm-guest ready", ctl("log", "web"))
+    report.match("and so does the log", r"armvm-guest ready",
+                 host.does("log", "web"))
 
 
 def disk_and_network():
     name = disks_seen().pop()
     report.equal("the disk's content in the guest",
-                 run(f"sha256sum /dev/{name}").split()[0], checksum(ROOT))
-    run(f"dd if=/dev/urandom of=/dev/{name} bs=64k count=40 conv=fsync")
+                 guest.says(f"sha256sum /dev/{name}").split()[0],
+                 checksum(ROOT))
+    guest.says(f"dd if=/dev/urandom of=/dev/{name} bs=64k count=40 conv=fsync")
     report.equal("and on the host, after the guest wrote it", checksum(ROOT),
-                 run(f"sha256sum /dev/{name}").split()[0])
-    run("ip link set eth0 up; ip addr add 10.78.0.2/24 dev eth0")
+                 guest.says(f"sha256sum /dev/{name}").split()[0])
+    guest.says("ip link set eth0 up; ip addr add 10.78.0.2/24 dev eth0")
     report.match("the guest reaches the host", r"[1-3] packets received",
-                 run("ping -c 3 -W 5 10.78.0.1"))
+                 guest.says("ping -c 3 -W 5 10.78.0.1"))
     stats = host.call("vm.stats", name="web")["stats"]
     report.check("all of it is counted", stats["disks"][0]["read"]["bytes"] >=
                  16 << 20 and stats["nics"][0]["tx"]["frames"] > 0 and
@@ -113,46 +69,48 @@ def disk_and_network():
 
 def devices_come_and_go():
     before, ends = disks_seen(), host_ends()
-    out = ctl("disk", "add", "web", blank(DATA))
+    out = host.does("disk", "add", "web", filled(DATA))
     report.match("says how far the guest is", r"^web: \S+ offered … "
                  r"acknowledged by the guest … active on \S+ as \S+ \(", out)
     ident = re.match(r"web: (\S+) offered", out).group(1)
     wait_for("the disk in the guest", lambda: disks_seen() - before, 30)
     name = (disks_seen() - before).pop()
-    report.equal("its content", run(f"sha256sum /dev/{name}").split()[0],
+    report.equal("its content",
+                 guest.says(f"sha256sum /dev/{name}").split()[0],
                  checksum(DATA))
     # Not writes to this one: a Linux guest on Xen may not survive that
     # (armvmd(8), XEN).
-    run(f"sleep 1000 < /dev/{name} & {busy(min(before))}")
+    guest.says(f"sleep 1000 < /dev/{name} & {busy(min(before))}")
     report.match("is asked and released, open and under load",
                  r"asked to release it … released",
-                 ctl("disk", "remove", "web", ident))
+                 host.does("disk", "remove", "web", ident))
     wait_for("its end in the guest", lambda: name not in disks_seen(), 30)
-    run("rm /tmp/busy")
-    ctl("nic", "add", "web", f"bridge={BRIDGE}", "--live", "--id", "second")
+    guest.says("rm /tmp/busy")
+    host.does("nic", "add", "web", f"bridge={BRIDGE}", "--live", "--id",
+              "second")
     wait_for("the NIC in the guest",
-             lambda: run("ls /sys/class/net | grep -c eth") == "2", 30)
-    ctl("nic", "remove", "web", "second")
+             lambda: guest.says("ls /sys/class/net | grep -c eth") == "2", 30)
+    host.does("nic", "remove", "web", "second")
     report.equal("nothing of both is left", settled(ends), ends)
 
 
 def pause_and_balloon():
-    ctl("pause", "web")
+    host.does("pause", "web")
     guest.send("echo pa''used\n")
     try:
         guest.expect("\npaused", 2)
         report.check("a paused guest is silent", False)
     except TimeoutError:
         report.check("a paused guest is silent", True)
-    ctl("resume", "web")
+    host.does("resume", "web")
     guest.expect("\npaused", 30)
 
     def left():
         return host.call("vm.stats", name="web")["stats"]["balloon"]["actual"]
 
-    ctl("balloon", "web", "192M")
+    host.does("balloon", "web", "192M")
     wait_for("memory given back", lambda: left() <= 193 << 20, 60)
-    ctl("balloon", "web", "256M")
+    host.does("balloon", "web", "256M")
     wait_for("and taken again", lambda: left() >= 255 << 20, 60)
 
 
@@ -162,7 +120,7 @@ def reboots():
     guest.ready(BOOT_S)
     report.equal("the guest's own: it runs on", host.vm("web")["state"],
                  "running")
-    ctl("reset", "web")
+    host.does("reset", "web")
     guest.ready(BOOT_S)
 
 
@@ -181,18 +139,18 @@ def outlives_the_daemon():
 
 def shut_down():
     pid = host.vm("web")["pid"]
-    ctl("shutdown", "web", "--timeout", "60s")
+    host.does("shutdown", "web", "--timeout", "60s")
     vm = host.vm("web")
     report.equal("stopped, by the guest", (vm["state"], vm["reason"]),
                  ("stopped", "the guest powered off"))
     report.check("its process is gone", not alive(pid))
     report.match("it saw the power button", r"armvm-guest: power button",
-                 ctl("log", "web"))
+                 host.does("log", "web"))
     report.equal("nothing is left in the host", settled(BASE), BASE)
 
 
 def starts_with_the_host():
-    ctl("set", "web", "--autostart", "yes")
+    host.does("set", "web", "--autostart", "yes")
     host.stop()
     os.unlink(host.runtime + "/autostarted")
     host.start()
@@ -200,13 +158,13 @@ def starts_with_the_host():
     status, _, err = host.ctl("shutdown", "web", "--timeout", "1ms")
     report.equal("a guest that does not listen yet: a timeout", status, 8)
     report.match("says what to do", r"armvmctl stop web", err)
-    ctl("stop", "web")
-    states = [json.loads(line).get("state") for line in
-              ctl("events", "--since", "0", "--output", "jsonl").splitlines()]
+    host.does("stop", "web")
+    lines = host.does("events", "--since", "0", "--output", "jsonl")
+    states = [json.loads(line).get("state") for line in lines.splitlines()]
     report.match("each state change is an event",
                  "starting,running,.*paused,.*shutting-down,.*stopped",
                  ",".join(s for s in states if s))
-    ctl("delete", "web")
+    host.does("delete", "web")
     report.equal("nothing is left", (settled(BASE), host.supervisors(),
                                      os.listdir(host.state + "/vms")),
                  (BASE, [], []))

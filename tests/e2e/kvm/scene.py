@@ -9,7 +9,10 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "lib"))
 # pylint: disable=wrong-import-position,unused-import
-from armvm import Host, Console, RpcError, alive, guarded, report, wait_for
+from armvm import (Host, Console, RpcError, alive, eventually, guarded,
+                   kill_process, report, wait_for)
+from host_side import (blank, checksum, filled, host_ends, settled, sh,
+                       supervisors)
 
 GUEST = os.environ["ARMVM_GUEST"]
 SRC = os.environ["ARMVM_SRC"]

@@ -6,38 +6,13 @@ import subprocess
 import threading
 import time
 
-from scene import Host, RpcError, boot, define, guarded, image, report, wait_for
+from scene import (Host, RpcError, blank, boot, define, guarded, image, report,
+                   wait_for)
 
 host = Host().start()
 define(host, "hot", image(host, "hot"), max_hotplug=4)
 guest = None
 DATA = host.dir + "/data.raw"
-
-
-def blank(path, mib=16):
-    with open(path, "wb") as f:
-        f.truncate(mib << 20)
-    return path
-
-
-def run(command, timeout=30):
-    out, status = guest.run(command, timeout)
-    return out.strip() if status == 0 else f"[{status}] {out.strip()}"
-
-
-def until(command, want, timeout=20):
-    """What the guest says, once it is `want` or time is up."""
-    deadline = time.monotonic() + timeout
-    while True:
-        have = run(command)
-        if have == want or time.monotonic() > deadline:
-            return have
-        time.sleep(0.2)
-
-
-def disk(ident, kind="disk"):
-    return next((d for d in host.call(f"{kind}.list", name="hot")[f"{kind}s"]
-                 if d["id"] == ident), None)
 
 
 def steps(ident, since=0):
@@ -60,10 +35,10 @@ def ports_are_there():
     global guest
     guest = boot(host, "hot")
     report.equal("pciehp has a slot for the disk and four more",
-                 run("ls /sys/bus/pci/slots | wc -l"), "5")
+                 guest.says("ls /sys/bus/pci/slots | wc -l"), "5")
+    disk = host.device("hot", "disk0")
     report.equal("the one it was started with is active",
-                 (disk("disk0")["state"], disk("disk0")["slot"]),
-                 ("active", 1))
+                 (disk["state"], disk["slot"]), ("active", 1))
 
 
 def a_disk_is_added():
@@ -76,10 +51,12 @@ def a_disk_is_added():
                  r"acknowledged by the guest … active on 0000:\d\d:00\.0 as "
                  r"virtio-blk \(\d+\.\d s\)\n$", out)
     report.note(f"attached after {time.monotonic() - began:.1f} s")
-    report.equal("with its serial", run("cat /sys/block/vdb/serial"), "data1")
+    report.equal("with its serial", guest.says("cat /sys/block/vdb/serial"),
+                 "data1")
     report.equal("each step is an event", steps("data1"),
                  ["requested", "offered", "acknowledged", "active"])
-    run("echo written-by-the-guest | dd of=/dev/vdb bs=512 conv=sync,fsync")
+    guest.says("echo written-by-the-guest | "
+               "dd of=/dev/vdb bs=512 conv=sync,fsync")
     with open(DATA, "rb") as f:
         report.equal("what the guest writes is in it", f.read(21),
                      b"written-by-the-guest\n")
@@ -93,8 +70,8 @@ def a_disk_is_added():
 
 
 def load(on="vdb"):
-    run(f"while dd if=/dev/zero of=/dev/{on} bs=64k count=64 conv=fsync "
-        "2>/dev/null; do :; done & sleep 0.5")
+    guest.says(f"while dd if=/dev/zero of=/dev/{on} bs=64k count=64 conv=fsync "
+               "2>/dev/null; do :; done & sleep 0.5")
 
 
 def released_under_load():
@@ -105,10 +82,11 @@ def released_under_load():
     report.match("is asked and released", r"asked to release it … released "
                  r"\(\d+\.\d s\)", out)
     report.note(f"released after {time.monotonic() - began:.1f} s")
-    report.equal("the guest has none", until("ls /sys/block", "vda"), "vda")
+    report.equal("the guest has none", guest.until("ls /sys/block", "vda"),
+                 "vda")
     report.equal("nor has the definition",
                  len(host.vm("hot")["config"]["disks"]), 1)
-    report.equal("nor is it listed", disk("data1"), None)
+    report.equal("nor is it listed", host.device("hot", "data1"), None)
 
 
 def forced_under_load():
@@ -120,7 +98,8 @@ def forced_under_load():
     status, out, err = host.ctl("disk", "remove", "hot", "wild", "--force")
     report.equal("disk remove --force under load", (status, err), (0, ""))
     report.check("at once", time.monotonic() - began < 3, out)
-    report.equal("the guest has none", until("ls /sys/block", "vda"), "vda")
+    report.equal("the guest has none", guest.until("ls /sys/block", "vda"),
+                 "vda")
 
 
 def a_nic_under_load():
@@ -128,13 +107,13 @@ def a_nic_under_load():
     report.equal("nic add", (status, err), (0, ""))
     report.match("active", r"nic0 .*active on .* as virtio-net", out)
     subprocess.run("ip addr add 10.9.0.1/24 dev hp0", shell=True, check=True)
-    run("ip link set eth0 up; ip addr add 10.9.0.2/24 dev eth0")
+    guest.says("ip link set eth0 up; ip addr add 10.9.0.2/24 dev eth0")
     report.match("the guest reaches the host by it", r"[1-3] packets received",
-                 run("ping -c 3 -W 5 10.9.0.1"))
-    run("ping -i 0.01 10.9.0.1 >/dev/null 2>&1 & sleep 0.2")
+                 guest.says("ping -c 3 -W 5 10.9.0.1"))
+    guest.says("ping -i 0.01 10.9.0.1 >/dev/null 2>&1 & sleep 0.2")
     status, out, err = host.ctl("nic", "remove", "hot", "nic0")
     report.equal("nic remove under load", (status, err), (0, ""))
-    report.equal("the guest has none", run("ls /sys/class/net"), "lo")
+    report.equal("the guest has none", guest.says("ls /sys/class/net"), "lo")
     report.equal("the tap is gone", os.path.exists("/sys/class/net/hp0"),
                  False)
 
@@ -166,7 +145,8 @@ def a_detach_meets_a_reboot():
 
     thread = threading.Thread(target=detach)
     thread.start()
-    wait_for("asked", lambda: disk("goes")["state"] == "releasing")
+    wait_for("asked",
+             lambda: host.device("hot", "goes")["state"] == "releasing")
     time.sleep(1)
     last = events(-1)[1]
     guest.send("reboot -f\n")
@@ -205,19 +185,19 @@ def a_guest_in_its_firmware():
     thread.join(240)
     report.match("an attach that can wait is done when a system is there",
                  r"patient offered .* active", str(patient.get("ctl")))
-    report.equal("for which it is a disk", until(
+    report.equal("for which it is a disk", guest.until(
         "cat /sys/block/vd?/serial | grep -c patient", "1"), "1")
     host.call("disk.remove", name="hot", id="patient", force=True)
     report.equal("what was added live is there after the reboot",
-                 run("ls -1 /sys/block; cat /sys/block/vdb/serial"),
+                 guest.says("ls -1 /sys/block; cat /sys/block/vdb/serial"),
                  "vda\nvdb\nstays")
-    report.equal("and active", disk("stays")["state"], "active")
+    report.equal("and active", host.device("hot", "stays")["state"], "active")
 
 
 def there_at_the_next_start():
-    slot = disk("stays")["slot"]
+    slot = host.device("hot", "stays")["slot"]
     host.call("vm.stop", name="hot")
-    report.equal("at rest", disk("stays")["state"], "defined")
+    report.equal("at rest", host.device("hot", "stays")["state"], "defined")
     host.call("vm.start", name="hot")
     report.equal("there at the next start, in its slot",
                  [(d["id"], d["slot"]) for d in

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from scene import GUEST, Host, boot, guarded, report, wait_for
+from scene import GUEST, Host, blank, boot, guarded, report, wait_for
 
 CYCLES = int(os.environ.get("ARMVM_HOTPLUG_CYCLES", "100"))
 AT_ONCE = 8         # of each kind; while they leave others come
@@ -21,17 +21,6 @@ ADDRESS = "10.9.9.2"
 host = Host().start()
 pool = concurrent.futures.ThreadPoolExecutor(8 * AT_ONCE)
 guest = None
-
-
-def blank(path, mib):
-    with open(path, "wb") as f:
-        f.truncate(mib << 20)
-    return path
-
-
-def run(command, timeout=60):
-    out, status = guest.run(command, timeout)
-    return out.strip() if status == 0 else f"[{status}] {out.strip()}"
 
 
 def at_once(calls):
@@ -117,7 +106,7 @@ def under_load(kind):
                 if d["id"].startswith("d" + kind)}
 
     before = disks()
-    run(LOAD)
+    guest.says(LOAD)
     return wait_for("I/O of every disk", lambda: (lambda now: all(
         now[d] > before[d] + 2 for d in before))(disks()))
 
@@ -171,7 +160,7 @@ def starts():
     for kind in "ab":
         for i in range(AT_ONCE):
             blank(path(kind, i), DISK_MIB)
-    run(f"ip addr add {ADDRESS}/24 dev lo; ip link set lo up")
+    guest.says(f"ip addr add {ADDRESS}/24 dev lo; ip link set lo up")
 
 
 def cycles(n, answers):
@@ -201,17 +190,17 @@ def cycles(n, answers):
 def why():
     """What the guest waits for."""
     try:
-        print(run("echo w >/proc/sysrq-trigger; dmesg | tail -n 60"))
+        print(guest.says("echo w >/proc/sysrq-trigger; dmesg | tail -n 60"))
     except TimeoutError as e:
         report.note(e)
 
 
 def cycles_leak_nothing():
-    before_any, pid = run(THERE), host.vm("cycles")["pid"]
+    before_any, pid = guest.says(THERE), host.vm("cycles")["pid"]
     answers = []
     try:
         cycles(2, [])   # what is made once is not what is looked for
-        wait_for("all are gone", lambda: run(THERE) == before_any)
+        wait_for("all are gone", lambda: guest.says(THERE) == before_any)
         before, daemon = held(pid), held(host.proc.pid)
         files, began = files_open(), time.monotonic()
         cycles(-(-CYCLES // AT_ONCE), answers)
@@ -222,7 +211,7 @@ def cycles_leak_nothing():
                 f"in {time.monotonic() - began:.1f} s; interfaces answered "
                 f"{sum(answers)} times")
     report.check("under load, each time", all(answers), answers)
-    wait_for("all are gone", lambda: run(THERE) == before_any)
+    wait_for("all are gone", lambda: guest.says(THERE) == before_any)
     report.check("the guest has what it began with", True)
     after, daemon_after = held(pid), held(host.proc.pid)
     report.equal("descriptors as before", after["descriptors"],
@@ -300,7 +289,7 @@ def a_guest_that_panicked():
     forced.result()
     guest.ready()
     report.equal("by force it left, and the next system runs",
-                 (states(), run(THERE)), ({"disk0": "active"}, "1\n0"))
+                 (states(), guest.says(THERE)), ({"disk0": "active"}, "1\n0"))
     log = host.log_text()
     report.check("no supervisor complained of its guest", "signal" not in log,
                  log[-3000:])

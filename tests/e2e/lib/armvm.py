@@ -78,6 +78,14 @@ def wait_for(what, predicate, timeout=PATIENCE, interval=0.05):
         time.sleep(interval)
 
 
+def eventually(predicate):
+    """Whether it came true in time."""
+    try:
+        return wait_for("it", predicate, interval=0.2)
+    except TimeoutError:
+        return False
+
+
 def alive(pid):
     """Whether the process runs (a zombie does not)."""
     try:
@@ -85,6 +93,11 @@ def alive(pid):
             return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def kill_process(pid):
+    os.kill(pid, signal.SIGKILL)
+    wait_for("its end", lambda: not alive(pid))
 
 
 class RpcError(Exception):
@@ -200,6 +213,20 @@ class Console:
         m = re.search(r"=begin=\n(.*?)=end=(\d+)=\n", text, re.S)
         return m.group(1), int(m.group(2))
 
+    def says(self, command, timeout=60):
+        """What it printed, trimmed, after a status that is not 0."""
+        out, status = self.run(command, timeout)
+        return out.strip() if status == 0 else f"[{status}] {out.strip()}"
+
+    def until(self, command, want, timeout=PATIENCE):
+        """What it says, once that is `want` or time is up."""
+        deadline = time.monotonic() + timeout
+        while True:
+            have = self.says(command)
+            if have == want or time.monotonic() > deadline:
+                return have
+            time.sleep(0.2)
+
 
 class Host:
     """One armvmd with directories of its own."""
@@ -272,6 +299,29 @@ class Host:
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                            text=True, errors="replace")
         return r.returncode, r.stdout, r.stderr
+
+    def does(self, *arguments):
+        """armvmctl, which has to succeed; what it printed."""
+        status, out, err = self.ctl(*arguments)
+        report.equal(" ".join(arguments[:2]), (status, err), (0, ""))
+        return out
+
+    def device(self, name, ident, kind="disk"):
+        """What the list of a VM's disks, or nics, has of one, or None."""
+        devices = self.call(f"{kind}.list", name=name)[f"{kind}s"]
+        return next((d for d in devices if d["id"] == ident), None)
+
+    def kill_supervisor(self, name):
+        """kill -9; the process it was."""
+        pid = self.vm(name)["pid"]
+        kill_process(pid)
+        return pid
+
+    def another_supervisor(self, name, pid, state="running"):
+        """Wait for one that is not this process, and for the VM's state."""
+        wait_for("another supervisor", lambda: self.vm(name)["pid"] not in
+                 (0, None, pid))
+        self.wait_state(name, state)
 
     def console(self, name, **device):
         rpc = self.rpc()

@@ -8,15 +8,8 @@ from xen_scene import (BOOT_S, GUEST, Host, alive, crash, domains, domid,
 host = Host().start()
 
 
-def ctl(*arguments):
-    """armvmctl, which has to succeed; what it printed."""
-    status, out, err = host.ctl(*arguments)
-    report.equal(" ".join(arguments[:2]), (status, err), (0, ""))
-    return out
-
-
 def host_info():
-    out = ctl("host", "info")
+    out = host.does("host", "info")
     report.match("Xen and its version", r"xen +available, version 4\.17", out)
     report.match("no KVM, and why", r"kvm +not available: .*/dev/kvm", out)
     report.match("what guests may have", r"guests +up to 128 vCPUs.*GICv[23]",
@@ -24,11 +17,11 @@ def host_info():
 
 
 def create_and_start():
-    ctl("create", "web", "--kernel", f"{GUEST}/vmlinuz", "--initrd",
-        f"{GUEST}/initrd.img", "--cmdline", "quiet panic=-1 armvm=1",
-        "--memory", "256M", "--vcpus", "2")
-    ctl("start", "web")
-    report.match("auto took Xen", r"web +running +xen", ctl("list"))
+    host.does("create", "web", "--kernel", f"{GUEST}/vmlinuz", "--initrd",
+              f"{GUEST}/initrd.img", "--cmdline", "quiet panic=-1 armvm=1",
+              "--memory", "256M", "--vcpus", "2")
+    host.does("start", "web")
+    report.match("auto took Xen", r"web +running +xen", host.does("list"))
     report.equal("one domain", list(domains().values()), ["web"])
 
 
@@ -58,7 +51,7 @@ def sandbox():
 
 def reset():
     number = domid("web")
-    ctl("reset", "web")
+    host.does("reset", "web")
     host.console("web").expect("armvm-guest ready.*armvm-guest ready", BOOT_S)
     report.equal("one domain, as before, but another",
                  (list(domains().values()), domid("web") == number),
@@ -67,13 +60,13 @@ def reset():
 
 def graceful_shutdown():
     pid = host.vm("web")["pid"]
-    ctl("shutdown", "web", "--timeout", "60s")
+    host.does("shutdown", "web", "--timeout", "60s")
     report.equal("stopped, and why", (host.vm("web")["state"],
                                       host.vm("web")["reason"]),
                  ("stopped", "the guest powered off"))
     report.check("its process is gone", not alive(pid))
     report.match("its last words are in the log", r"power button|Power down",
-                 ctl("log", "web"))
+                 host.does("log", "web"))
     nothing_is_left(host, "shut down")
 
 
@@ -89,7 +82,7 @@ def crash_is_seen():
 
 
 def crash_can_be_kept():
-    ctl("set", "web", "--on-crash", "preserve")
+    host.does("set", "web", "--on-crash", "preserve")
     host.call("vm.start", name="web")
     number = domid("web")
     crash(number)
@@ -97,10 +90,24 @@ def crash_can_be_kept():
     report.equal("preserved, to be looked at", domid("web"), number)
     status, _, err = host.ctl("resume", "web")
     report.check("it cannot go on", status != 0 and "crashed" in err, err)
-    ctl("stop", "web")
+    host.does("stop", "web")
     nothing_is_left(host, "a crash that was kept")
 
 
+def crash_is_followed_by_a_start():
+    host.does("set", "web", "--on-crash", "restart")
+    host.call("vm.start", name="web")
+    number, pid = domid("web"), host.vm("web")["pid"]
+    crash(number)
+    host.another_supervisor("web", pid)
+    report.check("another domain, with another supervisor",
+                 list(domains().values()) == ["web"] and
+                 domid("web") != number, domains())
+    host.does("stop", "web")
+    nothing_is_left(host, "a crash that was followed by a start")
+
+
 guarded(host_info, create_and_start, consoles_name, sandbox, reset,
-        graceful_shutdown, crash_is_seen, crash_can_be_kept)
+        graceful_shutdown, crash_is_seen, crash_can_be_kept,
+        crash_is_followed_by_a_start)
 finish(host)

@@ -1,16 +1,13 @@
 #!/usr/bin/python3
 """A domain outlives the daemon and its supervisor; what nobody looks after
 any more is cleared up."""
-import os
-import signal
 import subprocess
 import tempfile
-import threading
-import time
 
-from xen_scene import (Host, RpcError, alive, boot, define, domains, domid,
-                       finish, guarded, guest_reboots, nothing_is_left, report,
-                       sh, wait_for)
+from xen_scene import (Call, Host, blank, boot, define, domid, eventually,
+                       finish, flags, guarded, guest_reboots, kill_process,
+                       nodes, nothing_is_left, report, running_domains, sh,
+                       wait_for)
 
 BRIDGE = "armvmxbs"
 host = Host().start()
@@ -25,25 +22,13 @@ def answers(word):
     console.close()
 
 
-def another_supervisor(pid):
-    def is_there():
-        vm = host.vm("web")
-        return vm["pid"] not in (0, None, pid) and vm["state"] == "running"
-
-    wait_for("another supervisor", is_there, 60)
-    report.check("the one before is gone", not alive(pid))
-
-
 def supervisor_killed():
     sh(f"ip link add {BRIDGE} type bridge && ip link set {BRIDGE} up")
-    with open(f"{WORK}/root.raw", "wb") as f:
-        f.truncate(16 << 20)
-    define(host, "web", disks=[{"path": f"{WORK}/root.raw"}],
+    define(host, "web", disks=[{"path": blank(f"{WORK}/root.raw")}],
            nics=[{"bridge": BRIDGE}])
     boot(host, "web").close()
-    before, pid = domid("web"), host.vm("web")["pid"]
-    os.kill(pid, signal.SIGKILL)
-    another_supervisor(pid)
+    before = domid("web")
+    host.another_supervisor("web", host.kill_supervisor("web"))
     report.equal("the same domain", domid("web"), before)
     answers("first")
 
@@ -61,10 +46,9 @@ def daemon_killed():
 def both_killed():
     before, pid = domid("web"), host.vm("web")["pid"]
     host.kill()
-    os.kill(pid, signal.SIGKILL)
-    wait_for("its end", lambda: not alive(pid), 30)
+    kill_process(pid)
     host.start()
-    another_supervisor(pid)
+    host.another_supervisor("web", pid)
     report.equal("the same domain", domid("web"), before)
     answers("third")
 
@@ -74,26 +58,18 @@ def it_can_still_reboot_and_pause():
     guest_reboots(console)
     console.close()
     host.call("vm.pause", name="web")
-    pid = host.vm("web")["pid"]
-    os.kill(pid, signal.SIGKILL)
-    wait_for("another supervisor",
-             lambda: host.vm("web")["pid"] not in (0, None, pid), 60)
-    host.wait_state("web", "paused", 60)
+    host.another_supervisor("web", host.kill_supervisor("web"), "paused")
     host.call("vm.resume", name="web")
     answers("fourth")
 
 
 def it_died_while_nobody_watched():
     pid = host.vm("web")["pid"]
-    console = host.console("web")
-    console.send("(sleep 8; poweroff -f) &\n")
-    time.sleep(1)
     host.kill()
-    os.kill(pid, signal.SIGKILL)
-    wait_for("its domain has shut down",
-             lambda: "s" in subprocess.run(
-                 ["xl", "list", "web"], check=True, stdout=subprocess.PIPE,
-                 text=True).stdout.split()[-2], 60)
+    kill_process(pid)
+    sh(f"xenstore-write /local/domain/{domid('web')}/control/shutdown "
+       "poweroff")
+    wait_for("its domain has shut down", lambda: "s" in flags("web"))
     host.start()
     host.wait_state("web", "stopped", 60)
     report.match("and the reason is true", "powered off",
@@ -110,53 +86,79 @@ def somebody_else_destroys_it():
     nothing_is_left(host, "destroyed by another")
 
 
-def started(delay):
-    """Begin a start; kill its supervisor after a while."""
-    failed = []
+def offered():
+    return nodes("/local/domain/0/backend/vbd")
 
-    def start():
-        try:
-            host.call("vm.start", name="web")
-        except RpcError as e:
-            failed.append(str(e))
 
-    thread = threading.Thread(target=start)
-    thread.start()
-    pid = wait_for("a supervisor", lambda: host.vm("web")["pid"], 30)
-    time.sleep(delay)
-    os.kill(pid, signal.SIGKILL)
-    thread.join(120)
-    return failed
+# How far a start and a stop are seen to be from outside, in order.
+UP = (("its supervisor is there", lambda: host.vm("web")["pid"]),
+      ("Xen has its domain", running_domains),
+      ("its disk is offered", offered))
+DOWN = (("begun", lambda: True), ("its disk is gone", lambda: not offered()))
+
+
+def the_supervisor():
+    pid = host.vm("web")["pid"]
+    try:
+        if pid:
+            kill_process(pid)
+    except ProcessLookupError:
+        pass  # it has just ended by itself
+
+
+def the_daemon():
+    host.kill()
+
+
+def is_true():
+    """A VM is shown as running, and its domain runs, or neither."""
+    state, domain = host.vm("web")["state"], flags("web")
+    if state == "running":
+        return domain and not set(domain) & set("psd")
+    return state in ("stopped", "crashed") and not domain
+
+
+def stopped():
+    if host.vm("web")["state"] in ("stopped", "crashed"):
+        return True
+    host.ctl("stop", "web")
+    return False
+
+
+def interrupted(method, step, reached, victim):
+    """Killed at this step: both what was begun and what was before is right;
+    what is shown is what is, and can be ended."""
+    when = f"{method}, {step}: {victim.__name__.replace('_', ' ')} is killed"
+    call = Call(host, method, name="web")
+    wait_for(step, lambda: reached() or not call.is_alive(), interval=0.002)
+    victim()
+    call.join(120)
+    if host.proc is None:
+        host.start()
+    report.check(f"{when}: what is shown is true", eventually(is_true),
+                 (host.vm("web")["state"], flags("web")))
+    if call.done:
+        report.equal(f"{when}: what was done is",
+                     host.vm("web")["state"] == "running",
+                     method == "vm.start")
+    else:
+        report.check(f"{when}: and it says why", call.error)
+    report.check(f"{when}: it can be stopped", eventually(stopped),
+                 host.vm("web")["state"])
+    nothing_is_left(host, when)
 
 
 def killed_while_it_starts():
-    for delay in (0, 0.1, 0.3, 0.6):
-        failed = started(delay)
-        if host.vm("web")["state"] in ("running", "starting"):
-            host.wait_state("web", "running", 60)
-            report.note(f"after {delay} s it ran already")
-            host.call("vm.stop", name="web")
-        else:
-            report.check(f"after {delay} s: the start says why", failed)
-        nothing_is_left(host, f"killed {delay} s into a start")
+    for victim in (the_supervisor, the_daemon):
+        for step, reached in UP:
+            interrupted("vm.start", step, reached, victim)
 
 
 def killed_while_it_stops():
-    for delay in (0, 0.02, 0.1):
-        host.call("vm.start", name="web")
-        pid = host.vm("web")["pid"]
-        thread = threading.Thread(
-            target=lambda: host.call("vm.stop", name="web"))
-        thread.start()
-        time.sleep(delay)
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            report.note(f"after {delay} s it had stopped")
-        thread.join(120)
-        host.wait_state("web", "stopped", 60)
-        wait_for("no domain", lambda: not domains(), 60)
-        nothing_is_left(host, f"killed {delay} s into a stop")
+    for victim in (the_supervisor, the_daemon):
+        for step, reached in DOWN:
+            host.call("vm.start", name="web")
+            interrupted("vm.stop", step, reached, victim)
 
 
 guarded(supervisor_killed, daemon_killed, both_killed,

@@ -3,15 +3,17 @@ import ctypes
 import glob
 import os
 import shutil
+import struct
 import subprocess
 import sys
-import time
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "kvm"))
 # pylint: disable=wrong-import-position,unused-import
-from scene import (BOOT_S, GUEST, Host, RpcError, alive, boot, busy, guarded, image,
-                   report, wait_for)
+from scene import (BOOT_S, GUEST, Host, RpcError, alive, blank, boot, busy,
+                   checksum, eventually, filled, guarded, host_ends, image,
+                   kill_process, report, settled, sh, supervisors, wait_for)
 
 
 def define(host, name, suffix="", cmdline="quiet", **more):
@@ -49,6 +51,14 @@ def domains():
     return {int(row[1]): row[0] for row in rows if row[1] != "0"}
 
 
+def flags(name):
+    """What xl list says of its state, as "-b----"; "" for none."""
+    out = subprocess.run(["xl", "list"], check=True, stdout=subprocess.PIPE,
+                         text=True).stdout
+    rows = [line.split() for line in out.split("\n")[1:] if line]
+    return "".join(row[-2] for row in rows if row[0] == name)
+
+
 def domid(name):
     return next(number for number, its in domains().items() if its == name)
 
@@ -75,33 +85,44 @@ def running_domains():
     return xc.xc_domain_getinfo(handle, ctypes.c_uint32(1), 64, room)
 
 
+def living_domains():
+    """Numbers of those that can run, asked of the hypervisor alone: one that is
+    dying stays for as long as dom0 has a page of its."""
+    xc, handle = hypervisor()
+    number, found = 1, []
+    while True:
+        room = ctypes.create_string_buffer(4096)
+        if xc.xc_domain_getinfo(handle, ctypes.c_uint32(number), 1, room) != 1:
+            return found
+        # xc_dominfo_t: domid, ssidref, then bits, the first of which is dying.
+        number, _, bits = struct.unpack_from("III", room)
+        if not bits & 1:
+            found.append(number)
+        number += 1
+
+
 def nodes(path):
     out = subprocess.run(["xenstore-list", path], stdout=subprocess.PIPE,
                          stderr=subprocess.DEVNULL, text=True, check=False)
     return out.stdout.split()
 
 
-def sh(command):
-    return subprocess.run(command, shell=True, check=True,
-                          stdout=subprocess.PIPE, text=True).stdout.strip()
+class Call(threading.Thread):
+    """One call of the API under way."""
 
+    def __init__(self, host, method, **params):
+        super().__init__()
+        self.host, self.what = host, (method, params)
+        self.error, self.done = "", False
+        self.start()
 
-def host_ends():
-    """Loop devices that have a file, dom0's interfaces and backends."""
-    return (sorted(line.split(":")[0]
-                   for line in sh("losetup -a").split("\n") if line),
-            sorted(os.path.basename(p)
-                   for p in glob.glob("/sys/class/net/vif*")),
-            sorted(os.listdir("/sys/bus/xen-backend/devices")))
-
-
-def settled(want, timeout=30):
-    """host_ends(), once they are `want` or time is up: the kernel lets go of
-    files a moment after it has said so."""
-    deadline = time.monotonic() + timeout
-    while host_ends() != want and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return host_ends()
+    def run(self):
+        method, params = self.what
+        try:
+            self.host.call(method, **params)
+            self.done = True
+        except (RpcError, OSError) as e:
+            self.error = str(e) or type(e).__name__
 
 
 def nothing_is_left(host, when):
@@ -116,7 +137,10 @@ def nothing_is_left(host, when):
     report.equal(f"{when}: nor a backend",
                  [f"{kind}/{number}" for kind in nodes(backends)
                   for number in nodes(f"{backends}/{kind}")], [])
-    report.equal(f"{when}: nor a process", host.supervisors(), [])
+    report.check(f"{when}: nor a process",
+                 eventually(lambda: not supervisors() and
+                            not host.supervisors()),
+                 f"{supervisors()}, known {host.supervisors()}")
     report.equal(f"{when}: nor a device's end in dom0", settled(([], [], [])),
                  ([], [], []))
 
