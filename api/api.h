@@ -39,6 +39,7 @@ enum api_role {
 	X(VM_START, "vm.start", OPERATOR, "POST /v1/vms/{name}/start")         \
 	X(VM_SHUTDOWN, "vm.shutdown", OPERATOR,                                \
 	  "POST /v1/vms/{name}/shutdown")                                      \
+	X(VM_REBOOT, "vm.reboot", OPERATOR, "POST /v1/vms/{name}/reboot")      \
 	X(VM_STOP, "vm.stop", OPERATOR, "POST /v1/vms/{name}/stop")            \
 	X(VM_RESET, "vm.reset", OPERATOR, "POST /v1/vms/{name}/reset")         \
 	X(VM_PAUSE, "vm.pause", OPERATOR, "POST /v1/vms/{name}/pause")         \
@@ -158,12 +159,15 @@ struct api_balloon_params {
 	char *name;
 	uint64_t target_bytes;
 };
-enum api_fallback { API_FALLBACK_NONE, API_FALLBACK_STOP };
-extern const char *const api_fallback_names[];
+enum api_fallback { API_FALLBACK_NONE, API_FALLBACK_FORCE }; /* stop, reset */
+extern const char *const api_fallback_names[]; /* of vm.shutdown */
 struct api_shutdown_params {
 	char *name;
-	uint64_t timeout_ms; /* 0: do not wait for the guest's end */
+	uint64_t timeout_ms; /* 0: do not wait for the guest */
 	int fallback;	     /* enum api_fallback */
+};
+struct api_reboot_params {
+	struct api_shutdown_params like;
 };
 struct api_device_add_params {
 	char *name;
@@ -251,9 +255,9 @@ struct api_empty_params {
  * descriptor of a stream socket. vm.log: { text (U+FFFD for what is no UTF-8),
  * from, next (positions of it and of what follows it), end (position of the
  * log's end), lost (bytes before `from` that were asked for and are no longer
- * kept) }. vm.delete: the VM as it was. vm.shutdown: the VM once it is stopped,
- * or, with timeout_ms 0, once the guest was told. var.list: { generation,
- * variables: [{ name, guid, attributes
+ * kept) }. vm.delete: the VM as it was. vm.shutdown, vm.reboot: the VM once it
+ * is stopped, or has started over, or, with timeout_ms 0, once the guest was
+ * told. var.list: { generation, variables: [{ name, guid, attributes
  * ("NV,BS,RT"), attributes_bits, size, data (hex) }] }. event.subscribe: {
  * events (replayed, oldest first), last (the seq to go on from), more (true
  * when the replay was cut short and notifications do not come yet: subscribe

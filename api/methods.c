@@ -152,25 +152,38 @@ static const struct json_field balloon_params[] = {
 };
 
 const char *const api_fallback_names[] = {"none", "stop", NULL};
+static const char *const reboot_fallback_names[] = {"none", "reset", NULL};
+
+#define ASK_GUEST_FIELDS(fallback_names, forced)                             \
+	VM_NAME_FIELD(api_shutdown_params),                                  \
+		{                                                            \
+			.name = "timeout_ms",                                \
+			.kind = JSON_U64,                                    \
+			.offset = offsetof(struct api_shutdown_params,       \
+					   timeout_ms),                      \
+			.doc = "Milliseconds to wait for the guest; 0 (the " \
+			       "default) "                                   \
+			       "replies once the guest was told.",           \
+		},                                                           \
+		{                                                            \
+			.name = "fallback",                                  \
+			.kind = JSON_ENUM,                                   \
+			.offset = offsetof(struct api_shutdown_params,       \
+					   fallback),                        \
+			.names = fallback_names,                             \
+			.doc = "When it did not follow in time: none (the "  \
+			       "default: "                                   \
+			       "it goes on running, error \"timeout\"), "    \
+			       "or " forced " it.",                          \
+		},                                                           \
+		JSON_END
 
 static const struct json_field shutdown_params[] = {
-	VM_NAME_FIELD(api_shutdown_params),
-	{
-		.name = "timeout_ms",
-		.kind = JSON_U64,
-		.offset = offsetof(struct api_shutdown_params, timeout_ms),
-		.doc = "Milliseconds to wait for the guest; 0 (the default) "
-		       "replies once the guest was told.",
-	},
-	{
-		.name = "fallback",
-		.kind = JSON_ENUM,
-		.offset = offsetof(struct api_shutdown_params, fallback),
-		.names = api_fallback_names,
-		.doc = "When it did not follow in time: none (the default: it "
-		       "goes on running, error \"timeout\"), or stop it.",
-	},
-	JSON_END,
+	ASK_GUEST_FIELDS(api_fallback_names, "stop"),
+};
+
+static const struct json_field reboot_params[] = {
+	ASK_GUEST_FIELDS(reboot_fallback_names, "reset"),
 };
 
 static const struct json_field subscribe_params[] = {
@@ -248,6 +261,12 @@ const struct api_method api_methods[API_METHOD_COUNT] = {
 	       "one. The reply comes when the VM is "
 	       "stopped, or as error \"timeout\" when the guest did not follow "
 	       "in time and is not to be forced."),
+	METHOD(VM_REBOOT, reboot, false, "the VM",
+	       "Ask the guest to start over: its agent, or on Xen through "
+	       "xenstore. What its on_reboot says follows, as when it does so "
+	       "by itself. The reply comes when it has, or as error "
+	       "\"timeout\" when it did not follow in time and is not to be "
+	       "forced."),
 	METHOD(VM_STOP, name, false, "the VM",
 	       "Stop a VM at once, like pulling its plug."),
 	METHOD(VM_RESET, name, false, "the VM",

@@ -15,6 +15,7 @@
 	X(console)          \
 	X(log)              \
 	X(shutdown)         \
+	X(reboot)           \
 	X(wait)             \
 	X(stop)             \
 	X(reset)            \

@@ -138,7 +138,7 @@ static uint64_t time_left(const struct store_job *row, json_object *params,
 		until = row->created_ms + timeout;
 		json_object_object_get_ex(params, "fallback", &fallback);
 		if (fallback && streq(json_object_get_string(fallback),
-				      api_fallback_names[API_FALLBACK_STOP]))
+				      api_fallback_names[API_FALLBACK_FORCE]))
 			*ret_then_stop = (uint64_t)timeout;
 	}
 	if (!until)

@@ -12,7 +12,8 @@
 static bool has_steps(enum api_method_id method)
 {
 	return method == API_VM_START || method == API_VM_SHUTDOWN ||
-	       method == API_SNAPSHOT_SAVE || method == API_SNAPSHOT_RESTORE;
+	       method == API_VM_REBOOT || method == API_SNAPSHOT_SAVE ||
+	       method == API_SNAPSHOT_RESTORE;
 }
 
 void job_about(struct manager *m, const struct api_call *call,
@@ -63,8 +64,9 @@ int job_cancel(struct job *job, enum error_code why, struct error *e)
 		link_kill(vm->supervisor);
 		return 0;
 	}
-	if (job->method == API_VM_SHUTDOWN && vm && job->inner &&
-	    vm->state != VM_STOPPING && vm_waits(vm, job->inner)) {
+	if ((job->method == API_VM_SHUTDOWN || job->method == API_VM_REBOOT) &&
+	    vm && job->inner && vm->state != VM_STOPPING &&
+	    vm_waits(vm, job->inner)) {
 		job->cancelled = true;
 		job->why_cancelled = why;
 		vm_wait_give_up(vm, job->inner);

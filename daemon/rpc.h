@@ -30,7 +30,8 @@ struct vm *rpc_vm_of_call(struct manager *m, struct api_call *c,
 rpc_handler rpc_vm_update, rpc_vm_rename, rpc_vm_clone;
 rpc_handler rpc_var_kept, rpc_var_forget;
 rpc_handler rpc_vm_define, rpc_vm_list, rpc_vm_get, rpc_vm_delete;
-rpc_handler rpc_vm_start, rpc_vm_shutdown, rpc_vm_stop, rpc_vm_reset;
+rpc_handler rpc_vm_start, rpc_vm_shutdown, rpc_vm_reboot, rpc_vm_stop,
+	rpc_vm_reset;
 rpc_handler rpc_vm_pause, rpc_vm_resume, rpc_vm_console;
 rpc_handler rpc_vm_console_take, rpc_vm_log;
 rpc_handler rpc_vm_balloon;

@@ -56,7 +56,7 @@ void rpc_vm_start(void *cookie, struct api_call *c)
 struct shutdown_op {
 	struct api_call *call;
 	uint64_t timeout_ms;
-	bool then_stop;
+	bool then_force;
 };
 
 static void pressed_cb(struct vm *vm, void *cookie, const struct error *e)
@@ -75,35 +75,82 @@ static void pressed_cb(struct vm *vm, void *cookie, const struct error *e)
 			job_step(vm, "asked", 25);
 		if (op->timeout_ms)
 			vm_wait_shutdown(vm, op->call, op->timeout_ms,
-					 op->then_stop);
+					 op->then_force);
 		else
 			answer_cb(vm, op->call, NULL);
 	}
 	free(op);
 }
 
-void rpc_vm_shutdown(void *cookie, struct api_call *c)
+static void asked_to_reboot_cb(struct vm *vm, void *cookie,
+			       const struct error *e)
+{
+	struct shutdown_op *op = cookie;
+
+	if (e) {
+		api_call_fail(op->call, e);
+	} else {
+		job_step(vm, "asked", 25);
+		if (op->timeout_ms)
+			vm_wait_reboot(vm, op->call, op->timeout_ms,
+				       op->then_force);
+		else
+			answer_cb(vm, op->call, NULL);
+	}
+	free(op);
+}
+
+/* NULL, with the call failed. */
+static struct shutdown_op *shutdown_op_new(struct manager *m,
+					   struct api_call *c,
+					   enum vm_request request,
+					   const char *forced, struct vm **ret)
 {
 	const struct api_shutdown_params *p = api_call_params(c);
-	bool then_stop = p->fallback == API_FALLBACK_STOP;
+	bool then_force = p->fallback == API_FALLBACK_FORCE;
 	struct error e = ERROR_INIT;
 	struct shutdown_op *op;
-	struct vm *vm;
 
-	if (then_stop && !p->timeout_ms) {
+	if (then_force && !p->timeout_ms) {
 		error_set(&e, -EINVAL,
-			  "fallback: stop takes a timeout_ms after which");
+			  "fallback: %s takes a timeout_ms after which",
+			  forced);
 		api_call_fail(c, &e);
-		return;
+		return NULL;
 	}
-	vm = rpc_vm_of_call(cookie, c, VM_REQUEST_SHUTDOWN);
-	op = vm ? calloc(1, sizeof(*op)) : NULL;
-	if (!op)
-		return;
-	op->then_stop = then_stop;
+	*ret = rpc_vm_of_call(m, c, request);
+	if (!*ret)
+		return NULL;
+	op = calloc(1, sizeof(*op));
+	if (!op) {
+		error_set(&e, -ENOMEM, "out of memory");
+		api_call_fail(c, &e);
+		return NULL;
+	}
+	op->then_force = then_force;
 	op->call = c;
 	op->timeout_ms = p->timeout_ms;
-	vm_shutdown(vm, pressed_cb, op);
+	return op;
+}
+
+void rpc_vm_shutdown(void *cookie, struct api_call *c)
+{
+	struct vm *vm;
+	struct shutdown_op *op = shutdown_op_new(cookie, c, VM_REQUEST_SHUTDOWN,
+						 "stop", &vm);
+
+	if (op)
+		vm_shutdown(vm, pressed_cb, op);
+}
+
+void rpc_vm_reboot(void *cookie, struct api_call *c)
+{
+	struct vm *vm;
+	struct shutdown_op *op = shutdown_op_new(cookie, c, VM_REQUEST_REBOOT,
+						 "reset", &vm);
+
+	if (op)
+		vm_reboot(vm, asked_to_reboot_cb, op);
 }
 
 static void stopping_cb(struct vm *vm, void *cookie, const struct error *e)

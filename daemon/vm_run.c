@@ -75,6 +75,11 @@ void vm_shutdown(struct vm *vm, vm_done_fn done, void *cookie)
 	request_simple(vm, "shutdown", shutdown_cb, done, cookie);
 }
 
+void vm_reboot(struct vm *vm, vm_done_fn done, void *cookie)
+{
+	request_simple(vm, "reboot", shutdown_cb, done, cookie);
+}
+
 static void stopped_cb(struct vm *vm, void *cookie, json_object *reply,
 		       int *fds, size_t n_fds, const struct error *e)
 {
@@ -168,10 +173,12 @@ static void handle_event(struct vm *vm, json_object *message)
 			 detail ? json_object_get_string(detail) : "");
 	if (streq(text, "reset") && vm->state == VM_SHUTTING_DOWN)
 		vm_set_state(vm, VM_RUNNING, "the guest rebooted instead");
-	if (streq(text, "reset"))
+	if (streq(text, "reset")) {
 		vm_policy_reset(vm);
-	else if (streq(text, "panic"))
+		vm_wait_rebooted(vm);
+	} else if (streq(text, "panic")) {
 		vm_policy_panic(vm);
+	}
 }
 
 static void nvram_try_commit(struct vm *vm);

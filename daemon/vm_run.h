@@ -41,6 +41,8 @@ void vm_start_ended(struct vm *vm, enum error_code code, const char *reason);
 
 /* Press the power button. */
 void vm_shutdown(struct vm *vm, vm_done_fn done, void *cookie);
+/* The guest is asked to start over. */
+void vm_reboot(struct vm *vm, vm_done_fn done, void *cookie);
 
 /* End it at once: asks the supervisor, kills it when it does not answer. Done
  * when the process is gone is told by the state. */

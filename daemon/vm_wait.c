@@ -8,9 +8,10 @@
 struct vm_waiter {
 	struct vm_waiter *next;
 	struct api_call *call;
-	/* Of a shutdown: by the loop's clock, and what was asked for. */
+	/* Of a shutdown or reboot: by the loop's clock, and what was asked
+	 * for. */
 	uint64_t deadline, timeout_ms;
-	bool then_stop;
+	bool reboot, then_force;
 	json_object *result; /* NULL: the VM */
 };
 
@@ -127,6 +128,43 @@ static void fail_overdue(struct vm *vm, struct vm_waiter **at)
 	waiter_fail(at, &e);
 }
 
+static void reset_cb(struct vm *vm, void *cookie, const struct error *e)
+{
+	struct vm_waiter **at = &vm->waiters;
+
+	while (e && *at)
+		if ((*at)->reboot)
+			waiter_fail(at, e);
+		else
+			at = &(*at)->next;
+}
+
+/* True: it has failed. */
+static bool reboot_overdue(struct vm *vm, struct vm_waiter **at)
+{
+	struct vm_waiter *w = *at;
+	struct error e = ERROR_INIT;
+
+	if (w->then_force) {
+		w->deadline = 0; /* its reset answers */
+		job_step(vm, "resetting", 75);
+		vm->reset_requested = true;
+		vm_simple(vm, "reset", reset_cb, NULL);
+		return false;
+	}
+	error_set(&e, -ETIMEDOUT,
+		  "%s did not reboot within %g s: %s; it is still running. "
+		  "Without asking: armvmctl reset %s",
+		  vm->config.name, (double)w->timeout_ms / 1000,
+		  vm->agent_heard
+			  ? "its agent was asked, and the guest is busy or "
+			    "refuses"
+			  : "the guest is busy, or does not follow xenstore",
+		  vm->config.name);
+	waiter_fail(at, &e);
+	return true;
+}
+
 static void deadline_cb(uv_timer_t *timer)
 {
 	struct vm *vm = timer->data;
@@ -138,7 +176,10 @@ static void deadline_cb(uv_timer_t *timer)
 
 		if (!w->deadline || w->deadline > now) {
 			at = &w->next;
-		} else if (w->then_stop) {
+		} else if (w->reboot) {
+			if (!reboot_overdue(vm, at))
+				at = &w->next;
+		} else if (w->then_force) {
 			w->deadline = 0; /* its end is certain now */
 			at = &w->next;
 			if (vm->state != VM_STOPPING)
@@ -153,21 +194,62 @@ static void deadline_cb(uv_timer_t *timer)
 	set_timer(vm);
 }
 
-void vm_wait_shutdown(struct vm *vm, struct api_call *call, uint64_t timeout_ms,
-		      bool then_stop)
+static struct vm_waiter *wait_for_guest(struct vm *vm, struct api_call *call,
+					uint64_t timeout_ms, bool then_force)
 {
 	struct vm_waiter *w;
 
 	if (!vm_state_active(vm->state)) {
 		api_call_reply(call, vm_to_json(vm, false), -1);
-		return;
+		return NULL;
 	}
 	w = waiter_add(vm, call, NULL);
 	if (!w)
-		return;
+		return NULL;
 	w->deadline = uv_now(vm->manager->loop) + timeout_ms;
 	w->timeout_ms = timeout_ms;
-	w->then_stop = then_stop;
+	w->then_force = then_force;
+	set_timer(vm);
+	return w;
+}
+
+void vm_wait_shutdown(struct vm *vm, struct api_call *call, uint64_t timeout_ms,
+		      bool then_stop)
+{
+	wait_for_guest(vm, call, timeout_ms, then_stop);
+}
+
+void vm_wait_reboot(struct vm *vm, struct api_call *call, uint64_t timeout_ms,
+		    bool then_reset)
+{
+	struct vm_waiter *w = wait_for_guest(vm, call, timeout_ms, then_reset);
+
+	if (w)
+		w->reboot = true;
+}
+
+static void answer(struct vm *vm, struct vm_waiter **at)
+{
+	struct vm_waiter *w = *at;
+
+	*at = w->next;
+	api_call_reply(w->call, w->result ? w->result : vm_to_json(vm, false),
+		       -1);
+	free(w);
+}
+
+void vm_wait_rebooted(struct vm *vm)
+{
+	struct vm_waiter **at = &vm->waiters;
+
+	/* Its end answers. */
+	if (vm->state == VM_STOPPING)
+		return;
+	while (*at)
+		if ((*at)->reboot)
+			answer(vm, at);
+		else
+			at = &(*at)->next;
 	set_timer(vm);
 }
 
@@ -200,15 +282,8 @@ void vm_wait_give_up(struct vm *vm, const struct api_call *call)
 void vm_wait_ended(struct vm *vm)
 {
 	uv_timer_stop(&vm->shutdown_timer);
-	while (vm->waiters) {
-		struct vm_waiter *w = vm->waiters;
-
-		vm->waiters = w->next;
-		api_call_reply(w->call,
-			       w->result ? w->result : vm_to_json(vm, false),
-			       -1);
-		free(w);
-	}
+	while (vm->waiters)
+		answer(vm, &vm->waiters);
 }
 
 void vm_wait_cancel(struct vm *vm)

@@ -1,6 +1,6 @@
 /*
  * Calls that are answered when a VM's process has ended: vm.stop, and
- * vm.shutdown with a deadline.
+ * vm.shutdown with a deadline; or when it has started over: vm.reboot with one.
  */
 #ifndef DAEMON_VM_WAIT_H
 #define DAEMON_VM_WAIT_H
@@ -23,6 +23,13 @@ void vm_wait_shutdown(struct vm *vm, struct api_call *call, uint64_t timeout_ms,
 		      bool then_stop);
 /* What follows a shutdown that was not heeded for so long: the VM's end. */
 void vm_shutdown_overdue(struct vm *vm, uint64_t timeout_ms);
+
+/* Answer `call` with the VM when it has started over, or is at rest, or fail
+ * with a timeout; with `then_reset` it is reset instead. */
+void vm_wait_reboot(struct vm *vm, struct api_call *call, uint64_t timeout_ms,
+		    bool then_reset);
+/* It has, and what its on_reboot says was begun. */
+void vm_wait_rebooted(struct vm *vm);
 
 /* Does this call wait for the end? Then it can stop waiting: it fails as
  * cancelled, and the VM goes on. */

@@ -237,42 +237,6 @@ int handlers_check_request(struct supervisor *s, enum vm_request request,
 	return r < 0 ? r : save_check(s, e);
 }
 
-int handlers_shutdown(struct supervisor *s, bool *ret_button, bool *ret_agent,
-		      struct error *e)
-{
-	int r = handlers_check_request(s, VM_REQUEST_SHUTDOWN, e);
-	bool agent;
-
-	if (r == 0)
-		r = s->ops->shutdown(s->vmm, e);
-	if (r < 0)
-		return r;
-	*ret_button = s->ops->button_heard(s->vmm);
-	*ret_agent = agent = agent_answers(s->agent);
-	if (agent)
-		agent_shutdown(s->agent, "powerdown");
-	supervisor_set_state(s, VM_SHUTTING_DOWN,
-			     agent ? "the power button was pressed and the "
-				     "guest's agent asked"
-				   : "the power button was pressed");
-	return 0;
-}
-
-static int handle_shutdown(struct supervisor *s, const struct request *q,
-			   struct reply *reply, struct error *e)
-{
-	bool button, agent;
-	int r = handlers_shutdown(s, &button, &agent, e);
-
-	if (r < 0)
-		return r;
-	json_object_object_add(reply->object, "button",
-			       json_object_new_boolean(button));
-	json_object_object_add(reply->object, "agent",
-			       json_object_new_boolean(agent));
-	return 0;
-}
-
 /* In every state: it is how a daemon gets rid of a supervisor. */
 static int handle_stop(struct supervisor *s, const struct request *q,
 		       struct reply *reply, struct error *e)
@@ -344,6 +308,7 @@ static const struct {
 	[WIRE_CONFIGURE] = {handle_configure, configure_fields},
 	[WIRE_START] = {handle_start, bare_fields},
 	[WIRE_SHUTDOWN] = {handle_shutdown, bare_fields},
+	[WIRE_REBOOT] = {handle_reboot, bare_fields},
 	[WIRE_STOP] = {handle_stop, bare_fields},
 	[WIRE_RESET] = {handle_reset, bare_fields},
 	[WIRE_PAUSE] = {handle_pause, bare_fields},

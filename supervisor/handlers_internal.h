@@ -45,11 +45,20 @@ handler_fn handle_save;
 /* -EBUSY while the machine is being saved. */
 int save_check(const struct supervisor *s, struct error *e) must_check;
 
+/* handle_power.c */
+handler_fn handle_shutdown, handle_reboot;
 /* By the button and by the agent, as far as the guest has them, which is what
  * is returned: a second request does no harm to one that follows the first.
  * -EPROTO in a state that does not allow it. */
 int handlers_shutdown(struct supervisor *s, bool *ret_button, bool *ret_agent,
 		      struct error *e) must_check;
+
+/*
+ * The guest starts over, if it follows; asked through what the backend has for
+ * that, and by the agent. -EPROTO as above; -EOPNOTSUPP: there is neither.
+ */
+int handlers_reboot(struct supervisor *s, bool *ret_agent,
+		    struct error *e) must_check;
 
 /* handle_console.c */
 handler_fn handle_console, handle_console_take;

@@ -57,38 +57,41 @@ printf_like(2, 3) static void say(struct vmm *v, const char *fmt, ...)
 			      MIN((size_t)n, sizeof(text) - 1));
 }
 
+#define FULL "disk \"null\": write failed: No space left on device"
+
+/* The line that makes the guest do it, and what is told of it. */
+static const struct {
+	const char *word, *detail;
+} words[] = {
+	[VMM_EVENT_IO_ERROR] = {"io-error", FULL},
+	[VMM_EVENT_IO_HELD] = {"io-held", FULL},
+	[VMM_EVENT_POWEROFF] = {"poweroff", "the guest powered off"},
+	[VMM_EVENT_RESET] = {"reboot", ""},
+	[VMM_EVENT_PANIC] = {"panic", "the null guest panicked"},
+	[VMM_EVENT_DEGRADED] = {"degraded", "the null host lacks something"},
+	[VMM_EVENT_FATAL] = {"fatal", "the null guest asked for a fatal error"},
+};
+
 /* Ends, reboots and panics are told from the loop, as a real backend does:
  * never from inside the call that caused them. */
 static void on_timer(uv_timer_t *timer)
 {
 	struct vmm *v = timer->data;
-	const char *detail = "";
+	const char *detail = words[v->next].detail;
 
 	if (v->next == VMM_EVENT_RUNNING) {
 		v->running = true;
-		if (v->restored)
-			say(v, "null: VM %s goes on: %s\n", v->config->name,
-			    v->memory.note);
-		else
-			say(v, "null: VM %s started\n", v->config->name);
+		say(v, "null: VM %s %s%s\n", v->config->name,
+		    v->restored ? "goes on: " : "started",
+		    v->restored ? v->memory.note : "");
 		chardev_guest_ready(v->console);
-	} else if (v->next == VMM_EVENT_POWEROFF) {
-		detail = "the guest powered off";
-		v->running = false;
-	} else if (v->next == VMM_EVENT_FATAL) {
-		detail = "the null guest asked for a fatal error";
-		v->running = false;
-	} else if (v->next == VMM_EVENT_PANIC) {
-		detail = "the null guest panicked";
-	} else if (v->next == VMM_EVENT_DEGRADED) {
-		detail = "the null host lacks something";
-	} else if (v->next == VMM_EVENT_IO_ERROR ||
-		   v->next == VMM_EVENT_IO_HELD) {
-		detail = "disk \"null\": write failed: No space left on device";
 	} else if (v->next == VMM_EVENT_RESET) {
 		v->line_size = 0;
+	} else {
+		v->running &= v->next != VMM_EVENT_POWEROFF &&
+			      v->next != VMM_EVENT_FATAL;
 	}
-	v->events->event(v->cookie, v->next, detail);
+	v->events->event(v->cookie, v->next, detail ? detail : "");
 	if (v->next == VMM_EVENT_RESET)
 		say(v, "null: VM %s restarted\n", v->config->name);
 	if (v->next == VMM_EVENT_RUNNING && v->start_paused)
@@ -137,19 +140,6 @@ static void run_flood(struct vmm *v, const char *args)
 
 static void run_line(struct vmm *v)
 {
-	static const struct {
-		const char *word;
-		enum vmm_event_kind kind;
-	} words[] = {
-		{"io-error", VMM_EVENT_IO_ERROR},
-		{"io-held", VMM_EVENT_IO_HELD},
-		{"poweroff", VMM_EVENT_POWEROFF},
-		{"reboot", VMM_EVENT_RESET},
-		{"panic", VMM_EVENT_PANIC},
-		{"degraded", VMM_EVENT_DEGRADED},
-		{"fatal", VMM_EVENT_FATAL},
-	};
-
 	v->line[v->line_size] = '\0';
 	v->line_size = 0;
 	if (strncmp(v->line, "nvram ", 6) == 0)
@@ -165,8 +155,8 @@ static void run_line(struct vmm *v)
 	if (streq(v->line, "hotplug on") || streq(v->line, "hotplug off"))
 		null_devices_listen(v->devices, streq(v->line, "hotplug on"));
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (streq(v->line, words[i].word))
-			announce(v, words[i].kind, 0);
+		if (words[i].word && streq(v->line, words[i].word))
+			announce(v, (enum vmm_event_kind)i, 0);
 }
 
 static bool standing_still(const struct vmm *v)
@@ -291,12 +281,22 @@ static int null_resume(struct vmm *v, struct error *e)
 	return 0;
 }
 
+static void ask(struct vmm *v, const char *what, enum vmm_event_kind kind)
+{
+	say(v, "null: %s\n", what);
+	if (!v->ignoring)
+		announce(v, kind, SHUTDOWN_MS);
+}
+
 static int null_shutdown(struct vmm *v, struct error *e)
 {
-	say(v, "null: power button pressed\n");
-	if (v->ignoring)
-		return 0;
-	announce(v, VMM_EVENT_POWEROFF, SHUTDOWN_MS);
+	ask(v, "power button pressed", VMM_EVENT_POWEROFF);
+	return 0;
+}
+
+static int null_reboot(struct vmm *v, struct error *e)
+{
+	ask(v, "asked to reboot", VMM_EVENT_RESET);
 	return 0;
 }
 
@@ -430,6 +430,7 @@ const struct vmm_ops null_vmm_ops = {
 	.pause = null_pause,
 	.resume = null_resume,
 	.shutdown = null_shutdown,
+	.reboot = null_reboot,
 	.button_heard = null_button_heard,
 	.reset = null_reset,
 	.resize = null_resize,

@@ -29,21 +29,15 @@ static void on_power_off(uv_signal_t *signal, int number)
 		       e.message);
 }
 
-/* There is no button for it; and a reset is not what was asked for. */
 static void on_reboot(uv_signal_t *signal, int number)
 {
 	struct supervisor *s = signal->data;
 	struct error e = ERROR_INIT;
+	bool agent;
 
-	if (handlers_check_request(s, VM_REQUEST_SHUTDOWN, &e) < 0)
+	if (handlers_reboot(s, &agent, &e) < 0)
 		log_vm(LOG_LEVEL_WARNING, s->name, "told to reboot, but %s",
 		       e.message);
-	else if (!agent_answers(s->agent))
-		log_vm(LOG_LEVEL_WARNING, s->name,
-		       "told to reboot, but no guest agent answers that could "
-		       "be asked (armvmctl reset does not ask)");
-	else
-		agent_shutdown(s->agent, "reboot");
 }
 
 void signals_begin(struct supervisor *s)

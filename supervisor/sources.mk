@@ -2,7 +2,7 @@ SRCS += supervisor/agent.c supervisor/agent_info.c supervisor/handle_agent.c
 SRCS += supervisor/handle_save.c supervisor/null_nvram.c supervisor/null_save.c
 SRCS += supervisor/backends.c supervisor/backends_kvm.c supervisor/configure.c supervisor/control.c \
 	supervisor/devices.c supervisor/handle_devices.c supervisor/handle_stats.c \
-	supervisor/handlers.c \
+	supervisor/handle_power.c supervisor/handlers.c \
 	supervisor/null_backend.c supervisor/null_devices.c supervisor/nvram.c \
 	supervisor/probe.c supervisor/sandbox.c supervisor/seccomp.c \
 	supervisor/signals.c supervisor/supervisor.c

@@ -239,13 +239,22 @@ static int xen_resume(struct vmm *v, struct error *e)
 
 /* xen/include/public/io/xs_wire.h has no word on it; Linux,
  * drivers/xen/manage.c, reads and clears it. */
-static int xen_shutdown(struct vmm *v, struct error *e)
+static int control(struct vmm *v, const char *what, struct error *e)
 {
 	int r = vmm_xen_check_store(v, e);
 
 	return r < 0 ? r
-		     : domain_write(&v->domain, "control/shutdown", "poweroff",
-				    e);
+		     : domain_write(&v->domain, "control/shutdown", what, e);
+}
+
+static int xen_shutdown(struct vmm *v, struct error *e)
+{
+	return control(v, "poweroff", e);
+}
+
+static int xen_reboot(struct vmm *v, struct error *e)
+{
+	return control(v, "reboot", e);
 }
 
 static bool xen_button_heard(struct vmm *v)
@@ -324,6 +333,7 @@ const struct vmm_ops vmm_xen_ops = {
 	.pause = xen_pause,
 	.resume = xen_resume,
 	.shutdown = xen_shutdown,
+	.reboot = xen_reboot,
 	.button_heard = xen_button_heard,
 	.reset = xen_reset,
 	.resize = vmm_xen_resize,

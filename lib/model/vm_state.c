@@ -29,6 +29,7 @@ static const struct request_row {
 	[VM_REQUEST_STOP] = {"stop", IN(STARTING) | IN(RUNNING) | IN(PAUSED) |
 					     IN(SHUTTING_DOWN)},
 	[VM_REQUEST_RESET] = {"reset", IN(RUNNING) | IN(SHUTTING_DOWN)},
+	[VM_REQUEST_REBOOT] = {"reboot", IN(RUNNING)},
 	[VM_REQUEST_PAUSE] = {"pause", IN(RUNNING) | IN(SHUTTING_DOWN)},
 	[VM_REQUEST_RESUME] = {"resume", IN(PAUSED)},
 	[VM_REQUEST_CONSOLE] = {"console", IN(STARTING) | IN(RUNNING) |

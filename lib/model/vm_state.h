@@ -32,6 +32,7 @@ enum vm_request {
 	VM_REQUEST_SHUTDOWN, /* ask the guest (power button) */
 	VM_REQUEST_STOP,     /* at once */
 	VM_REQUEST_RESET,
+	VM_REQUEST_REBOOT, /* ask the guest */
 	VM_REQUEST_PAUSE,
 	VM_REQUEST_RESUME,
 	VM_REQUEST_CONSOLE,

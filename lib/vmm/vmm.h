@@ -198,6 +198,9 @@ struct vmm_ops {
 	/* A driver in the guest watches the power button. */
 	bool (*button_heard)(struct vmm *v);
 	int (*reset)(struct vmm *v, struct error *e);
+	/* Ask the guest to start over, which it does as VMM_EVENT_RESET. NULL:
+	 * nothing of the machine can ask that. */
+	int (*reboot)(struct vmm *v, struct error *e);
 	/*
 	 * A disk's file or device was resized: look at it and tell the guest.
 	 * -ENOENT when there is no such disk.

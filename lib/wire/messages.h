@@ -29,6 +29,8 @@
  *  D start        {}                        → {} once the guest is started
  *  D shutdown     {}                        → {button, agent}: pressed, and
  *                                              who in the guest was listening
+ *  D reboot       {}                        → {agent}: the guest was asked to
+ *                                              start over, by its agent, too
  *  D stop         {}                        → {} then the process exits
  *  D reset, pause, resume {}                → {}
  *  D console      {device?: "default", "pl011", "virtio", who?, want?:
@@ -105,6 +107,7 @@
 	X(CONFIGURE, "configure", 'D', FD_PASS_MAX)   \
 	X(START, "start", 'D', 0)                     \
 	X(SHUTDOWN, "shutdown", 'D', 0)               \
+	X(REBOOT, "reboot", 'D', 0)                   \
 	X(STOP, "stop", 'D', 0)                       \
 	X(RESET, "reset", 'D', 0)                     \
 	X(PAUSE, "pause", 'D', 0)                     \

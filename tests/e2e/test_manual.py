@@ -212,6 +212,7 @@ stats j
 top -n 1
 pause j
 resume j
+reboot j --timeout 20s
 reset j
 disk add j {dir}/debian.raw --id d
 disk list j

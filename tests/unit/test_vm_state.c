@@ -31,6 +31,7 @@ static void test_requests(void **state)
 		[VM_REQUEST_SHUTDOWN] = "--+-+--",
 		[VM_REQUEST_STOP] = "-++++--",
 		[VM_REQUEST_RESET] = "--+-+--",
+		[VM_REQUEST_REBOOT] = "--+----",
 		[VM_REQUEST_PAUSE] = "--+-+--",
 		[VM_REQUEST_RESUME] = "---+---",
 		[VM_REQUEST_CONSOLE] = "-++++--",

@@ -131,6 +131,19 @@ static void test_shutdown_asks_through_xenstore(void **state)
 	assert_int_equal(domains_alive(), 0);
 }
 
+static void test_reboot_asks_through_xenstore(void **state)
+{
+	struct fixture *f = *state;
+
+	run(f);
+	assert_int_equal(vmm_xen_ops.reboot(f->vmm, NULL), 0);
+	assert_string_equal(xen.written,
+			    "/local/domain/1/control/shutdown=reboot");
+	fake_event(1, LIBXL_EVENT_TYPE_DOMAIN_SHUTDOWN,
+		   LIBXL_SHUTDOWN_REASON_REBOOT);
+	assert_true(comes(f, VMM_EVENT_RESET));
+}
+
 static void test_a_reboot_is_another_domain(void **state)
 {
 	struct fixture *f = *state;
@@ -319,6 +332,7 @@ int main(void)
 		TEST(test_a_guest_too_small_for_its_kernel_is_not_made),
 		TEST(test_pause_resume_and_balloon),
 		TEST(test_shutdown_asks_through_xenstore),
+		TEST(test_reboot_asks_through_xenstore),
 		TEST(test_a_reboot_is_another_domain),
 		TEST(test_the_ends_of_a_guest),
 		TEST(test_lost_and_found),

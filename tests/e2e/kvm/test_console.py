@@ -98,6 +98,19 @@ def freeze_and_thaw():
     report.equal("and goes on", out.strip(), "x")
 
 
+def reboot_by_the_agent():
+    host.does("reboot", "web", "--timeout", "60s")
+    guest.expect("armvm-guest: agent shutdown", 10)
+    guest.ready(BOOT_S)
+    status, _, err = host.ctl("reboot", "web")
+    report.check("without an agent a reboot is refused", status != 0 and
+                 "no qemu-guest-agent answers" in err and
+                 "armvmctl reset web" in err, (status, err))
+    report.equal("the stock agent starts again", guest.run("agent start")[1],
+                 0)
+    wait_for("the agent", lambda: host.call("vm.guest", name="web")["agent"])
+
+
 def shutdown_by_the_agent():
     unplug_the_power_button()
     status, _, err = host.ctl("shutdown", "web", "--timeout", "60s")
@@ -134,6 +147,6 @@ def what_the_guest_lacked():
 
 
 guarded(both_consoles, no_agent_yet, the_agent_tells_addresses,
-        freeze_and_thaw, shutdown_by_the_agent, virtio_alone,
+        freeze_and_thaw, reboot_by_the_agent, shutdown_by_the_agent, virtio_alone,
         what_the_guest_lacked)
 report.end()

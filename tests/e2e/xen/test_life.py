@@ -58,6 +58,16 @@ def reset():
                  (["web"], False))
 
 
+def graceful_reboot():
+    number = domid("web")
+    report.match("armvmctl reboot", r"^web: rebooted$",
+                 host.does("reboot", "web", "--timeout", "60s"))
+    console = host.console("web")
+    console.expect("reboot: Restarting system.*armvm-guest ready", BOOT_S)
+    console.close()
+    report.check("is another domain", domid("web") != number)
+
+
 def graceful_shutdown():
     pid = host.vm("web")["pid"]
     host.does("shutdown", "web", "--timeout", "60s")
@@ -108,6 +118,6 @@ def crash_is_followed_by_a_start():
 
 
 guarded(host_info, create_and_start, consoles_name, sandbox, reset,
-        graceful_shutdown, crash_is_seen, crash_can_be_kept,
+        graceful_reboot, graceful_shutdown, crash_is_seen, crash_can_be_kept,
         crash_is_followed_by_a_start)
 finish(host)
