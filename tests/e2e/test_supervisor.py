@@ -180,11 +180,15 @@ def test_ends():
     with Supervisor() as s:
         d = s.daemon()
         s.start(d)
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+        for number in (signal.SIGHUP, signal.SIGPIPE):
             s.proc.send_signal(number)
         s.type("still here\n")
-        check("hangup, interrupt and broken pipes change nothing",
+        check("hangup and broken pipes change nothing",
               s.expect("still here\n"))
+        s.proc.send_signal(signal.SIGINT)
+        check("SIGINT asks for a reboot, as systemd-machined does",
+              s.expect("asked to reboot\n"))
+        check("and the guest follows", d.await_message("event", kind="reset"))
         s.proc.send_signal(signal.SIGTERM)
         check("SIGTERM: told", d.await_message("state", state="stopped"))
         equal("SIGTERM: exit status", s.status(), 0)
