@@ -160,11 +160,17 @@ static int walk_variables(struct walk *w)
 		if (at + VAR_HEADER_SIZE >= VARSTORE_BLOCK ||
 		    layout_get16(w->image + at) != VAR_START_ID)
 			return 0;
-		/* The header is still being written: nothing follows it. */
-		if (w->image[at + VAR_STATE] == VAR_UNWRITTEN)
-			return 0;
-		r = judge_variable(w, at, &f);
 		state = w->image[at + VAR_STATE];
+		/* The header is still being written, or was when somebody
+		 * pulled the plug: no name or data follows it, whatever it
+		 * says, and the next variable comes right behind it
+		 * (NameSizeOfVariable(), DataSizeOfVariable()). */
+		if (state == VAR_UNWRITTEN) {
+			at += VAR_HEADER_SIZE;
+			at = ALIGN_UP(at, (size_t)VAR_ALIGN);
+			continue;
+		}
+		r = judge_variable(w, at, &f);
 		if (r == 0 && (state == VAR_ADDED || state == VAR_IN_DELETED))
 			r = walk_add(w, &f);
 		if (r < 0)

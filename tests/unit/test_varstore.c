@@ -178,9 +178,31 @@ static void test_states(void **state)
 	expect_data("A", "next");
 	image[at + VAR_STATE] = VAR_DELETED;
 	expect_data("A", "current");
-	/* A header in the making ends the walk. */
+	/* A header in the making is none. */
 	image[at + VAR_STATE] = VAR_UNWRITTEN;
 	expect_data("A", "current");
+}
+
+/* The plug was pulled when a header was written but for its state: from then on
+ * the firmware goes on right behind it. */
+static void test_headers_that_were_cut_off(void **state)
+{
+	size_t at;
+
+	make_empty();
+	at = put(VARS_AT, VAR_ADDED, "A", "first");
+	put(at, VAR_UNWRITTEN, "A", "of a length that is not to be believed");
+	memset(image + at + VAR_HEADER_SIZE, 0xff, 256);
+	at += VAR_HEADER_SIZE;
+	at = put(at, VAR_ADDED, "B", "behind it");
+	expect_data("A", "first");
+	expect_data("B", "behind it");
+	/* And of this one there is no more than that it has begun. */
+	memset(image + at, 0xff, VAR_HEADER_SIZE);
+	memcpy(image + at, image + VARS_AT, 2);
+	put(at + VAR_HEADER_SIZE, VAR_ADDED, "C", "behind that");
+	expect_data("B", "behind it");
+	expect_data("C", "behind that");
 }
 
 /* Copies that should not be: the firmware's search decides. */
@@ -401,6 +423,7 @@ int main(void)
 		cmocka_unit_test(test_formats_as_the_firmware_does),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_headers_that_were_cut_off),
 		cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_header_only_name_may_be_erased),
 		cmocka_unit_test(test_corrupt),

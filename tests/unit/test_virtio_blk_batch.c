@@ -115,6 +115,27 @@ static void test_silence(void **state)
 	bursts_until(f, BURST);
 }
 
+/* One that is about to lose its device may not wait for anything then. */
+static void test_doomed(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t head, written;
+
+	bursts_until(f, BURST);
+	add_flushes(f, 1);
+	assert_int_equal(asked(f), BURST - 1);
+	virtio_enter(f->dev);
+	virtio_pci_doom(f->v);
+	virtio_leave(f->dev);
+	assert_true(vring_take(&f->ring, &head, &written));
+	assert_int_equal(status(f), IOERR);
+	assert_int_equal(asked(f), 1);
+	for (unsigned i = 0; i < ENOUGH; i++) {
+		bursts(f, 1);
+		assert_int_equal(asked(f), 1);
+	}
+}
+
 /* A driver that begins again is asked for each. */
 static void test_reset(void **state)
 {
@@ -139,6 +160,7 @@ int main(void)
 		TEST(test_who_has_several_under_way),
 		TEST(test_fewer_than_asked_for),
 		TEST(test_silence),
+		TEST(test_doomed),
 		TEST(test_reset),
 		TEST_THREADS(test_fewer_than_asked_for),
 	};

@@ -26,6 +26,13 @@ static void config_write(struct virtio_dev *d, uint64_t offset, unsigned size,
 		virtio_blk_of(d)->config.writeback = value & 1;
 }
 
+/* What waits for others to come (virtio_blk_batch.c) is to fail as well. */
+static void doom(struct virtio_dev *d)
+{
+	for (unsigned i = 0; i < d->n_queues; i++)
+		virtio_kick(d, i);
+}
+
 /* All that was asked for is done and told. */
 static void hold(struct virtio_dev *d, bool held)
 {
@@ -77,6 +84,7 @@ static const struct virtio_dev_ops ops = {
 	.reset = reset,
 	.config_write = config_write,
 	.hold = hold,
+	.doom = doom,
 	.save = save,
 	.load = load,
 	.no_snapshot = no_snapshot,

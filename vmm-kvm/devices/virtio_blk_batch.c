@@ -103,6 +103,10 @@ unsigned virtio_blk_batch_begin(struct virtio_blk *blk, unsigned index)
 {
 	struct blk_batch *b = &blk->batches->queues[index];
 
+	/* What a driver has out when it finds its device gone it may wait for
+	 * for ever (Linux: virtio_break_device()). */
+	if (blk->dev.doomed)
+		return 1;
 	/* With more under way than were found last the host is what takes
 	 * long. */
 	return b->busy > b->last ? 1 : b->wanted;
