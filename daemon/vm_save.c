@@ -149,9 +149,15 @@ static void saved_cb(struct vm *vm, void *cookie, json_object *reply, int *fds,
 		     size_t n_fds, const struct error *e)
 {
 	struct save_op *op = cookie;
+	json_object *resumed = NULL;
 
 	op->replied = true;
 	if (!e) {
+		/* Its own word of that may come a moment later, and the caller
+		 * is to see it now. */
+		json_object_object_get_ex(reply, "resumed", &resumed);
+		if (json_object_get_boolean(resumed) && vm->state == VM_PAUSED)
+			vm_set_state(vm, VM_RUNNING, "");
 		maybe_finish(op);
 		return;
 	}

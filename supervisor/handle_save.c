@@ -36,14 +36,17 @@ static void op_free(struct save_op *op)
 	uv_close((uv_handle_t *)&op->timer, on_closed);
 }
 
-static void go_on(struct supervisor *s)
+static bool go_on(struct supervisor *s)
 {
 	struct error e = ERROR_INIT;
 
 	s->held = false;
-	if (s->vmm && s->ops->resume(s->vmm, &e) < 0)
-		log_vm(LOG_LEVEL_WARNING, s->name, "after its snapshot: %s",
-		       e.message);
+	if (!s->vmm)
+		return false;
+	if (s->ops->resume(s->vmm, &e) == 0)
+		return true;
+	log_vm(LOG_LEVEL_WARNING, s->name, "after its snapshot: %s", e.message);
+	return false;
 }
 
 static void on_done(void *cookie, const struct error *e)
@@ -51,17 +54,20 @@ static void on_done(void *cookie, const struct error *e)
 	struct save_op *op = cookie;
 	struct supervisor *s = op->supervisor;
 	struct later later = op->later;
-	bool was_running = op->was_running, hold = op->hold;
+	bool was_running = op->was_running, hold = op->hold, resumed = false;
+	json_object *reply = json_object_new_object();
 
 	op_free(op);
 	/* A daemon that has gone cannot say how to go on. */
 	s->held = !e && hold && was_running && s->greeted &&
 		  s->connection == later.connection;
 	if (was_running && !s->held)
-		go_on(s);
+		resumed = go_on(s);
+	json_object_object_add(reply, "resumed",
+			       json_object_new_boolean(resumed));
 	log_vm(e ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, s->name, "%s",
 	       e ? e->message : "its snapshot is written");
-	handlers_reply(s, &later, json_object_new_object(), e);
+	handlers_reply(s, &later, reply, e);
 }
 
 static void on_timer(uv_timer_t *timer)

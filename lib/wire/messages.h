@@ -45,14 +45,15 @@
  *                                              with that many bytes
  *  D nvram-ack    {seq}                     no reply
  *  D save         {compress, hold} + fd (a blocking stream socket)
- *                                           → {} once the paused machine has
- *                                           been written to it, as
+ *                                           → {resumed} once the paused
+ *                                           machine has been written to it, as
  *                                           lib/snapshot/snapshot.h has it
  *                                           from MACHINE on; meanwhile
  *                                           "saving". Then a guest that ran
- *                                           runs on; with hold only after
- *                                           "resume", or when it failed, or
- *                                           the daemon has gone.
+ *                                           runs on (resumed: is about to);
+ *                                           with hold only after "resume", or
+ *                                           when it failed, or the daemon has
+ *                                           gone.
  *  D stats        {from?}                   → {stats, next}: what
  *                                              lib/model/vm_stats.h has; next:
  *                                              from where to ask again for more
