@@ -122,6 +122,12 @@ int cli_call(struct cli *cli, const char *method, json_object *params,
 int cli_call_long(struct cli *cli, const struct cli_args *args,
 		  const char *method, json_object *params, const char *what,
 		  json_object **ret_result, struct error *e) must_check;
+/* vm.shutdown or vm.reboot of the VM in operand 0, by the options --timeout and
+ * --fallback, as cli_call_long(); `what` the guest is to do. *ret_waited: not
+ * only asked. */
+int cli_ask_guest(struct cli *cli, const struct cli_args *args,
+		  const char *method, const char *what, bool *ret_waited,
+		  json_object **ret_vm, struct error *e) must_check;
 /* Call `method` for the VM in operand 0 and print "NAME: done", or the VM as
  * JSON: all there is to several commands. */
 int cli_vm_call(struct cli *cli, const struct cli_args *args,

@@ -1,4 +1,4 @@
-SRCS += cli/args.c cli/balloon.c cli/call.c cli/clone.c cli/commands.c \
+SRCS += cli/args.c cli/ask_guest.c cli/balloon.c cli/call.c cli/clone.c cli/commands.c \
 	cli/completion.c cli/console.c cli/create.c cli/definition.c \
 	cli/delete.c cli/device.c cli/device_add.c cli/device_list.c \
 	cli/definition_nic.c cli/nic_set.c cli/device_remove.c cli/disk_resize.c cli/edit.c cli/events.c cli/freeze.c cli/help.c \

@@ -53,104 +53,77 @@ void rpc_vm_start(void *cookie, struct api_call *c)
 		vm_start(vm, answer_cb, c);
 }
 
-struct shutdown_op {
+struct ask_op {
 	struct api_call *call;
 	uint64_t timeout_ms;
-	bool then_force;
+	bool reboot, then_force;
 };
 
-static void pressed_cb(struct vm *vm, void *cookie, const struct error *e)
+static void asked_cb(struct vm *vm, void *cookie, const struct error *e)
 {
-	struct shutdown_op *op = cookie;
+	struct ask_op *op = cookie;
 
 	if (e) {
 		api_call_fail(op->call, e);
-	} else {
-		if (vm->state == VM_RUNNING)
-			vm_set_state(vm, VM_SHUTTING_DOWN, "");
-		/* Whether anyone in the guest listens is known by now. */
-		if (vm->button_heard || vm->agent_heard)
-			job_step(vm, "heard", 50);
-		else
-			job_step(vm, "asked", 25);
-		if (op->timeout_ms)
-			vm_wait_shutdown(vm, op->call, op->timeout_ms,
-					 op->then_force);
-		else
-			answer_cb(vm, op->call, NULL);
+		free(op);
+		return;
 	}
-	free(op);
-}
-
-static void asked_to_reboot_cb(struct vm *vm, void *cookie,
-			       const struct error *e)
-{
-	struct shutdown_op *op = cookie;
-
-	if (e) {
-		api_call_fail(op->call, e);
-	} else {
+	if (!op->reboot && vm->state == VM_RUNNING)
+		vm_set_state(vm, VM_SHUTTING_DOWN, "");
+	/* Whether anyone in the guest listens is known by now. */
+	if (vm->button_heard || vm->agent_heard)
+		job_step(vm, "heard", 50);
+	else
 		job_step(vm, "asked", 25);
-		if (op->timeout_ms)
-			vm_wait_reboot(vm, op->call, op->timeout_ms,
-				       op->then_force);
-		else
-			answer_cb(vm, op->call, NULL);
-	}
+	if (!op->timeout_ms)
+		answer_cb(vm, op->call, NULL);
+	else if (op->reboot)
+		vm_wait_reboot(vm, op->call, op->timeout_ms, op->then_force);
+	else
+		vm_wait_shutdown(vm, op->call, op->timeout_ms, op->then_force);
 	free(op);
 }
 
-/* NULL, with the call failed. */
-static struct shutdown_op *shutdown_op_new(struct manager *m,
-					   struct api_call *c,
-					   enum vm_request request,
-					   const char *forced, struct vm **ret)
+static void ask_guest(struct manager *m, struct api_call *c, bool reboot)
 {
 	const struct api_shutdown_params *p = api_call_params(c);
 	bool then_force = p->fallback == API_FALLBACK_FORCE;
 	struct error e = ERROR_INIT;
-	struct shutdown_op *op;
+	struct ask_op *op;
+	struct vm *vm;
 
 	if (then_force && !p->timeout_ms) {
 		error_set(&e, -EINVAL,
 			  "fallback: %s takes a timeout_ms after which",
-			  forced);
+			  reboot ? "reset" : "stop");
 		api_call_fail(c, &e);
-		return NULL;
+		return;
 	}
-	*ret = rpc_vm_of_call(m, c, request);
-	if (!*ret)
-		return NULL;
+	vm = rpc_vm_of_call(m, c,
+			    reboot ? VM_REQUEST_REBOOT : VM_REQUEST_SHUTDOWN);
+	if (!vm)
+		return;
 	op = calloc(1, sizeof(*op));
 	if (!op) {
 		error_set(&e, -ENOMEM, "out of memory");
 		api_call_fail(c, &e);
-		return NULL;
+		return;
 	}
-	op->then_force = then_force;
-	op->call = c;
-	op->timeout_ms = p->timeout_ms;
-	return op;
+	*op = (struct ask_op){c, p->timeout_ms, reboot, then_force};
+	if (reboot)
+		vm_reboot(vm, asked_cb, op);
+	else
+		vm_shutdown(vm, asked_cb, op);
 }
 
 void rpc_vm_shutdown(void *cookie, struct api_call *c)
 {
-	struct vm *vm;
-	struct shutdown_op *op = shutdown_op_new(cookie, c, VM_REQUEST_SHUTDOWN,
-						 "stop", &vm);
-
-	if (op)
-		vm_shutdown(vm, pressed_cb, op);
+	ask_guest(cookie, c, false);
 }
 
 void rpc_vm_reboot(void *cookie, struct api_call *c)
 {
-	struct vm *vm;
-	struct shutdown_op *op = shutdown_op_new(cookie, c, VM_REQUEST_REBOOT,
-						 "reset", &vm);
-
-	if (op)
-		vm_reboot(vm, asked_to_reboot_cb, op);
+	ask_guest(cookie, c, true);
 }
 
 static void stopping_cb(struct vm *vm, void *cookie, const struct error *e)

@@ -132,15 +132,17 @@ static void reset_cb(struct vm *vm, void *cookie, const struct error *e)
 {
 	struct vm_waiter **at = &vm->waiters;
 
-	while (e && *at)
+	if (!e)
+		return;
+	vm->reset_requested = false;
+	while (*at)
 		if ((*at)->reboot)
 			waiter_fail(at, e);
 		else
 			at = &(*at)->next;
 }
 
-/* True: it has failed. */
-static bool reboot_overdue(struct vm *vm, struct vm_waiter **at)
+static void reboot_overdue(struct vm *vm, struct vm_waiter **at)
 {
 	struct vm_waiter *w = *at;
 	struct error e = ERROR_INIT;
@@ -150,7 +152,7 @@ static bool reboot_overdue(struct vm *vm, struct vm_waiter **at)
 		job_step(vm, "resetting", 75);
 		vm->reset_requested = true;
 		vm_simple(vm, "reset", reset_cb, NULL);
-		return false;
+		return;
 	}
 	error_set(&e, -ETIMEDOUT,
 		  "%s did not reboot within %g s: %s; it is still running. "
@@ -162,7 +164,6 @@ static bool reboot_overdue(struct vm *vm, struct vm_waiter **at)
 			  : "the guest is busy, or does not follow xenstore",
 		  vm->config.name);
 	waiter_fail(at, &e);
-	return true;
 }
 
 static void deadline_cb(uv_timer_t *timer)
@@ -177,8 +178,9 @@ static void deadline_cb(uv_timer_t *timer)
 		if (!w->deadline || w->deadline > now) {
 			at = &w->next;
 		} else if (w->reboot) {
-			if (!reboot_overdue(vm, at))
-				at = &w->next;
+			reboot_overdue(vm, at);
+			/* A reset that fails at once fails others, too. */
+			at = &vm->waiters;
 		} else if (w->then_force) {
 			w->deadline = 0; /* its end is certain now */
 			at = &w->next;

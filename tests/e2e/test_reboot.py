@@ -111,6 +111,17 @@ def test_it_ends_instead():
           (done["state"], done["result"]["state"]), ("done", "stopped"))
 
 
+def test_no_reset_is_possible():
+    started("g", "ignore")
+    jobs = [host.call("vm.reboot", name="g", timeout_ms=1000,
+                      fallback="reset", **{"async": True}) for _ in "12"]
+    host.call("vm.pause", name="g")
+    equal("paused meanwhile: neither waits for a reset for ever",
+          [host.call("job.wait", id=j["id"])["error"]["code"] for j in jobs],
+          ["wrong-state"] * 2)
+    equal("it is paused", host.vm("g")["state"], "paused")
+
+
 def test_the_daemon_is_killed():
     started("f", "ignore")
     job = host.call("vm.reboot", name="f", timeout_ms=600000,
@@ -126,8 +137,9 @@ def test_the_daemon_is_killed():
 
 host.start()
 guarded(test_a_guest_that_follows, test_one_that_does_not, test_states,
-        test_on_reboot, test_it_ends_instead, test_the_daemon_is_killed)
-for vm_name in "abdef":
+        test_on_reboot, test_it_ends_instead, test_no_reset_is_possible,
+        test_the_daemon_is_killed)
+for vm_name in "abdefg":
     host.ctl("stop", vm_name)
 host.cleanup()
 report.end()

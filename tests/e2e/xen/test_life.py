@@ -68,6 +68,21 @@ def graceful_reboot():
     report.check("is another domain", domid("web") != number)
 
 
+def deadlines():
+    """A guest that has no time to follow."""
+    host.call("vm.start", name="web")
+    status, out, err = host.ctl("reboot", "web", "--timeout", "1ms",
+                                "--fallback", "reset")
+    report.equal("reboot --fallback reset", (status, out, err),
+                 (0, "web: rebooted\n", ""))
+    report.equal("one domain", list(domains().values()), ["web"])
+    status, out, err = host.ctl("shutdown", "web", "--timeout", "1ms",
+                                "--fallback", "stop")
+    report.check("shutdown --fallback stop", status == 0 and
+                 out.startswith("web: stopped: "), (status, out, err))
+    nothing_is_left(host, "stopped by the fallback")
+
+
 def graceful_shutdown():
     pid = host.vm("web")["pid"]
     host.does("shutdown", "web", "--timeout", "60s")
@@ -118,6 +133,6 @@ def crash_is_followed_by_a_start():
 
 
 guarded(host_info, create_and_start, consoles_name, sandbox, reset,
-        graceful_reboot, graceful_shutdown, crash_is_seen, crash_can_be_kept,
+        graceful_reboot, graceful_shutdown, deadlines, crash_is_seen, crash_can_be_kept,
         crash_is_followed_by_a_start)
 finish(host)
