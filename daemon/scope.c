@@ -31,6 +31,7 @@ struct scopes {
 	struct manager *manager;
 	struct dbus_user user;
 	struct machines *machines;
+	struct scope_left *left;
 	struct pending *pending;
 	/* The end of systemd's jobs; only while something is pending, as they
 	 * are everyone's. */
@@ -309,6 +310,12 @@ int scopes_new(struct manager *m, struct scopes **ret, struct error *e)
 		free(s);
 		return r;
 	}
+	r = scope_left_new(m, &s->left, e);
+	if (r < 0) {
+		machines_free(s->machines);
+		free(s);
+		return r;
+	}
 	dbus_join(m->dbus, &s->user);
 	*ret = s;
 	return 0;
@@ -320,6 +327,7 @@ struct scopes *scopes_free(struct scopes *s)
 		return NULL;
 	on_disconnected(s);
 	machines_free(s->machines);
+	scope_left_free(s->left);
 	free(s);
 	return NULL;
 }

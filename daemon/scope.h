@@ -31,6 +31,10 @@ void scopes_add(struct scopes *s, struct vm *vm);
  * into its scope, if it has one by now. A failure is logged. */
 void scopes_join(struct vm *vm);
 
+/* The supervisor's process has ended: so does its scope, with whoever is left
+ * in there. `s` may be NULL. */
+void scopes_end(struct scopes *s, const struct vm *vm);
+
 /* The definition has changed: what can be changed of its scope is. `s` may be
  * NULL. */
 void scopes_update(struct scopes *s, struct vm *vm);

@@ -25,4 +25,4 @@ SRCS += daemon/dbus.c daemon/dbus_api.c daemon/dbus_auth.c \
 TESTS += tests/unit/test_dbus_table.c tests/unit/test_dbus_value.c
 SRCS += daemon/vm_vsock.c
 TESTS += tests/unit/test_snapshot_lead.c
-SRCS += daemon/vm_fs.c daemon/scope_join.c daemon/vm_processes.c
+SRCS += daemon/vm_fs.c daemon/scope_join.c daemon/scope_left.c daemon/vm_processes.c

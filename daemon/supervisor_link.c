@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "daemon/link_internal.h"
+#include "daemon/scope.h"
 #include "daemon/supervisor_link.h"
 #include "daemon/turn.h"
 #include "lib/base/fd.h"
@@ -156,6 +157,7 @@ static void link_finish(struct supervisor *s)
 
 	describe_end(s, how, sizeof(how));
 	link_drop(s);
+	scopes_end(vm->manager->scopes, vm);
 	vm->supervisor = NULL;
 	link_free(s);
 	vm_supervisor_ended(vm, how);
