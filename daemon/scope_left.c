@@ -40,10 +40,9 @@ static int on_stopped(sd_bus_message *m, void *cookie, sd_bus_error *unused)
 /* StopUnit(s name, s mode); "replace": also when it is about to start. */
 static void stop_unit(sd_bus *sd, const char *unit)
 {
-	int r = sd_bus_call_method_async(sd, NULL, SYSTEMD, SYSTEMD_PATH,
-					 SYSTEMD_INTERFACE, "StopUnit",
-					 on_stopped, NULL, "ss", unit,
-					 "replace");
+	int r = sd_bus_call_method_async(
+		sd, NULL, SYSTEMD, SYSTEMD_PATH, SYSTEMD_INTERFACE, "StopUnit",
+		on_stopped, NULL, "ss", unit, "replace");
 
 	if (r < 0)
 		log_warning("%s stays: %s", unit, strerror(-r));
