@@ -54,6 +54,7 @@ static void notify_config(void *transport)
 {
 	struct virtio_pci *v = transport;
 
+	virtio_pci_hide(v); /* status or generation */
 	interrupt(v, v->config_vector, VIRTIO_ISR_CONFIG);
 }
 
@@ -304,6 +305,7 @@ int virtio_pci_new(const struct virtio_pci_params *params,
 				 device->ops->name);
 	v->params = *params;
 	v->device = TAKE_PTR(device);
+	virtio_pci_shown_init(v);
 	virtio_attach(v->device, &transport_ops, v, params->mem, params->bus);
 	r = function_add(v, e);
 	if (r < 0)
@@ -319,6 +321,7 @@ struct virtio_pci *virtio_pci_free(struct virtio_pci *v)
 	/* First no vCPU can reach it, then no more requests, then none under
 	 * way; that wait is without the lock, for their completions take it. */
 	bus_lock(v->params.bus);
+	virtio_pci_hide(v);
 	pci_host_remove(v->params.host, &v->pci);
 	virtio_reset(v->device);
 	bus_unlock(v->params.bus);

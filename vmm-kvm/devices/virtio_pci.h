@@ -15,6 +15,7 @@
 #include "vmm-kvm/devices/guest_mem.h"
 #include "vmm-kvm/devices/irq.h"
 #include "vmm-kvm/devices/pci_host.h"
+#include "vmm-kvm/devices/reg_page.h"
 #include "vmm-kvm/devices/virtio.h"
 
 struct virtio_pci;
@@ -30,6 +31,7 @@ struct virtio_pci_params {
 	uv_loop_t *loop;
 	const struct msi_sink *msi;
 	const struct doorbell_sink *doorbells; /* NULL: every kick traps */
+	struct reg_page *reg_page; /* NULL: registers are read by exits */
 	/* The driver wrote the device status, or it was reset; with the lock
 	 * held, on any thread. Optional. */
 	void (*status_changed)(void *cookie);

@@ -55,6 +55,11 @@ struct virtio_pci {
 	struct virtio_pci_kick kicks[VIRTIO_QUEUES_MAX];
 	unsigned n_kicks;
 	uint64_t delayed_gpa; /* where writes are kept back; 0: nowhere */
+	/* virtio_pci_shown.c */
+	struct reg_page_user shown_user;
+	unsigned quiet_reads;
+	uint64_t shown_gpa; /* where registers are memory; 0: nowhere */
+	uint16_t shown_select;
 };
 
 extern const struct mmio_ops virtio_pci_bar_ops;
@@ -71,6 +76,16 @@ void virtio_pci_kick_watch(void *transport, unsigned index, bool watch);
 void virtio_pci_regs_reset(struct virtio_pci *v);
 /* Tell the owner that the device status may have changed. */
 void virtio_pci_status_changed(struct virtio_pci *v);
+/* Keep writes to selector, size and vector back there; 0: nowhere. */
+void virtio_pci_delay(struct virtio_pci *v, uint64_t gpa);
+/* All of the common structure, as it reads now. */
+void virtio_pci_common_image(struct virtio_pci *v,
+			     uint8_t ret[VIRTIO_PCI_COMMON_BYTES]);
+void virtio_pci_shown_init(struct virtio_pci *v);
+/* The driver read what only says again what it knows. */
+void virtio_pci_quiet_read(struct virtio_pci *v);
+/* Registers change, or move: they are read by exits again. */
+void virtio_pci_hide(struct virtio_pci *v);
 /* Register, move or remove doorbells after the status or the BAR changed. */
 void virtio_pci_sync_doorbells(struct virtio_pci *v);
 

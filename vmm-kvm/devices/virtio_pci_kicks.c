@@ -46,7 +46,7 @@ static uint64_t notify_base(const struct virtio_pci *v)
 	return v->pci.bars[VIRTIO_PCI_REGS_BAR].base + VIRTIO_PCI_NOTIFY_AT;
 }
 
-static void delay_move(struct virtio_pci *v, uint64_t gpa)
+void virtio_pci_delay(struct virtio_pci *v, uint64_t gpa)
 {
 	if (gpa == v->delayed_gpa)
 		return;
@@ -63,9 +63,10 @@ void virtio_pci_sync_doorbells(struct virtio_pci *v)
 	const struct doorbell_sink *sink = v->params.doorbells;
 	uint64_t base = notify_base(v);
 
-	delay_move(v, base ? base - VIRTIO_PCI_NOTIFY_AT + VIRTIO_PCI_QUEUE_AT
-			   : 0);
-
+	virtio_pci_hide(v);
+	virtio_pci_delay(v, base ? base - VIRTIO_PCI_NOTIFY_AT +
+					   VIRTIO_PCI_QUEUE_AT
+				 : 0);
 	for (unsigned i = 0; i < v->n_kicks; i++) {
 		struct virtio_pci_kick *k = &v->kicks[i];
 		uint64_t gpa = base + i * VIRTIO_PCI_NOTIFY_STRIDE;
@@ -107,7 +108,8 @@ int virtio_pci_kicks_init(struct virtio_pci *v, struct error *e)
 
 void virtio_pci_kicks_close(struct virtio_pci *v)
 {
-	delay_move(v, 0);
+	virtio_pci_hide(v);
+	virtio_pci_delay(v, 0);
 	for (unsigned i = 0; i < v->n_kicks; i++) {
 		struct virtio_pci_kick *k = &v->kicks[i];
 

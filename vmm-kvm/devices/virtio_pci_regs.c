@@ -127,6 +127,17 @@ static uint32_t common_read(struct virtio_pci *v, uint64_t offset)
 	}
 }
 
+void virtio_pci_common_image(struct virtio_pci *v,
+			     uint8_t ret[VIRTIO_PCI_COMMON_BYTES])
+{
+	for (unsigned at = 0; at < VIRTIO_PCI_COMMON_BYTES; at++) {
+		uint32_t value = widths[at] ? common_read(v, at) : 0;
+
+		if (widths[at])
+			memcpy(&ret[at], &value, widths[at]);
+	}
+}
+
 /* 4.1.5.1.2: a vector that cannot be had reads back as NO_VECTOR. */
 static uint16_t checked_vector(const struct virtio_pci *v, uint32_t vector)
 {
@@ -179,6 +190,8 @@ static void status_write(struct virtio_pci *v, uint8_t status)
 
 static void common_write(struct virtio_pci *v, uint64_t offset, uint32_t value)
 {
+	if (offset != COMMON_QUEUE_SELECT || value != v->queue_select)
+		virtio_pci_hide(v);
 	switch (offset) {
 	case COMMON_DEVICE_FEATURE_SELECT:
 		v->device_feature_select = value;
@@ -235,6 +248,8 @@ static uint64_t bar_read(void *dev, uint64_t offset, unsigned size)
 		if (size == 8)
 			return bar_read(v, offset, 4) |
 			       bar_read(v, offset + 4, 4) << 32;
+		if (at == COMMON_QUEUE_SELECT || at == COMMON_QUEUE_NOTIFY_OFF)
+			virtio_pci_quiet_read(v);
 		return is_register(at, size) ? common_read(v, at) : 0;
 	case VIRTIO_PCI_ISR_AT:
 		return at == 0 ? isr_read(v) : 0;
