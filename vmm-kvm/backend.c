@@ -18,15 +18,19 @@ static void post_stop(void *cookie, enum kvm_vcpu_stop why, const char *detail)
 	uv_async_send(&v->async);
 }
 
+void backend_fatal(struct vmm *v, const char *why)
+{
+	run_gate_close(&v->machine.gate);
+	post_stop(v, KVM_VCPU_FATAL, why);
+}
+
 static void on_set_mapped(void *cookie, enum board_bank bank, bool mapped)
 {
 	struct error e = ERROR_INIT;
 	struct vmm *v = cookie;
 
-	if (machine_set_mapped(&v->machine, bank, mapped, &e)) {
-		run_gate_close(&v->machine.gate);
-		post_stop(v, KVM_VCPU_FATAL, e.message);
-	}
+	if (machine_set_mapped(&v->machine, bank, mapped, &e))
+		backend_fatal(v, e.message);
 }
 
 static void on_delay(void *cookie, uint64_t gpa, uint64_t size, bool on)
@@ -305,6 +309,7 @@ static int build(struct vmm *v, struct error *e)
 	board.line = kvm_irq_line(v->machine.irq, 0);
 	board.msi = kvm_irq_msi(v->machine.irq);
 	board.doorbells = kvm_irq_doorbells(v->machine.irq);
+	board.reg_page = backend_reg_page(v);
 	r = board_new(&board, &v->board, e);
 	if (!r) {
 		bus_use_fence(board_bus(v->board), &fence);

@@ -96,6 +96,28 @@ int backend_set_filesystem(struct vmm *v, size_t index, int fd, struct error *e)
 	return board_set_filesystem(v->board, index, fd, e);
 }
 
+static int show_page(void *cookie, uint64_t gpa, void *page)
+{
+	struct error why = ERROR_INIT; /* for nobody: reads are exits, then */
+	struct vmm *v = cookie;
+
+	return machine_set_page(&v->machine, gpa, page, true, &why);
+}
+
+static void hide_page(void *cookie, uint64_t gpa, void *page)
+{
+	struct error e = ERROR_INIT;
+	struct vmm *v = cookie;
+
+	if (machine_set_page(&v->machine, gpa, page, false, &e))
+		backend_fatal(v, e.message);
+}
+
+struct reg_page_sink backend_reg_page(struct vmm *v)
+{
+	return (struct reg_page_sink){show_page, hide_page, v};
+}
+
 int backend_shutdown(struct vmm *v, struct error *e)
 {
 	int r = backend_check_phase(v, PHASE_RUNNING, "shut down", e);

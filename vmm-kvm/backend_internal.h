@@ -47,6 +47,10 @@ bool backend_alive(const struct vmm *v);
 int backend_check_phase(const struct vmm *v, enum phase wanted,
 			const char *what, struct error *e) must_check;
 
+/* The guest cannot go on: it stands still, and its owner is told why. Any
+ * thread. */
+void backend_fatal(struct vmm *v, const char *why);
+
 /* backend_devices.c: operations of struct vmm_ops. */
 int backend_attach(struct vmm *v, const struct vmm_device *device,
 		   uint32_t *ret_slot, struct error *e);
@@ -62,6 +66,8 @@ int backend_set_filesystem(struct vmm *v, size_t index, int fd,
 void backend_device_failed(void *cookie, const char *why);
 void backend_filesystem_lost(void *cookie, size_t index, const char *why);
 void backend_tell_filesystems(struct vmm *v);
+/* How a device's registers become memory of the guest. */
+struct reg_page_sink backend_reg_page(struct vmm *v);
 
 int backend_resize(struct vmm *v, const char *id, struct error *e);
 int backend_stats(struct vmm *v, struct vm_stats *ret, struct error *e);

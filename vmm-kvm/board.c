@@ -265,6 +265,7 @@ struct board *board_free(struct board *b)
 	while (b->n_functions)
 		virtio_pci_free(b->functions[--b->n_functions]);
 	board_free_filesystems(b);
+	reg_page_free(b->reg_page);
 	if (b->pvpanic) {
 		bus_lock(b->bus);
 		pvpanic_free(b->pvpanic);

@@ -21,6 +21,7 @@
 #include "vmm-kvm/devices/bus.h"
 #include "vmm-kvm/devices/guest_mem.h"
 #include "vmm-kvm/devices/irq.h"
+#include "vmm-kvm/devices/reg_page.h"
 
 /* What a device says to the machine's owner. */
 enum board_note {
@@ -39,6 +40,7 @@ struct board_params {
 	struct irq_line line; /* a copy of it, per interrupt, for devices */
 	const struct msi_sink *msi;
 	const struct doorbell_sink *doorbells;
+	struct reg_page_sink reg_page; /* `show` NULL: none is shown */
 	/* With the device lock held, maybe on a vCPU thread: show a flash bank
 	 * as memory, or have its reads come to the bus. */
 	void (*set_mapped)(void *cookie, enum board_bank bank, bool mapped);

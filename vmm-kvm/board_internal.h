@@ -71,6 +71,7 @@ struct board {
 	struct pvpanic *pvpanic;
 	struct pci_host *pci;
 	struct pci_mirror *pci_mirror; /* NULL: not on this host */
+	struct reg_page *reg_page;     /* likewise */
 	struct virtio_pci *functions[BOARD_FUNCTIONS_MAX];
 	unsigned n_functions;
 	struct virtio_mmio *mmio[BOARD_VIRTIO_MMIO_MAX];

@@ -213,6 +213,15 @@ static void add_mirror(struct board *b)
 		};
 }
 
+/* Likewise. */
+static void add_reg_page(struct board *b, const struct board_params *p)
+{
+	struct error why = ERROR_INIT;
+
+	if (!p->reg_page.show || reg_page_new(&p->reg_page, &b->reg_page, &why))
+		b->reg_page = NULL;
+}
+
 static int add_disk(struct board *b, const struct board_params *p, size_t i,
 		    struct error *e)
 {
@@ -244,6 +253,7 @@ int board_add_pci(struct board *b, const struct board_params *p,
 	const struct vm_config *c = p->vmm->config;
 	int r = add_pci_host(b, p, e);
 
+	add_reg_page(b, p);
 	b->function_params = (struct virtio_pci_params){
 		.host = b->pci,
 		.mem = &b->guest_mem,
@@ -251,6 +261,7 @@ int board_add_pci(struct board *b, const struct board_params *p,
 		.loop = p->vmm->loop,
 		.msi = p->msi,
 		.doorbells = p->doorbells,
+		.reg_page = b->reg_page,
 	};
 	if (!r)
 		r = add_rng(b, p, e);

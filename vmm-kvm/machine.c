@@ -100,6 +100,23 @@ int machine_set_mapped(struct machine *m, enum board_bank bank, bool mapped,
 		      : kvm_vm_unmap(m->vm, &slot, e);
 }
 
+int machine_set_page(struct machine *m, uint64_t gpa, void *page, bool mapped,
+		     struct error *e)
+{
+	const struct kvm_memory slot = {
+		.name = "a page of registers",
+		.slot = BOARD_BANK_COUNT, /* behind theirs */
+		.gpa = gpa,
+		.size_bytes = REG_PAGE_BYTES,
+		.hva = page,
+		.readonly = true,
+	};
+
+	_Static_assert(BOARD_BANK_COUNT < KVM_VM_SLOTS, "it has a slot, too");
+	return mapped ? kvm_vm_map(m->vm, &slot, e)
+		      : kvm_vm_unmap(m->vm, &slot, e);
+}
+
 static int make_vcpus(struct machine *m, struct error *e)
 {
 	int r = 0;

@@ -7,7 +7,8 @@
  * the same board, so that nothing stale is left in the kernel.
  *
  * Life: init → assemble → start → (open ⇄ halt | rebuild)* → done.
- * Thread: the loop thread, but for machine_set_mapped().
+ * Thread: the loop thread, but for machine_set_mapped() and
+ * machine_set_page().
  */
 #ifndef VMM_KVM_MACHINE_H
 #define VMM_KVM_MACHINE_H
@@ -70,6 +71,9 @@ int machine_rebuild(struct machine *m, struct error *e) must_check;
 /* With the device lock held, any thread. */
 int machine_set_mapped(struct machine *m, enum board_bank bank, bool mapped,
 		       struct error *e) must_check;
+/* Likewise: the page of registers that are read as memory (reg_page.h). */
+int machine_set_page(struct machine *m, uint64_t gpa, void *page, bool mapped,
+		     struct error *e) must_check;
 
 /* Its vCPUs, exits and unanswered accesses, into `ret`. -ENOMEM. */
 int machine_stats(struct machine *m, struct vm_stats *ret) must_check;

@@ -25,6 +25,7 @@ enum fuzz_kind {
 	KIND_MSIX,    /* an access to a vector table */
 	KIND_FLASH,   /* a command sequence of the flash, right or broken off */
 	KIND_WIDTH,   /* an access of another size than the register's */
+	KIND_SHOWN,   /* registers that are memory for a while */
 	KIND_COUNT
 };
 
@@ -38,7 +39,7 @@ static inline void fuzz_kinds_print(void)
 		[KIND_JUMP] = "jump",	    [KIND_PACKED] = "packed",
 		[KIND_BAR_RAM] = "bar-ram", [KIND_BAR_GIC] = "bar-gic",
 		[KIND_MSIX] = "msix",	    [KIND_FLASH] = "flash",
-		[KIND_WIDTH] = "width",
+		[KIND_WIDTH] = "width",	    [KIND_SHOWN] = "shown",
 	};
 
 	for (unsigned i = 0; i < KIND_COUNT; i++)

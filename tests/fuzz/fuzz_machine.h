@@ -13,6 +13,7 @@
 #include "tests/fuzz/fuzz_ram.h"
 #include "vmm-kvm/devices/msix.h"
 #include "vmm-kvm/devices/pci_mirror.h"
+#include "vmm-kvm/devices/reg_page.h"
 
 #define FUZZ_ECAM	 0x3f000000ull
 #define FUZZ_BUSES	 4
@@ -37,11 +38,15 @@ struct fuzz_machine {
 	struct {
 		bool used;
 		uint64_t gpa;
+		int64_t match;
 		int fd;
 	} bells[FUZZ_SINKS];
 	struct {
 		uint64_t addr, size; /* 0: none */
 	} delays[FUZZ_SINKS];
+	struct reg_page *reg_page;
+	uint64_t shown_gpa; /* 0: nowhere */
+	const uint8_t *shown;
 	bool refuse; /* the sinks say no */
 	bool wires[PCI_HOST_WIRES];
 };
@@ -116,6 +121,7 @@ static inline int fuzz_bell_add(void *cookie, uint64_t gpa, unsigned size,
 			continue;
 		m->bells[i].used = true;
 		m->bells[i].gpa = gpa;
+		m->bells[i].match = match;
 		m->bells[i].fd = fd;
 		return 0;
 	}
@@ -129,11 +135,34 @@ static inline void fuzz_bell_remove(void *cookie, uint64_t gpa, unsigned size,
 
 	for (size_t i = 0; i < FUZZ_SINKS; i++)
 		if (m->bells[i].used && m->bells[i].gpa == gpa &&
-		    m->bells[i].fd == fd) {
+		    m->bells[i].match == match && m->bells[i].fd == fd) {
 			m->bells[i].used = false;
 			return;
 		}
 	fuzz_check(!"a doorbell that was never there");
+}
+
+/* In the windows there is no other memory. */
+static inline int fuzz_page_show(void *cookie, uint64_t gpa, void *page)
+{
+	struct fuzz_machine *m = cookie;
+
+	fuzz_check(!m->shown_gpa && gpa % REG_PAGE_BYTES == 0);
+	fuzz_check(pci_host_decodes(m->host, gpa, REG_PAGE_BYTES));
+	if (m->refuse)
+		return -EEXIST;
+	fuzz_kind(KIND_SHOWN);
+	m->shown_gpa = gpa;
+	m->shown = page;
+	return 0;
+}
+
+static inline void fuzz_page_hide(void *cookie, uint64_t gpa, void *page)
+{
+	struct fuzz_machine *m = cookie;
+
+	fuzz_check(m->shown_gpa == gpa && m->shown == page);
+	m->shown_gpa = 0;
 }
 
 static inline void fuzz_wire_set(void *cookie, uint32_t intid, bool level)
@@ -204,11 +233,16 @@ static inline void fuzz_machine_init(struct fuzz_machine *m)
 	for (uint32_t i = 0; i < PCI_HOST_WIRES; i++)
 		params.intx[i] = (struct irq_line){fuzz_wire_set, m, 35 + i};
 	fuzz_check(pci_host_new(&params, &m->host, NULL) == 0);
+	fuzz_check(reg_page_new(&(struct reg_page_sink){fuzz_page_show,
+							fuzz_page_hide, m},
+				&m->reg_page, NULL) == 0);
 }
 
 /* After the functions were removed. */
 static inline void fuzz_machine_done(struct fuzz_machine *m)
 {
+	fuzz_check(!m->shown_gpa);
+	reg_page_free(m->reg_page);
 	pci_host_free(m->host);
 	bus_free(m->bus);
 	for (size_t i = 0; i < FUZZ_SINKS; i++)

@@ -6,8 +6,9 @@
  * The driver can bring the device up as it should be, so that what comes
  * after reaches the device; and it can do everything wrong from there.
  *
- * Invariant, checked at each turn of the loop: the device writes to guest
- * memory only where a device-writable descriptor says, and to used rings.
+ * Invariants, checked at each turn of the loop: the device writes to guest
+ * memory only where a device-writable descriptor says, and to used rings. And
+ * at each step: registers that are shown as memory read as they are.
  */
 #ifndef TESTS_FUZZ_FUZZ_VIRTIO_H
 #define TESTS_FUZZ_FUZZ_VIRTIO_H
@@ -48,6 +49,7 @@ static inline void fuzz_virtio_init(struct fuzz_virtio *f,
 		.loop = fuzz_loop(),
 		.msi = &f->m.msi,
 		.doorbells = doorbells ? &f->m.doorbells : NULL,
+		.reg_page = f->m.reg_page,
 	};
 
 	f->dev = dev;
@@ -294,25 +296,43 @@ static inline void fuzz_config_window(struct fuzz_virtio *f,
 			 &value);
 }
 
-/* One register of the common structure, in its own width. */
+/* Of the common structure. */
+static const struct {
+	uint8_t at, width;
+} fuzz_regs[] = {{0x00, 4}, {0x04, 4}, {0x08, 4}, {0x0c, 4},
+		 {0x10, 2}, {0x12, 2}, {0x14, 1}, {0x15, 1},
+		 {0x16, 2}, {0x18, 2}, {0x1a, 2}, {0x1c, 2},
+		 {0x1e, 2}, {0x20, 8}, {0x28, 8}, {0x30, 8}};
+
+/* One register, in its own width; read so often that it may become memory. */
 static inline void fuzz_register(struct fuzz_virtio *f, struct fuzz_input *in)
 {
-	static const struct {
-		uint8_t at, width;
-	} regs[] = {{0x00, 4}, {0x04, 4}, {0x08, 4}, {0x0c, 4},
-		    {0x10, 2}, {0x12, 2}, {0x14, 1}, {0x15, 1},
-		    {0x16, 2}, {0x18, 2}, {0x1a, 2}, {0x1c, 2},
-		    {0x1e, 2}, {0x20, 8}, {0x28, 8}, {0x30, 8}};
 	uint8_t how = fuzz_u8(in);
-	unsigned i = how % ARRAY_SIZE(regs), width = regs[i].width;
-	uint64_t value;
+	unsigned i = how % ARRAY_SIZE(fuzz_regs), width = fuzz_regs[i].width;
+	uint64_t at = f->v->pci.bars[0].base + fuzz_regs[i].at, value;
 
 	if (how & 128)
-		bus_read(f->m.bus, f->v->pci.bars[0].base + regs[i].at, width,
-			 &value);
+		for (unsigned n = 0; n < 64; n++)
+			bus_read(f->m.bus, at, width, &value);
 	else
-		fuzz_reg(f, regs[i].at, width,
+		fuzz_reg(f, fuzz_regs[i].at, width,
 			 fuzz_number(in, how & 64 ? width : 1));
+}
+
+static inline void fuzz_shown_check(struct fuzz_virtio *f)
+{
+	if (!f->m.shown_gpa)
+		return;
+	fuzz_check(f->v->shown_gpa == f->m.shown_gpa && !f->v->delayed_gpa);
+	fuzz_check(f->v->pci.bars[0].enabled &&
+		   f->v->pci.bars[0].base == f->m.shown_gpa);
+	for (unsigned i = 0; i < ARRAY_SIZE(fuzz_regs); i++) {
+		uint64_t value = 0, at = fuzz_regs[i].at;
+
+		memcpy(&value, f->m.shown + at, fuzz_regs[i].width);
+		fuzz_check(value == virtio_pci_bar_ops.read(
+					    f->v, at, fuzz_regs[i].width));
+	}
 }
 
 static inline void fuzz_raw_access(struct fuzz_virtio *f, struct fuzz_input *in)
@@ -400,6 +420,7 @@ static inline void fuzz_virtio_step(struct fuzz_virtio *f,
 		break;
 	}
 	fuzz_bars_check(&f->m, &f->v->pci);
+	fuzz_shown_check(f);
 }
 
 #endif

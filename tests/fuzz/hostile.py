@@ -9,15 +9,16 @@ import struct
 
 RINGS = ("loop", "long", "outside", "nested", "jump")
 PCI = ("bar-ram", "bar-gic", "msix", "width")
+VIRTIO = (*PCI, "shown")
 KINDS = {
-    "virtio_blk": (*RINGS, "packed", *PCI),
-    "virtio_net": (*RINGS, "packed", *PCI),
-    "virtio_console": (*RINGS, "packed", *PCI),
-    "virtio_balloon": (*RINGS, "packed", *PCI),
-    "virtio_rng": (*RINGS, "packed", *PCI),
+    "virtio_blk": (*RINGS, "packed", *VIRTIO),
+    "virtio_net": (*RINGS, "packed", *VIRTIO),
+    "virtio_console": (*RINGS, "packed", *VIRTIO),
+    "virtio_balloon": (*RINGS, "packed", *VIRTIO),
+    "virtio_rng": (*RINGS, "packed", *VIRTIO),
     # Their rings are the server's; vsock's events are our own.
-    "virtio_vsock": (*RINGS, *PCI),
-    "virtio_fs": PCI,
+    "virtio_vsock": (*RINGS, *VIRTIO),
+    "virtio_fs": VIRTIO,
     "virtio_mmio": (*RINGS, "width"),
     "pci": PCI,
     "pcie_port": ("bar-ram", "bar-gic"),
@@ -91,6 +92,8 @@ def pci_programs():
     yield step(8, 0, 8 | 2, struct.pack("<HI", 0, 0x08080040))
     yield step(8, 0, 8 | 0, struct.pack("<HB", 1, 0))
     yield step(8, 0, 4 | 0, struct.pack("<HB", 0x08, 1))
+    # The selector, read until it is memory; then a vector is written.
+    yield step(8, 4, 128 | 8) + step(8, 4, 10, 1)
 
 
 def mmio_programs():

@@ -29,6 +29,7 @@ struct fake_vector {
 struct fake_doorbell {
 	bool used;
 	uint64_t gpa;
+	int64_t match;
 	int fd;
 };
 
@@ -106,7 +107,7 @@ static inline int fake_bell_add(void *cookie, uint64_t gpa, unsigned size,
 	for (size_t i = 0; i < FAKE_MAX; i++) {
 		if (m->bells[i].used)
 			continue;
-		m->bells[i] = (struct fake_doorbell){true, gpa, fd};
+		m->bells[i] = (struct fake_doorbell){true, gpa, match, fd};
 		return 0;
 	}
 	return -ENOSPC;
@@ -119,7 +120,7 @@ static inline void fake_bell_remove(void *cookie, uint64_t gpa, unsigned size,
 
 	for (size_t i = 0; i < FAKE_MAX; i++)
 		if (m->bells[i].used && m->bells[i].gpa == gpa &&
-		    m->bells[i].fd == fd)
+		    m->bells[i].match == match && m->bells[i].fd == fd)
 			m->bells[i].used = false;
 }
 

@@ -1,4 +1,5 @@
-SRCS += vmm-kvm/devices/pci_mirror.c
+SRCS += vmm-kvm/devices/pci_mirror.c vmm-kvm/devices/reg_page.c \
+	vmm-kvm/devices/virtio_pci_shown.c
 TESTS += tests/unit/test_pci_mirror.c
 SRCS += vmm-kvm/devices/pvpanic.c vmm-kvm/devices/sp805.c
 TESTS += tests/unit/test_pvpanic.c tests/unit/test_sp805.c
@@ -32,7 +33,7 @@ TESTS += tests/unit/test_msix.c tests/unit/test_pci.c \
 	tests/unit/test_virtio_console.c \
 	tests/unit/test_virtio_net.c tests/unit/test_virtio_net_ctrl.c tests/unit/test_virtio_net_state.c tests/unit/test_virtio_net_times.c \
 	tests/unit/test_virtio_mmio.c \
-	tests/unit/test_virtio_pci.c tests/unit/test_virtio_pci_regs.c \
+	tests/unit/test_virtio_pci.c tests/unit/test_virtio_pci_regs.c tests/unit/test_virtio_pci_shown.c \
 	tests/unit/test_virtio_rng.c \
 	tests/unit/test_virtqueue.c
 SRCS += vmm-kvm/devices/cfi_flash_state.c vmm-kvm/devices/virtio_mmio_state.c \

@@ -65,7 +65,7 @@ void virtio_pci_sync_doorbells(struct virtio_pci *v)
 
 	virtio_pci_hide(v);
 	virtio_pci_delay(v, base ? base - VIRTIO_PCI_NOTIFY_AT +
-					   VIRTIO_PCI_QUEUE_AT
+					    VIRTIO_PCI_QUEUE_AT
 				 : 0);
 	for (unsigned i = 0; i < v->n_kicks; i++) {
 		struct virtio_pci_kick *k = &v->kicks[i];
