@@ -26,7 +26,8 @@ static const struct window {
 	{0x09030000, 0x1000},	  /* pl061 */
 	{0x09040000, 0x10000},	  /* stolen time */
 	{0x09050000, 0x1000},	  /* sp805 */
-	{0x0e000000, 0x20000},	  /* virtio over MMIO */
+	{0x0e000000, 0x1000},	  /* virtio over MMIO: two devices */
+	{0x0e000000, 0x20000},	  /* room for all */
 	{0x0eff0000, 0x10000},	  /* PCI I/O ports */
 	{0x30000000, 0x100000},	  /* configuration space of bus 0 */
 	{0x30100000, 0x1000000},  /* of the buses behind ports */

@@ -31,6 +31,7 @@ def define(gic):
         "name": f"bad-{gic}", "memory": "256MiB", "kernel": HAMMER,
         "gic": gic, "disks": [{"path": image(host, f"bad-{gic}")}],
         "nics": [{"tap": f"tap-bad-{gic}"}], "console": "both",
+        "buses": {"rng": "mmio", "balloon": "mmio"},
         "max_hotplug": 2, "on_watchdog": "ignore", "on_crash": "stop"})
 
 

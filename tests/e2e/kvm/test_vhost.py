@@ -172,11 +172,11 @@ def events(kind):
 
 def mount_and_check(guest, name):
     """Both directions, by checksum, and what a guest writes is there."""
-    out, status = guest.run("mkdir -p /tmp/w /tmp/r; mount -t virtiofs work "
+    out, status = guest.run("mkdir -p /tmp/w /tmp/r; mount -t virtiofs both "
                             "/tmp/w && mount -t virtiofs look /tmp/r", 60)
     report.equal(f"{name}: both are mounted", (out, status), ("", 0))
     data = os.urandom(3 * MIB)
-    for folder in ("work", "look"):
+    for folder in ("both", "look"):
         with open(f"{host.dir}/{folder}/{name}", "wb") as f:
             f.write(data)
     out, _ = guest.run(f"sha256sum /tmp/w/{name} /tmp/r/{name}", 60)
@@ -184,7 +184,7 @@ def mount_and_check(guest, name):
                  out.count(sha(data)), 2)
     out, _ = guest.run(f"head -c 2097152 /dev/urandom >/tmp/w/{name}.g; "
                        f"sync; sha256sum </tmp/w/{name}.g", 60)
-    with open(f"{host.dir}/work/{name}.g", "rb") as f:
+    with open(f"{host.dir}/both/{name}.g", "rb") as f:
         report.equal(f"{name}: the host reads what the guest wrote",
                      sha(f.read()), out.split()[0])
     out, status = guest.run(f"echo x >/tmp/r/new; rm /tmp/r/{name}; chmod "
@@ -196,9 +196,9 @@ def mount_and_check(guest, name):
 
 
 def folders_carry_data():
-    for folder in ("work", "look"):
+    for folder in ("both", "look"):
         os.mkdir(f"{host.dir}/{folder}")
-    create("files", "--fs", f"work={host.dir}/work", "--fs",
+    create("files", "--fs", f"both={host.dir}/both", "--fs",
            f"look={host.dir}/look,ro", "--vsock")
     report.equal("its memory can be shared",
                  host.vm("files")["config"]["memory_backing"], "memfd")
@@ -213,7 +213,7 @@ def they_are_there_after_a_reboot_and_without_a_daemon():
     host.start()
     guest = guests["files"]
     out, _ = guest.run("sha256sum </tmp/w/first.g")
-    with open(f"{host.dir}/work/first.g", "rb") as f:
+    with open(f"{host.dir}/both/first.g", "rb") as f:
         report.equal("a daemon that was killed is not missed",
                      out.split()[0], sha(f.read()))
     report.equal("the servers went on", servers(), before)
