@@ -108,7 +108,7 @@ static int disk_new(struct board *b, const struct disk_config *disk, int fd,
 	};
 	struct virtio_blk_params params = {
 		.serial = disk->serial ? disk->serial : disk->id,
-		.n_queues = disk->queues,
+		.n_queues = vm_disk_queues(b->config, disk),
 		.on_error = policies[disk->on_error],
 		.failed = on_failed,
 		.cookie = b,

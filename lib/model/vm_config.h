@@ -115,7 +115,7 @@ struct disk_config {
 	char *serial; /* up to VM_DEVICE_ID_MAX bytes, default the id */
 	bool readonly;
 	int bus;	 /* enum vm_device_bus */
-	uint32_t queues; /* 0: one */
+	uint32_t queues; /* 0: see vm_disk_queues() */
 	int on_error;	 /* enum vm_on_error */
 	uint32_t slot;	 /* 1 to VM_SLOTS_MAX, unique in the VM; 0 on MMIO */
 };
@@ -240,6 +240,10 @@ int vm_config_check_nic(struct nic_config *nic, size_t i,
 int vm_config_complete_slots(struct vm_config *c, struct error *e) must_check;
 /* How many slots the machine has: all in use and max_hotplug free ones. */
 unsigned vm_config_slots(const struct vm_config *c);
+/* Request queues a disk has: as it says, else one per vCPU, up to
+ * VM_QUEUES_MAX; on MMIO, where all share an interrupt, one. */
+unsigned vm_disk_queues(const struct vm_config *c,
+			const struct disk_config *disk);
 /* Pairs of queues a NIC has, and the MTU its guest is told (0: none). */
 unsigned vm_nic_queues(const struct nic_config *nic);
 uint32_t vm_nic_mtu(const struct nic_config *nic);

@@ -55,7 +55,7 @@ const struct json_field vm_disk_fields[] = {
 	 .flags = JSON_OMIT_EMPTY,
 	 .min = 1,
 	 .max = VM_QUEUES_MAX,
-	 .doc = "request queues, at best one per vCPU; default 1"},
+	 .doc = "request queues; default one per vCPU, up to 8, and 1 on mmio"},
 	{.name = "on_error",
 	 .kind = JSON_ENUM,
 	 .offset = DISK(on_error),
@@ -75,3 +75,12 @@ const struct json_field vm_disk_fields[] = {
 	 .doc = "where it is plugged in; default the lowest one free"},
 	JSON_END,
 };
+
+unsigned vm_disk_queues(const struct vm_config *c,
+			const struct disk_config *disk)
+{
+	if (disk->queues)
+		return disk->queues;
+	return disk->bus == VM_DEVICE_BUS_MMIO ? 1
+					       : MIN(c->vcpus, VM_QUEUES_MAX);
+}
