@@ -367,6 +367,27 @@ static void test_name_check(void **state)
 	assert_non_null(vm_name_check("w\xc3\xbc"));
 }
 
+static void test_disk_queues(void **state)
+{
+	static const struct {
+		uint32_t vcpus, said;
+		int bus;
+		unsigned has;
+	} rows[] = {
+		{1, 0, VM_DEVICE_BUS_PCIE, 1},	{2, 0, VM_DEVICE_BUS_PCIE, 2},
+		{64, 0, VM_DEVICE_BUS_PCIE, 8}, {4, 3, VM_DEVICE_BUS_PCIE, 3},
+		{4, 0, VM_DEVICE_BUS_MMIO, 1},	{4, 3, VM_DEVICE_BUS_MMIO, 3},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct vm_config c = {.vcpus = rows[i].vcpus};
+		const struct disk_config d = {.bus = rows[i].bus,
+					      .queues = rows[i].said};
+
+		assert_int_equal(vm_disk_queues(&c, &d), rows[i].has);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +397,7 @@ int main(void)
 		cmocka_unit_test(test_default_ids_avoid_given_ones),
 		cmocka_unit_test(test_filesystems_share_memory),
 		cmocka_unit_test(test_default_macs),
+		cmocka_unit_test(test_disk_queues),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_bounds_of_lists),
 		cmocka_unit_test(test_name_check),
